@@ -1,0 +1,186 @@
+//! AVX2 with FMA: a vector is two 256-bit registers, lanes 0..8 and 8..16.
+
+use super::{Kernel, LANES, Simd};
+use core::arch::x86_64::*;
+
+/// Proof that this CPU has AVX2 and FMA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// The token, if this CPU has the instructions.
+    pub fn new() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        has.then_some(Avx2(()))
+    }
+
+    /// Runs a kernel compiled with these instructions.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
+        #[target_feature(enable = "avx2,fma")]
+        fn inner<K: Kernel>(token: Avx2, kernel: K) -> K::Out {
+            kernel.run(token)
+        }
+        // SAFETY: `self` exists, so `new` found every feature that `inner` enables.
+        unsafe { inner(self, kernel) }
+    }
+}
+
+/// Applies a lane-wise instruction to both halves.
+macro_rules! both {
+    ($f:ident, $($v:expr),+) => {
+        // SAFETY: the token proves AVX2 and FMA; lane-wise arithmetic touches no memory.
+        unsafe { [$f($($v[0]),+), $f($($v[1]),+)] }
+    };
+}
+
+/// Transposes an 8×8 block.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn transpose8(r: [__m256; 8]) -> [__m256; 8] {
+    // SAFETY: the caller vouches for AVX2; no memory is touched.
+    unsafe {
+        let mut t = r;
+        for i in 0..2 {
+            let (r0, r1, r2, r3) = (r[4 * i], r[4 * i + 1], r[4 * i + 2], r[4 * i + 3]);
+            let (a, b) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
+            let (c, d) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
+            t[4 * i] = _mm256_shuffle_ps::<0b01_00_01_00>(a, c);
+            t[4 * i + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(a, c);
+            t[4 * i + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(b, d);
+            t[4 * i + 3] = _mm256_shuffle_ps::<0b11_10_11_10>(b, d);
+        }
+        let mut out = t;
+        for i in 0..4 {
+            out[i] = _mm256_permute2f128_ps::<0x20>(t[i], t[4 + i]);
+            out[4 + i] = _mm256_permute2f128_ps::<0x31>(t[i], t[4 + i]);
+        }
+        out
+    }
+}
+
+/// `2^n` for integral lanes.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn pow2_half(n: __m256) -> __m256 {
+    // A closure would be compiled without the feature, so this is a function.
+    // SAFETY: the caller vouches for AVX2; no memory is touched.
+    unsafe {
+        let biased = _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
+        _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+    }
+}
+
+impl Simd for Avx2 {
+    type V = [__m256; 2];
+    const FUSED: bool = true;
+    // Twelve of sixteen registers accumulate six rows of one vector; wider panels go slice by slice.
+    const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        // SAFETY: the token proves AVX2; no memory is touched.
+        unsafe { [_mm256_set1_ps(x); 2] }
+    }
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::V {
+        // SAFETY: the token proves AVX2; the reference covers the sixteen floats that are read.
+        unsafe { [_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))] }
+    }
+    #[inline(always)]
+    fn store(self, v: Self::V, to: &mut [f32; LANES]) {
+        // SAFETY: the token proves AVX2; the reference covers the sixteen floats that are written.
+        unsafe {
+            _mm256_storeu_ps(to.as_mut_ptr(), v[0]);
+            _mm256_storeu_ps(to.as_mut_ptr().add(8), v[1]);
+        }
+    }
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> Self::V {
+        let mut lanes = [0.0; LANES];
+        let n = from.len().min(LANES);
+        lanes[..n].copy_from_slice(&from[..n]);
+        self.load(&lanes)
+    }
+    #[inline(always)]
+    fn store_first(self, v: Self::V, to: &mut [f32]) {
+        let n = to.len().min(LANES);
+        to[..n].copy_from_slice(&self.to_array(v)[..n]);
+    }
+    #[inline(always)]
+    fn from_u8(self, from: &[u8; LANES]) -> Self::V {
+        // SAFETY: the token proves AVX2; the reference covers the sixteen bytes that are read.
+        unsafe {
+            let bytes = _mm_loadu_si128(from.as_ptr().cast());
+            let high = _mm_unpackhi_epi64(bytes, bytes);
+            [
+                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(high)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_add_ps, a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_sub_ps, a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_mul_ps, a, b)
+    }
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_div_ps, a, b)
+    }
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        both!(_mm256_sqrt_ps, a)
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        both!(_mm256_fmadd_ps, a, b, c)
+    }
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_max_ps, a, b)
+    }
+    #[inline(always)]
+    fn select_gt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2; no memory is touched.
+        unsafe {
+            let gt =
+                [_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1])];
+            [_mm256_blendv_ps(y[0], x[0], gt[0]), _mm256_blendv_ps(y[1], x[1], gt[1])]
+        }
+    }
+    #[inline(always)]
+    fn pow2(self, n: Self::V) -> Self::V {
+        // SAFETY: the token proves AVX2; no memory is touched.
+        unsafe { [pow2_half(n[0]), pow2_half(n[1])] }
+    }
+    #[inline(always)]
+    fn transpose(self, m: &mut [Self::V; LANES]) {
+        // Four 8×8 blocks, the two off the diagonal swapped.
+        // SAFETY: the token proves AVX2.
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            let (mut a, mut b, mut c, mut d) = ([zero; 8], [zero; 8], [zero; 8], [zero; 8]);
+            for i in 0..8 {
+                [a[i], b[i]] = m[i];
+                [c[i], d[i]] = m[8 + i];
+            }
+            let (a, b, c, d) = (transpose8(a), transpose8(b), transpose8(c), transpose8(d));
+            for i in 0..8 {
+                m[i] = [a[i], c[i]];
+                m[8 + i] = [b[i], d[i]];
+            }
+        }
+    }
+}

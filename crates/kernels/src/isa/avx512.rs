@@ -1,0 +1,157 @@
+//! AVX-512: a vector is one 512-bit register.
+
+use super::{Kernel, LANES, Simd};
+use core::arch::x86_64::*;
+
+/// Proof that this CPU has AVX-512 F, BW, DQ and VL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512(());
+
+impl Avx512 {
+    /// The token, if this CPU has the instructions.
+    pub fn new() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma");
+        has.then_some(Avx512(()))
+    }
+
+    /// Runs a kernel compiled with these instructions.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        fn inner<K: Kernel>(token: Avx512, kernel: K) -> K::Out {
+            kernel.run(token)
+        }
+        // SAFETY: `self` exists, so `new` found every feature that `inner` enables.
+        unsafe { inner(self, kernel) }
+    }
+}
+
+/// Mask of the first `n.min(16)` lanes.
+#[inline(always)]
+fn first(n: usize) -> __mmask16 {
+    if n >= LANES { 0xffff } else { (1 << n) - 1 }
+}
+
+impl Simd for Avx512 {
+    type V = __m512;
+    const FUSED: bool = true;
+    // 16, 16, 24 and 16 of the 32 registers accumulate; four rows of 64 columns need eight loads for
+    // sixteen multiply-adds, which two load ports serve twice over.
+    const TILE_ROWS: [usize; 4] = [16, 8, 8, 4];
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> __m512 {
+        // SAFETY: the token proves AVX-512F; the reference covers the sixteen floats that are read.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(self, v: __m512, to: &mut [f32; LANES]) {
+        // SAFETY: the token proves AVX-512F; the reference covers the sixteen floats that are written.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> __m512 {
+        // SAFETY: the token proves AVX-512F; the mask lets through at most `from.len()` lanes.
+        unsafe { _mm512_maskz_loadu_ps(first(from.len()), from.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store_first(self, v: __m512, to: &mut [f32]) {
+        // SAFETY: the token proves AVX-512F; the mask lets through at most `to.len()` lanes.
+        unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first(to.len()), v) }
+    }
+    #[inline(always)]
+    fn from_u8(self, from: &[u8; LANES]) -> __m512 {
+        // SAFETY: the token proves AVX-512F; the reference covers the sixteen bytes that are read.
+        unsafe {
+            let bytes = _mm_loadu_si128(from.as_ptr().cast());
+            _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
+        }
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sqrt(self, a: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_sqrt_ps(a) }
+    }
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched. MAXPS is `a > b ? a : b`.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn select_gt(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
+    }
+    #[inline(always)]
+    fn pow2(self, n: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe {
+            let biased = _mm512_add_epi32(_mm512_cvttps_epi32(n), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
+        }
+    }
+    #[inline(always)]
+    fn transpose(self, m: &mut [__m512; LANES]) {
+        // Pairs of rows, then pairs of pairs, give 4×4 transposes inside the 128-bit quarters; two
+        // rounds of quarter shuffles put the quarters in place.
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe {
+            let mut t = [_mm512_setzero_ps(); LANES];
+            for i in 0..4 {
+                let (r0, r1, r2, r3) = (m[4 * i], m[4 * i + 1], m[4 * i + 2], m[4 * i + 3]);
+                let (a, b) = (_mm512_unpacklo_ps(r0, r1), _mm512_unpackhi_ps(r0, r1));
+                let (c, d) = (_mm512_unpacklo_ps(r2, r3), _mm512_unpackhi_ps(r2, r3));
+                t[4 * i] = _mm512_shuffle_ps::<0b01_00_01_00>(a, c);
+                t[4 * i + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(a, c);
+                t[4 * i + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(b, d);
+                t[4 * i + 3] = _mm512_shuffle_ps::<0b11_10_11_10>(b, d);
+            }
+            for i in 0..4 {
+                let (q0, q1, q2, q3) = (t[i], t[4 + i], t[8 + i], t[12 + i]);
+                let a = _mm512_shuffle_f32x4::<0b10_00_10_00>(q0, q1);
+                let b = _mm512_shuffle_f32x4::<0b11_01_11_01>(q0, q1);
+                let c = _mm512_shuffle_f32x4::<0b10_00_10_00>(q2, q3);
+                let d = _mm512_shuffle_f32x4::<0b11_01_11_01>(q2, q3);
+                m[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(a, c);
+                m[4 + i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(b, d);
+                m[8 + i] = _mm512_shuffle_f32x4::<0b11_01_11_01>(a, c);
+                m[12 + i] = _mm512_shuffle_f32x4::<0b11_01_11_01>(b, d);
+            }
+        }
+    }
+}

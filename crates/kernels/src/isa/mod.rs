@@ -1,0 +1,258 @@
+//! Instruction sets: the one list of them, the tokens that prove one may run, and the sixteen-lane
+//! vector that every kernel is written in.
+//!
+//! A kernel is one body, generic over [`Simd`]. A token ([`Avx512`], [`Avx2`], [`Portable`]) can only be
+//! made by asking the CPU, so owning one is the proof that its instructions exist; [`Isa::run`] enters
+//! the token's `#[target_feature]` function once per whole operation and everything below is inlined
+//! into it. Every ISA shows the same vector of sixteen `f32`, one cache line, as one, two or four
+//! registers. That is what makes results independent of the ISA: the same lanes do the same operations
+//! in the same order.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod operand;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub(crate) use operand::{Rows, Steps, Strided};
+pub use portable::Portable;
+
+/// Lanes of a vector, on every ISA.
+pub const LANES: usize = 16;
+
+/// Sixteen floats on a cache line of their own: the unit that aligned storage is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C, align(64))]
+pub struct Line(pub [f32; LANES]);
+
+impl Line {
+    /// Sixteen zeros.
+    pub const ZERO: Line = Line([0.0; LANES]);
+}
+
+/// Sixteen `f32` lanes and the operations kernels are built from.
+///
+/// Every operation is IEEE 754 binary32, round to nearest even, lane by lane, unless it says otherwise;
+/// so two implementations can differ only in [`Simd::FUSED`].
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// Sixteen lanes.
+    type V: Copy;
+
+    /// Whether [`fma`](Simd::fma) rounds once. False only where the CPU has no such instruction.
+    const FUSED: bool;
+
+    /// Rows of a 64-, 48-, 32- and 16-column tile that this register file holds (index: vectors - 1).
+    /// A vector count whose entry is 0 is not tiled whole but in slices of one vector.
+    const TILE_ROWS: [usize; 4];
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// Sixteen consecutive floats.
+    fn load(self, from: &[f32; LANES]) -> Self::V;
+    /// Writes sixteen consecutive floats.
+    fn store(self, v: Self::V, to: &mut [f32; LANES]);
+    /// The first `from.len().min(16)` lanes from memory, zero in the others.
+    fn load_first(self, from: &[f32]) -> Self::V;
+    /// Writes the first `to.len().min(16)` lanes.
+    fn store_first(self, v: Self::V, to: &mut [f32]);
+    /// Sixteen bytes, each converted exactly to a float.
+    fn from_u8(self, from: &[u8; LANES]) -> Self::V;
+
+    /// `a + b`
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `sqrt(a)`
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once where [`FUSED`](Simd::FUSED).
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Where `a > b` the lane of `x`, elsewhere (also where unordered) the lane of `y`.
+    fn select_gt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    /// `2^n` for lanes that hold an integer in `-126..=127`; anything else gives an unspecified lane.
+    fn pow2(self, n: Self::V) -> Self::V;
+    /// Transposes a 16×16 matrix whose rows are the vectors.
+    fn transpose(self, m: &mut [Self::V; LANES]);
+
+    /// `if a > b { a } else { b }`: the second operand where unordered.
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        self.select_gt(a, b, a, b)
+    }
+
+    /// The lanes as an array.
+    #[inline(always)]
+    fn to_array(self, v: Self::V) -> [f32; LANES] {
+        let mut out = [0.0; LANES];
+        self.store(v, &mut out);
+        out
+    }
+
+    /// Sum of the lanes in the documented order: halves are added onto each other,
+    /// `l[i] += l[i + 8]`, then 4, 2, 1.
+    #[inline(always)]
+    fn sum(self, v: Self::V) -> f32 {
+        fold(self.to_array(v), |a, b| a + b)
+    }
+
+    /// Largest lane, folded in the order of [`sum`](Simd::sum); NaN lanes may be passed over.
+    #[inline(always)]
+    fn largest(self, v: Self::V) -> f32 {
+        fold(self.to_array(v), |a, b| if a > b { a } else { b })
+    }
+}
+
+/// Folds sixteen lanes by halving: the one order of every reduction across lanes.
+#[inline(always)]
+pub(crate) fn fold(mut lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] = f(lanes[i], lanes[i + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+/// A whole operation, generic over the ISA. Implementations of `run` are `#[inline(always)]`, so that
+/// they are compiled into each token's `#[target_feature]` function.
+pub trait Kernel {
+    /// What the operation returns.
+    type Out;
+    /// The body.
+    fn run<S: Simd>(self, simd: S) -> Self::Out;
+}
+
+macro_rules! isas {
+    ($($(#[$cfg:meta])* $name:ident = $text:literal),* $(,)?) => {
+        /// An instruction set that this CPU has: the values exist only if the check succeeded.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Isa {
+            $($(#[$cfg])* #[doc = concat!("`", $text, "`")] $name($name)),*
+        }
+
+        impl Isa {
+            /// Names of all ISAs this build knows, in order of preference.
+            pub const NAMES: &'static [&'static str] = &[$($(#[$cfg])* $text),*];
+
+            /// Every ISA that this CPU can run, best first. Never empty: the portable one always runs.
+            pub fn available() -> Vec<Isa> {
+                let mut list = Vec::new();
+                $($(#[$cfg])* { list.extend($name::new().map(Isa::$name)); })*
+                list
+            }
+
+            /// The name that [`Isa::named`] takes.
+            pub fn name(self) -> &'static str {
+                match self { $($(#[$cfg])* Isa::$name(_) => $text),* }
+            }
+
+            /// Whether multiply-add rounds once, which makes results equal on all such ISAs.
+            pub fn fused(self) -> bool {
+                match self { $($(#[$cfg])* Isa::$name(_) => <$name as Simd>::FUSED),* }
+            }
+
+            /// Runs a kernel with this ISA's instructions.
+            #[inline]
+            pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
+                match self { $($(#[$cfg])* Isa::$name(token) => token.run(kernel)),* }
+            }
+        }
+    };
+}
+
+isas! {
+    #[cfg(target_arch = "x86_64")]
+    Avx512 = "avx512",
+    #[cfg(target_arch = "x86_64")]
+    Avx2 = "avx2",
+    Portable = "portable",
+}
+
+/// Why an ISA cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsaError {
+    name: String,
+}
+
+impl std::fmt::Display for IsaError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let here: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
+        let known =
+            if Isa::NAMES.contains(&self.name.as_str()) { "this CPU lacks" } else { "unknown" };
+        write!(f, "{known} instruction set `{}`; this machine has: {}", self.name, here.join(", "))
+    }
+}
+
+impl std::error::Error for IsaError {}
+
+impl Isa {
+    /// The best ISA of this CPU.
+    pub fn best() -> Isa {
+        Isa::available()[0]
+    }
+
+    /// The ISA of that name.
+    ///
+    /// # Errors
+    /// The name is unknown, or the CPU lacks the instructions.
+    pub fn named(name: &str) -> Result<Isa, IsaError> {
+        let found = Isa::available().into_iter().find(|isa| isa.name() == name);
+        found.ok_or_else(|| IsaError { name: name.to_owned() })
+    }
+
+    /// `$WEFT_ISA` where it is set and not empty, else the best ISA of this CPU.
+    ///
+    /// # Errors
+    /// The variable names an ISA that is unknown or that the CPU lacks.
+    pub fn from_env() -> Result<Isa, IsaError> {
+        match std::env::var("WEFT_ISA") {
+            Ok(name) if !name.is_empty() => Isa::named(&name),
+            _ => Ok(Isa::best()),
+        }
+    }
+}
+
+impl std::fmt::Display for Isa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Declares a public kernel: a function that takes the ISA first and whose body, generic over the token
+/// `$s`, is compiled once for each ISA.
+macro_rules! kernel {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident $(<$life:lifetime>)? ($s:ident, $($arg:ident : $ty:ty),* $(,)?)
+        $(-> $out:ty)? $body:block
+    ) => {
+        $(#[$meta])*
+        #[inline]
+        $vis fn $name $(<$life>)? (isa: $crate::Isa, $($arg: $ty),*) $(-> $out)? {
+            struct Args $(<$life>)? { $($arg: $ty),* }
+            impl $(<$life>)? $crate::isa::Kernel for Args $(<$life>)? {
+                type Out = kernel!(@out $($out)?);
+                #[inline(always)]
+                fn run<S: $crate::isa::Simd>(self, $s: S) -> Self::Out {
+                    let Args { $($arg),* } = self;
+                    $body
+                }
+            }
+            isa.run(Args { $($arg),* })
+        }
+    };
+    (@out) => { () };
+    (@out $out:ty) => { $out };
+}
+pub(crate) use kernel;

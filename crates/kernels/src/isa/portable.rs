@@ -1,0 +1,95 @@
+//! The portable ISA on `wide`: whatever vectors the build target has for certain. That is SSE2 on
+//! x86-64, where multiply-add rounds twice, and NEON on AArch64, where it is fused.
+
+use super::{Kernel, LANES, Simd};
+use wide::f32x16;
+
+/// Runs everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portable(());
+
+impl Portable {
+    /// The token: always there.
+    pub fn new() -> Option<Self> {
+        Some(Portable(()))
+    }
+
+    /// Runs a kernel compiled for the build target.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
+        kernel.run(self)
+    }
+}
+
+impl Simd for Portable {
+    type V = f32x16;
+    // `wide` fuses exactly where the target has the instruction at compile time.
+    const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+    // Two rows of four 128-bit registers leave room for a row of B on a file of sixteen.
+    const TILE_ROWS: [usize; 4] = [2, 0, 0, 0];
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> f32x16 {
+        f32x16::splat(x)
+    }
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> f32x16 {
+        f32x16::new(*from)
+    }
+    #[inline(always)]
+    fn store(self, v: f32x16, to: &mut [f32; LANES]) {
+        *to = v.to_array();
+    }
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> f32x16 {
+        let mut lanes = [0.0; LANES];
+        let n = from.len().min(LANES);
+        lanes[..n].copy_from_slice(&from[..n]);
+        f32x16::new(lanes)
+    }
+    #[inline(always)]
+    fn store_first(self, v: f32x16, to: &mut [f32]) {
+        let n = to.len().min(LANES);
+        to[..n].copy_from_slice(&v.to_array()[..n]);
+    }
+    #[inline(always)]
+    fn from_u8(self, from: &[u8; LANES]) -> f32x16 {
+        f32x16::new(from.map(f32::from))
+    }
+    #[inline(always)]
+    fn add(self, a: f32x16, b: f32x16) -> f32x16 {
+        a + b
+    }
+    #[inline(always)]
+    fn sub(self, a: f32x16, b: f32x16) -> f32x16 {
+        a - b
+    }
+    #[inline(always)]
+    fn mul(self, a: f32x16, b: f32x16) -> f32x16 {
+        a * b
+    }
+    #[inline(always)]
+    fn div(self, a: f32x16, b: f32x16) -> f32x16 {
+        a / b
+    }
+    #[inline(always)]
+    fn sqrt(self, a: f32x16) -> f32x16 {
+        a.sqrt()
+    }
+    #[inline(always)]
+    fn fma(self, a: f32x16, b: f32x16, c: f32x16) -> f32x16 {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    fn select_gt(self, a: f32x16, b: f32x16, x: f32x16, y: f32x16) -> f32x16 {
+        a.simd_gt(b).bitselect(x, y)
+    }
+    #[inline(always)]
+    fn pow2(self, n: f32x16) -> f32x16 {
+        f32x16::new(n.to_array().map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)))
+    }
+    #[inline(always)]
+    fn transpose(self, m: &mut [f32x16; LANES]) {
+        *m = f32x16::transpose(*m);
+    }
+}

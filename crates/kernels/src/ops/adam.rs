@@ -1,0 +1,97 @@
+//! Adam, in the form Keras uses.
+//!
+//! ```text
+//! m += (g - m)(1 - β1)
+//! v += (g² - v)(1 - β2)
+//! w -= α m / (√v + ε),   α = lr √(1 - β2^t) / (1 - β1^t)
+//! ```
+//! Square root and division are IEEE. Source: D. P. Kingma, J. Ba, "Adam: a method for stochastic
+//! optimization", 2015, end of section 2; `keras/src/optimizers/adam.py`.
+
+use crate::isa::{LANES, Simd, kernel};
+
+/// The constants of one step of Adam.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamStep {
+    /// `1 - β1`
+    pub rate1: f32,
+    /// `1 - β2`
+    pub rate2: f32,
+    /// `lr √(1 - β2^t) / (1 - β1^t)`
+    pub alpha: f32,
+    /// `ε`
+    pub eps: f32,
+}
+
+impl AdamStep {
+    /// The constants of step `t`, counted from 1, worked out in `f64` and rounded once.
+    ///
+    /// # Panics
+    /// If `t` is 0.
+    pub fn new(lr: f64, beta1: f64, beta2: f64, eps: f64, t: u64) -> AdamStep {
+        assert!(t > 0, "steps of Adam are counted from 1");
+        let correction = |beta: f64| 1.0 - power(beta, t);
+        AdamStep {
+            rate1: (1.0 - beta1) as f32,
+            rate2: (1.0 - beta2) as f32,
+            alpha: (lr * correction(beta2).sqrt() / correction(beta1)) as f32,
+            eps: eps as f32,
+        }
+    }
+}
+
+/// `base^n` by squaring: the same bits everywhere, which the system's `pow` does not promise.
+fn power(mut base: f64, mut n: u64) -> f64 {
+    let mut result = 1.0;
+    while n > 0 {
+        if n & 1 == 1 {
+            result *= base;
+        }
+        base *= base;
+        n >>= 1;
+    }
+    result
+}
+
+/// One vector of parameters: `(w, m, v)` after the step.
+#[inline(always)]
+pub(crate) fn adam<S: Simd>(
+    s: S,
+    step: &AdamStep,
+    g: S::V,
+    (w, m, v): (S::V, S::V, S::V),
+) -> (S::V, S::V, S::V) {
+    let m = s.fma(s.sub(g, m), s.splat(step.rate1), m);
+    let v = s.fma(s.sub(s.mul(g, g), v), s.splat(step.rate2), v);
+    let update = s.div(m, s.add(s.sqrt(v), s.splat(step.eps)));
+    (s.fma(update, s.splat(-step.alpha), w), m, v)
+}
+
+kernel! {
+    /// One step over a slice of parameters `w` with gradients `g` and moments `m` and `v`.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn adam_step<'a>(
+        s, step: &'a AdamStep, g: &'a [f32], w: &'a mut [f32], m: &'a mut [f32], v: &'a mut [f32],
+    ) {
+        let n = g.len();
+        assert!(w.len() == n && m.len() == n && v.len() == n, "{n} gradients, {} parameters, {} and {} moments",
+            w.len(), m.len(), v.len());
+        let (gs, g_rest) = g.as_chunks::<LANES>();
+        let (ws, w_rest) = w.as_chunks_mut::<LANES>();
+        let (ms, m_rest) = m.as_chunks_mut::<LANES>();
+        let (vs, v_rest) = v.as_chunks_mut::<LANES>();
+        for (((g, w), m), v) in gs.iter().zip(ws).zip(ms).zip(vs) {
+            let (w2, m2, v2) = adam(s, step, s.load(g), (s.load(w), s.load(m), s.load(v)));
+            s.store(w2, w);
+            s.store(m2, m);
+            s.store(v2, v);
+        }
+        let old = (s.load_first(w_rest), s.load_first(m_rest), s.load_first(v_rest));
+        let (w2, m2, v2) = adam(s, step, s.load_first(g_rest), old);
+        s.store_first(w2, w_rest);
+        s.store_first(m2, m_rest);
+        s.store_first(v2, v_rest);
+    }
+}

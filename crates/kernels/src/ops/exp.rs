@@ -1,0 +1,57 @@
+//! `e^x`, with the same bits on every ISA.
+//!
+//! ```text
+//! n = round(x log2 e),  r = x - n ln 2,  e^x = 2^n e^r,  |r| <= ln(2) / 2
+//! e^r = 1 + r + r² P(r),  P of degree 5
+//! ```
+//! Rounding is done by adding and subtracting 1.5 · 2^23; `ln 2` is split so that `n · ln2_hi` is exact with
+//! and without fused multiply-add; `2^n` is applied in two factors, so overflow gives infinity and
+//! underflow rounds once, into the denormals. The split and the polynomial are those of the Cephes
+//! library's `expf` (S. L. Moshier).
+
+use crate::isa::{LANES, Simd, kernel};
+
+/// Below this `e^x` rounds to zero.
+pub(crate) const LOW: f32 = -104.0;
+/// Above this `e^x` is infinite.
+pub(crate) const HIGH: f32 = 89.0;
+/// Adding this to a float below 2^22 in size rounds it to an integer.
+pub(crate) const ROUND: f32 = 12_582_912.0;
+/// ln 2 in two parts; the first has ten significant bits.
+pub(crate) const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+/// P, highest power first.
+pub(crate) const P: [f32; 6] =
+    [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+
+/// `e^x` lane by lane.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
+    // NaN passes through both clamps: it is the operand that an unordered comparison keeps.
+    let x = s.max(s.splat(LOW), x);
+    let x = s.select_gt(x, s.splat(HIGH), s.splat(HIGH), x);
+    let round = s.splat(ROUND);
+    let n = s.sub(s.fma(x, s.splat(core::f32::consts::LOG2_E), round), round);
+    let r = s.fma(n, s.splat(-LN2[0]), x);
+    let r = s.fma(n, s.splat(-LN2[1]), r);
+    let mut p = s.splat(P[0]);
+    for c in &P[1..] {
+        p = s.fma(p, r, s.splat(*c));
+    }
+    let e = s.add(s.fma(s.mul(r, r), p, r), s.splat(1.0));
+    let half = s.sub(s.fma(n, s.splat(0.5), round), round);
+    s.mul(s.mul(e, s.pow2(half)), s.pow2(s.sub(n, half)))
+}
+
+kernel! {
+    /// Replaces every `x` by `e^x`.
+    ///
+    /// The error is at most 1 ulp in the normal range, over all `f32` (see the test that measures it).
+    /// NaN stays NaN.
+    pub fn exp_in_place<'a>(s, values: &'a mut [f32]) {
+        let (whole, rest) = values.as_chunks_mut::<LANES>();
+        for x in whole {
+            s.store(exp(s, s.load(x)), x);
+        }
+        s.store_first(exp(s, s.load_first(rest)), rest);
+    }
+}

@@ -1,0 +1,273 @@
+//! Panels: matrices in the layout that the tile reads, so that nothing is packed while training.
+//!
+//! A [`Panel`] is a row-major matrix whose rows are whole vectors of sixteen, on cache lines, zero in the
+//! lanes past its last column. A wide matrix is a list of panels of [`PANEL_COLS`] columns ([`Panels`]);
+//! columns past the last multiple of 64 go into a narrower panel, so at most fifteen lanes are padding.
+
+use crate::isa::{LANES, Line, Rows, Strided};
+
+/// Columns of a full panel: four vectors, 256 bytes a row.
+pub const PANEL_COLS: usize = 64;
+
+/// A row-major `rows × cols` matrix in whole, zero-padded, cache-aligned vectors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Panel {
+    lines: Vec<Line>,
+    rows: usize,
+    cols: usize,
+    vectors: usize,
+}
+
+impl Panel {
+    /// A `rows × cols` panel of zeros.
+    pub fn zeros(rows: usize, cols: usize) -> Panel {
+        let vectors = cols.div_ceil(LANES);
+        Panel { lines: vec![Line::ZERO; rows * vectors], rows, cols, vectors }
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns, without the padding.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Vectors of sixteen in a row, with the padding.
+    pub fn vectors(&self) -> usize {
+        self.vectors
+    }
+
+    /// The lines of row `i`, padding included.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &[Line] {
+        &self.lines[i * self.vectors..][..self.vectors]
+    }
+
+    /// The lines of row `i`. Whoever writes the padding keeps it zero.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[inline(always)]
+    pub fn row_mut(&mut self, i: usize) -> &mut [Line] {
+        &mut self.lines[i * self.vectors..][..self.vectors]
+    }
+
+    /// Element (i, j).
+    ///
+    /// # Panics
+    /// If the element is outside the panel.
+    pub fn get(&self, i: usize, j: usize) -> f32 {
+        assert!(j < self.cols, "column {j} of a panel with {}", self.cols);
+        self.row(i)[j / LANES].0[j % LANES]
+    }
+
+    /// Sets element (i, j).
+    ///
+    /// # Panics
+    /// If the element is outside the panel.
+    pub fn set(&mut self, i: usize, j: usize, value: f32) {
+        assert!(j < self.cols, "column {j} of a panel with {}", self.cols);
+        self.row_mut(i)[j / LANES].0[j % LANES] = value;
+    }
+
+    /// All lines, row by row.
+    #[inline(always)]
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// All lines, row by row. Whoever writes the padding keeps it zero.
+    #[inline(always)]
+    pub fn lines_mut(&mut self) -> &mut [Line] {
+        &mut self.lines
+    }
+
+    /// The whole panel as an operand.
+    #[inline(always)]
+    pub fn view(&self) -> View<'_> {
+        View {
+            data: Line::flat(&self.lines),
+            rows: self.rows,
+            cols: self.cols,
+            stride: self.vectors * LANES,
+        }
+    }
+}
+
+/// Borrowed rows and columns of a [`Panel`]; an operand of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns, without the padding.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The rows `from..from + count`.
+    ///
+    /// # Panics
+    /// If they are not all there.
+    #[inline(always)]
+    pub fn rows_at(self, from: usize, count: usize) -> View<'a> {
+        assert!(from + count <= self.rows, "rows {from}+{count} of {}", self.rows);
+        let data = if count == 0 { &[] } else { &self.data[from * self.stride..] };
+        View { data, rows: count, ..self }
+    }
+
+    /// The columns `from..from + count`, `from` a multiple of sixteen.
+    ///
+    /// # Panics
+    /// If they are not all there, or `from` is not at the start of a vector.
+    #[inline(always)]
+    pub fn cols_at(self, from: usize, count: usize) -> View<'a> {
+        assert!(
+            from.is_multiple_of(LANES) && from + count <= self.cols,
+            "columns {from}+{count} of {}",
+            self.cols
+        );
+        View { data: &self.data[from.min(self.data.len())..], cols: count, ..self }
+    }
+
+    /// Vector `v` of row `i`.
+    ///
+    /// # Panics
+    /// If there is no such vector.
+    #[inline(always)]
+    pub(crate) fn vector(&self, i: usize, v: usize) -> &'a [f32; LANES] {
+        assert!(i < self.rows && v * LANES < self.cols, "vector {v} of row {i}");
+        let Some(vector) = self.data[i * self.stride + v * LANES..].first_chunk() else {
+            unreachable!("rows of a panel are whole vectors")
+        };
+        vector
+    }
+
+    /// As the A operand: rows are rows.
+    #[inline(always)]
+    pub(crate) fn a(self) -> Strided<'a> {
+        Strided::new(self.data, (self.rows, self.cols), (self.stride, 1))
+    }
+
+    /// As the A operand, transposed.
+    #[inline(always)]
+    pub(crate) fn a_transposed(self) -> Strided<'a> {
+        Strided::new(self.data, (self.cols, self.rows), (1, self.stride))
+    }
+
+    /// As the B operand, padding included.
+    #[inline(always)]
+    pub(crate) fn b(self) -> Rows<'a> {
+        Rows::new(self.data, self.stride, (self.rows, self.cols.div_ceil(LANES)))
+    }
+}
+
+/// A list of operands that a chain of multiply-adds runs through: where the blocks of a matrix lie is
+/// the caller's business.
+#[derive(Clone, Copy)]
+pub struct Blocks<'a> {
+    count: usize,
+    get: &'a (dyn Fn(usize) -> View<'a> + Sync),
+}
+
+impl<'a> Blocks<'a> {
+    /// `count` blocks, the `i`th of them `get(i)`.
+    pub fn new(count: usize, get: &'a (dyn Fn(usize) -> View<'a> + Sync)) -> Self {
+        Blocks { count, get }
+    }
+
+    /// Number of blocks.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The `i`th block.
+    #[inline(always)]
+    pub fn get(&self, i: usize) -> View<'a> {
+        (self.get)(i)
+    }
+}
+
+/// A `rows × cols` matrix as panels of [`PANEL_COLS`] columns.
+///
+/// ```
+/// let m = kernels::Panels::pack(2, 70, &vec![1.0; 140]);
+/// assert_eq!((m.panels().len(), m.panels()[1].cols()), (2, 6));
+/// assert_eq!(m.unpack(), vec![1.0; 140]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Panels {
+    panels: Vec<Panel>,
+    rows: usize,
+    cols: usize,
+}
+
+impl Panels {
+    /// A `rows × cols` matrix of zeros.
+    pub fn zeros(rows: usize, cols: usize) -> Panels {
+        let widths = (0..cols).step_by(PANEL_COLS).map(|j| PANEL_COLS.min(cols - j));
+        Panels { panels: widths.map(|w| Panel::zeros(rows, w)).collect(), rows, cols }
+    }
+
+    /// Packs a row-major matrix.
+    ///
+    /// # Panics
+    /// If `from` does not hold `rows × cols` floats.
+    pub fn pack(rows: usize, cols: usize, from: &[f32]) -> Panels {
+        assert_eq!(from.len(), rows * cols, "a {rows}x{cols} matrix");
+        let mut packed = Panels::zeros(rows, cols);
+        for (p, panel) in packed.panels.iter_mut().enumerate() {
+            for i in 0..rows {
+                let row = &from[i * cols + p * PANEL_COLS..][..panel.cols];
+                Line::flat_mut(panel.row_mut(i))[..row.len()].copy_from_slice(row);
+            }
+        }
+        packed
+    }
+
+    /// The row-major matrix.
+    pub fn unpack(&self) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.rows * self.cols);
+        for i in 0..self.rows {
+            for panel in &self.panels {
+                out.extend_from_slice(&Line::flat(panel.row(i))[..panel.cols]);
+            }
+        }
+        out
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The panels, left to right.
+    pub fn panels(&self) -> &[Panel] {
+        &self.panels
+    }
+
+    /// The panels, left to right.
+    pub fn panels_mut(&mut self) -> &mut [Panel] {
+        &mut self.panels
+    }
+}

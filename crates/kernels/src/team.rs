@@ -1,0 +1,315 @@
+//! A team of worker threads for phases that last microseconds.
+//!
+//! A phase is a parallel `for` over tasks with a barrier at its end. Each worker has a home range of
+//! tasks, the same in every phase of as many tasks, so it finds its own panels again in its own cache;
+//! when its range is used up it claims from the others'. A phase ends when every task is done, not when
+//! every worker has come: a worker that the system has not scheduled claims nothing and is not waited
+//! for.
+//!
+//! The protocol, all of it:
+//!
+//! - A task is claimed by a compare-exchange on one word that holds `(phase, next, end)` of a home range.
+//!   The phase number in the word makes a claim by a late worker fail.
+//! - The caller writes the job, then the claim words, then the phase number (release). A worker reads the
+//!   phase number (acquire), the job, and claims. A successful claim proves that the phase it read
+//!   the job of is still running: it cannot end before the claimed task is done, and the next job is not
+//!   written before that.
+//! - Every finished task decrements `left` (release); the caller leaves when it reads 0 (acquire).
+//!
+//! Waiting is spinning for about as long as a phase lasts, then giving up the processor, then sleep.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, Thread};
+
+/// Spins before a waiting thread first yields: some microseconds.
+const SPINS: u32 = 2_000;
+/// Yields before a waiting worker goes to sleep: a fraction of a millisecond on an idle core.
+const YIELDS: u32 = 200;
+/// Tasks that one phase can hand out; longer loops run as several phases.
+const MAX_TASKS: usize = 0xfff;
+
+/// `(phase, next, end)` in one word: 40, 12 and 12 bits.
+#[derive(Clone, Copy)]
+struct Claim {
+    phase: u64,
+    next: usize,
+    end: usize,
+}
+
+impl Claim {
+    fn pack(self) -> u64 {
+        self.phase << 24 | (self.next as u64) << 12 | self.end as u64
+    }
+    fn unpack(word: u64) -> Claim {
+        let twelve = |w: u64| (w & 0xfff) as usize;
+        Claim { phase: word >> 24, next: twelve(word >> 12), end: twelve(word) }
+    }
+}
+
+/// What the workers run: a closure behind a thin pointer, and how to call it.
+struct Job<'a> {
+    run: &'a (dyn Fn(usize) + Sync),
+}
+
+/// One claim word to a cache line (two, for the prefetcher that fetches pairs).
+#[repr(align(128))]
+struct Padded<T>(T);
+
+struct Shared {
+    phase: Padded<AtomicU64>,
+    left: Padded<AtomicUsize>,
+    job: AtomicPtr<Job<'static>>,
+    claims: Box<[Padded<AtomicU64>]>,
+    asleep: Box<[AtomicBool]>,
+    stop: AtomicBool,
+    panic: Mutex<Option<Box<dyn core::any::Any + Send>>>,
+}
+
+impl Shared {
+    /// Claims and runs tasks of `phase` until none is left to claim.
+    fn work(&self, phase: u64, me: usize) {
+        let job = self.job.load(Ordering::Relaxed);
+        let threads = self.claims.len();
+        for home in (me..threads).chain(0..me) {
+            while let Some(task) = self.claim(home, phase) {
+                // SAFETY: the claim succeeded, so `phase` is still running and `job` is its job (see the
+                // protocol on top): `run` keeps the closure alive until `left` is 0, and this task is
+                // counted in it.
+                let job = unsafe { &*job };
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.run)(task))) {
+                    *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+                }
+                self.left.0.fetch_sub(1, Ordering::Release);
+            }
+        }
+    }
+
+    fn claim(&self, home: usize, phase: u64) -> Option<usize> {
+        let word = &self.claims[home].0;
+        let mut seen = word.load(Ordering::Relaxed);
+        loop {
+            let claim = Claim::unpack(seen);
+            if claim.phase != phase || claim.next >= claim.end {
+                return None;
+            }
+            let taken = Claim { next: claim.next + 1, ..claim }.pack();
+            match word.compare_exchange_weak(seen, taken, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some(claim.next),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// A worker's life.
+    fn serve(&self, me: usize) {
+        let mut served = 0;
+        while let Some(phase) = self.next_phase(me, served) {
+            self.work(phase, me);
+            served = phase;
+        }
+    }
+
+    /// Waits for a phase other than `served`; none when the team is dropped.
+    fn next_phase(&self, me: usize, served: u64) -> Option<u64> {
+        let mut tries = 0;
+        loop {
+            let phase = self.phase.0.load(Ordering::Acquire);
+            if phase != served {
+                return (!self.stop.load(Ordering::Relaxed)).then_some(phase);
+            }
+            tries += 1;
+            if tries < SPINS {
+                core::hint::spin_loop();
+            } else if tries < SPINS + YIELDS {
+                std::thread::yield_now();
+            } else {
+                // Sequential consistency orders this flag against the phase number: either the caller
+                // sees the flag and wakes us, or we see its phase and do not park.
+                self.asleep[me].store(true, Ordering::SeqCst);
+                if self.phase.0.load(Ordering::SeqCst) == served {
+                    std::thread::park();
+                }
+                self.asleep[me].store(false, Ordering::SeqCst);
+                tries = 0;
+            }
+        }
+    }
+}
+
+/// Threads that run phases together; the calling thread is one of them.
+///
+/// ```
+/// let mut team = kernels::Team::new(2);
+/// let mut squares = vec![0; 1000];
+/// team.for_each_mut(&mut squares, |i, s| *s = i * i);
+/// assert_eq!(squares[31], 961);
+/// ```
+pub struct Team {
+    shared: Arc<Shared>,
+    workers: Vec<(Thread, JoinHandle<()>)>,
+    phase: u64,
+}
+
+impl Team {
+    /// A team of `threads`, the caller among them; 0 counts as 1.
+    ///
+    /// # Panics
+    /// If the system refuses to start a thread.
+    pub fn new(threads: usize) -> Team {
+        let threads = threads.max(1);
+        let shared = Arc::new(Shared {
+            phase: Padded(AtomicU64::new(0)),
+            left: Padded(AtomicUsize::new(0)),
+            job: AtomicPtr::new(core::ptr::null_mut()),
+            claims: (0..threads).map(|_| Padded(AtomicU64::new(0))).collect(),
+            asleep: (0..threads).map(|_| AtomicBool::new(false)).collect(),
+            stop: AtomicBool::new(false),
+            panic: Mutex::new(None),
+        });
+        let start = |me: usize| {
+            let shared = Arc::clone(&shared);
+            let name = format!("weft-{me}");
+            let spawned = std::thread::Builder::new().name(name).spawn(move || shared.serve(me));
+            let handle = spawned.expect("the system starts a worker thread");
+            (handle.thread().clone(), handle)
+        };
+        let workers = (1..threads).map(start).collect();
+        Team { shared, workers, phase: 0 }
+    }
+
+    /// Threads, the caller among them.
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Runs `task(i)` for every `i < tasks`, on all threads, and returns when all are done.
+    ///
+    /// # Panics
+    /// With a task's panic, after all other tasks are done.
+    pub fn for_each(&mut self, tasks: usize, task: impl Fn(usize) + Sync) {
+        if self.workers.is_empty() || tasks <= 1 {
+            return (0..tasks).for_each(task);
+        }
+        for from in (0..tasks).step_by(MAX_TASKS) {
+            self.phase(MAX_TASKS.min(tasks - from), &|i| task(from + i));
+        }
+    }
+
+    /// Runs `task(i, &mut items[i])` for every item, as [`for_each`](Team::for_each) does.
+    ///
+    /// # Panics
+    /// With a task's panic, after all other tasks are done.
+    pub fn for_each_mut<T: Send>(&mut self, items: &mut [T], task: impl Fn(usize, &mut T) + Sync) {
+        let cells = Cells::new(items);
+        // SAFETY: `for_each` hands out each index once, so each item has one borrower.
+        self.for_each(cells.len(), |i| task(i, unsafe { cells.get(i) }));
+    }
+
+    /// Runs `a(i, &mut first[i])` and `b(j, &mut second[j])` for all items of both in one phase, those of
+    /// the first before those of the second.
+    ///
+    /// # Panics
+    /// With a task's panic, after all other tasks are done.
+    pub fn for_each_mut2<T: Send, U: Send>(
+        &mut self,
+        (first, a): (&mut [T], impl Fn(usize, &mut T) + Sync),
+        (second, b): (&mut [U], impl Fn(usize, &mut U) + Sync),
+    ) {
+        let (ts, us) = (Cells::new(first), Cells::new(second));
+        self.for_each(ts.len() + us.len(), |i| {
+            if i < ts.len() {
+                // SAFETY: `for_each` hands out each index once, so each item has one borrower.
+                a(i, unsafe { ts.get(i) })
+            } else {
+                // SAFETY: as above, with the indices shifted.
+                b(i - ts.len(), unsafe { us.get(i - ts.len()) })
+            }
+        });
+    }
+
+    fn phase(&mut self, tasks: usize, run: &(dyn Fn(usize) + Sync)) {
+        let shared = &*self.shared;
+        let threads = self.workers.len() + 1;
+        let job = Job { run };
+        self.phase += 1;
+        shared.job.store((&raw const job).cast_mut().cast(), Ordering::Relaxed);
+        shared.left.0.store(tasks, Ordering::Relaxed);
+        for (w, claim) in shared.claims.iter().enumerate() {
+            let (next, end) = (w * tasks / threads, (w + 1) * tasks / threads);
+            let word = Claim { phase: self.phase, next, end }.pack();
+            claim.0.store(word, Ordering::Release);
+        }
+        self.publish();
+        shared.work(self.phase, 0);
+        let mut tries = 0;
+        while shared.left.0.load(Ordering::Acquire) > 0 {
+            tries += 1;
+            if tries < SPINS {
+                core::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Announces the phase and wakes whoever sleeps.
+    fn publish(&self) {
+        self.shared.phase.0.store(self.phase, Ordering::SeqCst);
+        for (asleep, (thread, _)) in self.shared.asleep[1..].iter().zip(&self.workers) {
+            if asleep.load(Ordering::SeqCst) {
+                thread.unpark();
+            }
+        }
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.phase += 1;
+        self.publish();
+        for (_, handle) in self.workers.drain(..) {
+            // A worker catches its tasks' panics, so there is none to report here.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl core::fmt::Debug for Team {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Team").field("threads", &self.threads()).finish_non_exhaustive()
+    }
+}
+
+/// A mutable slice that several threads borrow different items of.
+struct Cells<'a, T>(&'a [UnsafeCell<T>]);
+
+// SAFETY: an item is reached only through `get`, whose caller vouches for exclusiveness; the items
+// themselves may move between threads.
+unsafe impl<T: Send> Sync for Cells<'_, T> {}
+
+impl<'a, T> Cells<'a, T> {
+    fn new(items: &'a mut [T]) -> Self {
+        // SAFETY: `UnsafeCell<T>` has the layout of `T`, and the exclusive borrow is given up for 'a.
+        Cells(unsafe { &*(core::ptr::from_mut(items) as *const [UnsafeCell<T>]) })
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// # Safety
+    /// Nobody else borrows item `i` meanwhile.
+    #[expect(clippy::mut_from_ref, reason = "that is what the contract is about")]
+    unsafe fn get(&self, i: usize) -> &mut T {
+        // SAFETY: the caller vouches for exclusiveness; the slice outlives `self`.
+        unsafe { &mut *self.0[i].get() }
+    }
+}

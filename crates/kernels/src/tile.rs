@@ -1,0 +1,139 @@
+//! The one micro-kernel: MR rows × NV vectors of the product in registers, every element one chain of
+//! multiply-adds in increasing k, and an ending that says what becomes of them.
+//!
+//! ```text
+//! for k { for i in 0..MR { for j in 0..NV { acc[i][j] = a[i, k] * b[k, j] + acc[i][j] } } }
+//! ```
+
+use crate::isa::{Rows, Simd, Steps, Strided};
+
+/// What the accumulators start from and what becomes of them: store, bias, ReLU, Adam...
+pub(crate) trait Ending<S: Simd> {
+    /// Start of the chain of vector `v` in row `i`.
+    fn start(&self, simd: S, i: usize, v: usize) -> S::V;
+    /// End of that chain.
+    fn finish(&mut self, simd: S, i: usize, v: usize, acc: S::V);
+}
+
+/// Accumulators of a tile.
+pub(crate) type Acc<V, const MR: usize, const NV: usize> = [[V; NV]; MR];
+
+/// Adds the products of the next `n` steps onto the accumulators.
+#[inline(always)]
+pub(crate) fn multiply<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
+    acc: &mut Acc<S::V, MR, NV>,
+    steps: &mut Steps<'_, MR, NV>,
+    n: usize,
+) {
+    for _ in 0..n.min(steps.left()) {
+        let (a, rows) = steps.take();
+        let mut b = [simd.splat(0.0); NV];
+        for j in 0..NV {
+            b[j] = simd.load(rows[j]);
+        }
+        for i in 0..MR {
+            let x = simd.splat(a[i]);
+            for j in 0..NV {
+                acc[i][j] = simd.fma(x, b[j], acc[i][j]);
+            }
+        }
+    }
+}
+
+/// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
+/// loop whose index the optimiser does not see through would keep the accumulators in memory.
+macro_rules! unroll {
+    ($i:ident in 0..$n:expr => $body:expr) => {
+        unroll!(@ $i, $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $i:ident, $n:expr, $body:expr, $($k:literal)*) => {
+        { $( if $k < $n { const $i: usize = $k; $body } )* }
+    };
+}
+
+/// A product over a list of (A, B) pairs, all with the same rows and vectors: batch-reduce GEMM. The
+/// chains run through the pairs in order.
+pub(crate) trait Pairs<'a>: Copy {
+    /// Number of pairs.
+    fn count(&self) -> usize;
+    /// The pair at `p`.
+    fn pair(&self, p: usize) -> (Strided<'a>, Rows<'a>);
+}
+
+impl<'a> Pairs<'a> for (Strided<'a>, Rows<'a>) {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        1
+    }
+    #[inline(always)]
+    fn pair(&self, _: usize) -> (Strided<'a>, Rows<'a>) {
+        *self
+    }
+}
+
+/// Tiles a product of `rows × vectors` with the shapes that suit the register file.
+#[inline(always)]
+pub(crate) fn product<'a, S: Simd>(
+    simd: S,
+    rows: usize,
+    vectors: usize,
+    pairs: impl Pairs<'a>,
+    ending: &mut impl Ending<S>,
+) {
+    let mut v = 0;
+    while v < vectors {
+        let left = vectors - v;
+        // The widest slice this ISA tiles; one vector always works.
+        v += match left {
+            4.. if S::TILE_ROWS[3] > 0 => columns::<S, 4>(simd, rows, v, pairs, ending),
+            3 if S::TILE_ROWS[2] > 0 => columns::<S, 3>(simd, rows, v, pairs, ending),
+            2.. if S::TILE_ROWS[1] > 0 => columns::<S, 2>(simd, rows, v, pairs, ending),
+            _ => columns::<S, 1>(simd, rows, v, pairs, ending),
+        };
+    }
+}
+
+/// All rows of `NV` vectors from `v` on; returns `NV`.
+#[inline(always)]
+fn columns<'a, S: Simd, const NV: usize>(
+    simd: S,
+    rows: usize,
+    v: usize,
+    pairs: impl Pairs<'a>,
+    ending: &mut impl Ending<S>,
+) -> usize {
+    let tallest = S::TILE_ROWS[NV - 1];
+    let mut i = 0;
+    while i < rows {
+        i += match rows - i {
+            16.. if tallest >= 16 => tile::<S, 16, NV>(simd, i, v, pairs, ending),
+            8.. if tallest >= 8 => tile::<S, 8, NV>(simd, i, v, pairs, ending),
+            6.. if tallest == 6 => tile::<S, 6, NV>(simd, i, v, pairs, ending),
+            4.. if tallest >= 4 => tile::<S, 4, NV>(simd, i, v, pairs, ending),
+            2.. => tile::<S, 2, NV>(simd, i, v, pairs, ending),
+            _ => tile::<S, 1, NV>(simd, i, v, pairs, ending),
+        };
+    }
+    NV
+}
+
+/// One tile: start, multiply through all pairs, finish; returns `MR`.
+#[inline(always)]
+fn tile<'a, S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
+    i: usize,
+    v: usize,
+    pairs: impl Pairs<'a>,
+    ending: &mut impl Ending<S>,
+) -> usize {
+    let mut acc: Acc<S::V, MR, NV> = [[simd.splat(0.0); NV]; MR];
+    unroll!(R in 0..MR => unroll!(J in 0..NV => acc[R][J] = ending.start(simd, i + R, v + J)));
+    for p in 0..pairs.count() {
+        let (a, b) = pairs.pair(p);
+        let mut steps = Steps::new(a, i, b, v);
+        multiply(simd, &mut acc, &mut steps, usize::MAX);
+    }
+    unroll!(R in 0..MR => unroll!(J in 0..NV => ending.finish(simd, i + R, v + J, acc[R][J])));
+    MR
+}

@@ -1,0 +1,200 @@
+//! Every kernel equals its scalar twin bit for bit, on every ISA this machine has.
+
+mod common;
+
+use common::{Gen, SIZES, assert_bits, isas};
+use kernels::twin::Twin;
+use kernels::*;
+
+/// Floats of all kinds: ordinary, tiny, denormal, zero of both signs, huge, infinite, NaN.
+const SPECIAL: [f32; 13] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    f32::MIN_POSITIVE,
+    -1e-40,
+    1e-45,
+    f32::MAX,
+    f32::MIN,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    f32::NAN,
+    1e-20,
+];
+
+fn with_specials(gen_: &mut Gen, n: usize) -> Vec<f32> {
+    let mut v = gen_.floats(n);
+    for (i, x) in v.iter_mut().enumerate().filter(|(i, _)| i % 5 == 3) {
+        *x = SPECIAL[i % SPECIAL.len()];
+    }
+    v
+}
+
+#[test]
+fn exp_equals_its_twin() {
+    let mut g = Gen::new(1);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for n in SIZES {
+            let x: Vec<f32> = with_specials(&mut g, n).iter().map(|x| x * 60.0).collect();
+            let mut got = x.clone();
+            exp_in_place(isa, &mut got);
+            let want: Vec<f32> = x.iter().map(|x| twin.exp(*x)).collect();
+            assert_bits(&got, &want, format_args!("exp of {n} floats on {isa}"));
+        }
+    }
+}
+
+#[test]
+fn relu_and_its_gradient_equal_their_twins() {
+    let mut g = Gen::new(2);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for n in SIZES {
+            let (x, dy) = (with_specials(&mut g, n), g.floats(n));
+            let mut y = x.clone();
+            relu_in_place(isa, &mut y);
+            let want: Vec<f32> = x.iter().map(|x| twin.relu(*x)).collect();
+            assert_bits(&y, &want, format_args!("relu of {n} floats on {isa}"));
+            let mut dx = dy.clone();
+            relu_backward(isa, &y, &mut dx);
+            let want: Vec<f32> =
+                y.iter().zip(&dy).map(|(y, d)| if *y > 0.0 { *d } else { 0.0 }).collect();
+            assert_bits(&dx, &want, format_args!("relu gradient of {n} floats on {isa}"));
+        }
+    }
+}
+
+#[test]
+fn pixels_equal_their_twin() {
+    for isa in isas() {
+        for n in SIZES {
+            let bytes: Vec<u8> = (0..n).map(|i| (i * 37 + n) as u8).collect();
+            let mut got = vec![f32::NAN; n];
+            pixels(isa, &bytes, 1.0 / 255.0, &mut got);
+            let want: Vec<f32> = bytes.iter().map(|b| f32::from(*b) * (1.0 / 255.0)).collect();
+            assert_bits(&got, &want, format_args!("{n} pixels on {isa}"));
+
+            let mut panels = Panels::zeros(3, n);
+            pixels_to_row(isa, &bytes, 1.0 / 255.0, panels.panels_mut(), 1);
+            let rows = panels.unpack();
+            assert_bits(&rows[n..2 * n], &want, format_args!("{n} pixels into panels on {isa}"));
+            assert!(
+                rows[..n].iter().chain(&rows[2 * n..]).all(|x| *x == 0.0),
+                "other rows changed"
+            );
+        }
+    }
+}
+
+#[test]
+fn softmax_equals_its_twin() {
+    let mut g = Gen::new(3);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for n in SIZES.into_iter().filter(|n| *n > 0) {
+            for special in [false, true] {
+                let rows = 5;
+                let x = if special { with_specials(&mut g, rows * n) } else { g.floats(rows * n) };
+                let x: Vec<f32> = x.iter().map(|x| x * 20.0).collect();
+                let mut want = x.clone();
+                want.chunks_exact_mut(n).for_each(|row| {
+                    twin.softmax(row);
+                });
+                let mut got = x.clone();
+                softmax(isa, &mut got, n);
+                assert_bits(&got, &want, format_args!("softmax of rows of {n} on {isa}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn softmax_cross_entropy_equals_its_twin() {
+    let mut g = Gen::new(4);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for n in [1, 2, 9, 10, 15, 16, 17, 33, 255] {
+            let rows = 7;
+            let x: Vec<f32> = g.floats(rows * n).iter().map(|x| x * 9.0).collect();
+            let labels: Vec<u8> = (0..rows).map(|i| ((i * 5 + 3) % n) as u8).collect();
+            let mut panel = panel_of(rows, n, &x);
+            let mut losses = vec![RowLoss::default(); rows];
+            softmax_cross_entropy(isa, &mut panel, &labels, 1.0 / 7.0, &mut losses);
+            for i in 0..rows {
+                let mut row = x[i * n..][..n].to_vec();
+                let best = first_largest(&row);
+                let loss = twin.softmax_cross_entropy(&mut row, usize::from(labels[i]), 1.0 / 7.0);
+                let got = &Line::flat(panel.row(i))[..n];
+                assert_bits(got, &row, format_args!("gradient of {n} logits on {isa}"));
+                assert_eq!(losses[i].loss.to_bits(), loss.to_bits(), "loss of {n} logits on {isa}");
+                assert_eq!(losses[i].correct, best == usize::from(labels[i]));
+            }
+        }
+    }
+}
+
+#[test]
+fn adam_equals_its_twin_down_to_denormals() {
+    let mut g = Gen::new(5);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for n in SIZES {
+            let (mut w, mut m, mut v) = (g.floats(n), g.floats(n), g.floats(n));
+            v.iter_mut().for_each(|v| *v = v.abs());
+            for (i, x) in m.iter_mut().chain(&mut v).enumerate() {
+                *x *= [1.0, 1e-20, 1e-39, 0.0][i % 4];
+            }
+            let mut want = (w.clone(), m.clone(), v.clone());
+            for t in 1..4 {
+                let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, t);
+                let grad: Vec<f32> = g
+                    .floats(n)
+                    .iter()
+                    .enumerate()
+                    .map(|(i, x)| x * [1.0, 0.0, 1e-38][i % 3])
+                    .collect();
+                adam_step(isa, &step, &grad, &mut w, &mut m, &mut v);
+                for i in 0..n {
+                    let old = (want.0[i], want.1[i], want.2[i]);
+                    (want.0[i], want.1[i], want.2[i]) = twin.adam(&step, grad[i], old);
+                }
+                assert_bits(&w, &want.0, format_args!("weights, step {t} of {n} on {isa}"));
+                assert_bits(&m, &want.1, format_args!("first moments, step {t} of {n} on {isa}"));
+                assert_bits(&v, &want.2, format_args!("second moments, step {t} of {n} on {isa}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn transposing_moves_every_element_and_keeps_the_padding_zero() {
+    for isa in isas() {
+        for (rows, cols) in [(1, 1), (3, 16), (16, 10), (17, 33), (50, 64), (64, 64)] {
+            let x = Gen::new(6).floats(rows * cols);
+            let from = panel_of(rows, cols, &x);
+            let mut to = Panel::zeros(cols, rows);
+            transpose(isa, &from, &mut to);
+            for i in 0..rows {
+                for j in 0..cols {
+                    assert_eq!(to.get(j, i), x[i * cols + j], "{rows}x{cols} on {isa}");
+                }
+            }
+            for j in 0..cols {
+                assert!(Line::flat(to.row(j))[rows..].iter().all(|x| *x == 0.0), "padding");
+            }
+        }
+    }
+}
+
+/// A panel of any width with these rows.
+fn panel_of(rows: usize, cols: usize, from: &[f32]) -> Panel {
+    let mut panel = Panel::zeros(rows, cols);
+    for i in 0..rows {
+        for j in 0..cols {
+            panel.set(i, j, from[i * cols + j]);
+        }
+    }
+    panel
+}
