@@ -1,1 +1,3 @@
 //! The library behind the `weft` command.
+
+pub mod plot;

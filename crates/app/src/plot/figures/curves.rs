@@ -1,0 +1,215 @@
+//! Loss and accuracy over the epochs.
+
+use super::{MARGIN, round_ticks};
+use crate::plot::canvas::{Canvas, Label};
+use crate::plot::style::{BLUE, BODY, FAINT, INK, LARGE, LINE, MUTED, ORANGE, SMALL};
+use crate::plot::surface::Area;
+use crate::plot::{Epoch, Error};
+use plotters::chart::ChartBuilder;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::element::Circle;
+use plotters::series::LineSeries;
+use plotters::style::text_anchor::{HPos as H, Pos, VPos as V};
+use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
+use plotters_backend::text_anchor::HPos;
+use std::ops::Range;
+
+/// The sheet: two panels side by side.
+pub(super) const SHEET: (f64, f64) = (980.0, 380.0);
+
+const HEADER: f64 = 44.0;
+const GAP: f64 = 40.0;
+/// Space for the numbers left of, under and right of a panel, and for the name of the horizontal axis.
+const LEFT: f64 = 48.0;
+const BELOW: f64 = 44.0;
+const RIGHT: f64 = 52.0;
+
+/// One metric of both histories.
+struct Panel<'a> {
+    title: &'a str,
+    training: Vec<f64>,
+    validation: Vec<f64>,
+    /// How a value of an axis with this step is written.
+    format: fn(f64, f64) -> String,
+}
+
+/// Draws both panels.
+pub(super) fn draw(
+    canvas: &Canvas<'_>,
+    training: &[Epoch],
+    validation: &[Epoch],
+) -> Result<(), Error> {
+    let pick = |of: fn(&Epoch) -> f64| {
+        (training.iter().map(of).collect(), validation.iter().map(of).collect())
+    };
+    let (training, validation) = pick(|e| e.loss);
+    let loss = Panel { title: "Loss", training, validation, format: number };
+    let (training, validation) = pick(|e| e.accuracy);
+    let accuracy = Panel { title: "Accuracy", training, validation, format: share };
+    let width = (SHEET.0 - 2.0 * MARGIN - GAP) / 2.0;
+    for (panel, x) in [(loss, MARGIN), (accuracy, MARGIN + width + GAP)] {
+        panel.draw(canvas, Area::new(x, MARGIN, width, SHEET.1 - 2.0 * MARGIN))?;
+    }
+    Ok(())
+}
+
+/// Decimals that tell multiples of `step` apart.
+fn decimals(step: f64) -> usize {
+    (-(step * 1.000_001).log10().floor()).clamp(0.0, 6.0) as usize
+}
+
+fn number(value: f64, step: f64) -> String {
+    if value.abs() >= 1e6 {
+        return format!("{value:.1e}");
+    }
+    format!("{value:.0$}", decimals(step))
+}
+
+fn share(value: f64, step: f64) -> String {
+    format!("{}%", number(value * 100.0, step * 100.0))
+}
+
+/// A linear axis with chosen ticks.
+#[derive(Clone)]
+struct Axis {
+    low: f64,
+    high: f64,
+    step: f64,
+    ticks: Vec<f64>,
+}
+
+impl Axis {
+    /// The vertical axis that holds all values, with round ends.
+    fn holding(values: impl Iterator<Item = f64>) -> Self {
+        let (low, high) = values.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
+        // Equal values still need an axis with a height.
+        let pad = if high - low > 1e-9 * high.abs() { 0.0 } else { high.abs().max(1e-3) * 0.05 };
+        let (step, _) = round_ticks(low - pad, high + pad, 5.0);
+        let ends = (((low - pad) / step).floor() * step, ((high + pad) / step).ceil() * step);
+        let (_, ticks) = round_ticks(ends.0, ends.1, (ends.1 - ends.0) / step);
+        Self { low: ends.0, high: ends.1, step, ticks }
+    }
+
+    /// The horizontal axis of `epochs` epochs, counted from 1.
+    fn epochs(epochs: usize) -> Self {
+        let last = epochs as f64;
+        let pad = if last > 1.0 { (last - 1.0) * 0.03 } else { 0.5 };
+        let (step, ticks) = round_ticks(1.0, last, 6.0);
+        let ticks = ticks.into_iter().filter(|t| t.fract() == 0.0).collect();
+        Self { low: 1.0 - pad, high: last + pad, step, ticks }
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        let share = (value - self.low) / (self.high - self.low);
+        limit.0 + (f64::from(limit.1 - limit.0) * share).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        // All ticks are bold.
+        if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl Panel<'_> {
+    fn draw(&self, canvas: &Canvas<'_>, room: Area) -> Result<(), Error> {
+        let plot = Area::new(
+            room.x + LEFT,
+            room.y + HEADER,
+            room.w - LEFT - RIGHT,
+            room.h - HEADER - BELOW,
+        );
+        canvas.label(Label::new(self.title, (plot.x, room.y + 10.0)).size(LARGE))?;
+        if !self.validation.is_empty() {
+            legend(canvas, plot.right(), room.y + 10.0)?;
+        }
+        let at = (plot.x + plot.w / 2.0, room.bottom() - 6.0);
+        canvas.label(Label::new("epoch", at).size(SMALL).colour(MUTED).end(HPos::Center))?;
+        self.chart(canvas, plot)?;
+        self.last_values(canvas, plot)
+    }
+
+    fn both(&self) -> impl Iterator<Item = f64> {
+        self.training.iter().chain(&self.validation).copied()
+    }
+
+    fn chart(&self, canvas: &Canvas<'_>, plot: Area) -> Result<(), Error> {
+        let across = Axis::epochs(self.training.len().max(self.validation.len()));
+        let up = Axis::holding(self.both());
+        let step = up.step;
+        let outside = Area::new(plot.x - LEFT, plot.y, plot.w + LEFT, plot.h + BELOW);
+        let mut chart = ChartBuilder::on(&canvas.part(outside))
+            .x_label_area_size(canvas.steps(BELOW))
+            .y_label_area_size(canvas.steps(LEFT))
+            .build_cartesian_2d(across, up)?;
+        let font = ("Inter", f64::from(canvas.steps(SMALL))).into_font().color(&MUTED);
+        let line = |colour: RGBColor, width: f64| ShapeStyle {
+            color: colour.to_rgba(),
+            filled: true,
+            stroke_width: canvas.steps(width),
+        };
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .max_light_lines(1)
+            .bold_line_style(line(FAINT, 1.0))
+            .light_line_style(line(FAINT, 1.0))
+            .axis_style(line(LINE, 1.0))
+            .x_label_style(font.clone().pos(Pos::new(H::Center, V::Top)))
+            .y_label_style(font.pos(Pos::new(H::Right, V::Center)))
+            .x_label_formatter(&|epoch| format!("{epoch:.0}"))
+            .y_label_formatter(&|value| (self.format)(*value, step))
+            .draw()?;
+        for (values, colour) in [(&self.validation, ORANGE), (&self.training, BLUE)] {
+            let points = || (1..).zip(values).map(|(epoch, v)| (f64::from(epoch), *v));
+            chart.draw_series(LineSeries::new(points(), line(colour, 2.0)))?;
+            if values.len() <= 30 {
+                let dots = points().map(|p| Circle::new(p, canvas.steps(3.5), colour.filled()));
+                chart.draw_series(dots)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last value of each curve, right of it, moved apart if they would touch.
+    fn last_values(&self, canvas: &Canvas<'_>, plot: Area) -> Result<(), Error> {
+        let Axis { low, high, step, .. } = Axis::holding(self.both());
+        let height = |v: f64| plot.bottom() - (v - low) / (high - low) * plot.h;
+        let ends = [(&self.training, BLUE), (&self.validation, ORANGE)];
+        let mut ends: Vec<(f64, f64, RGBColor)> = ends
+            .iter()
+            .filter_map(|(values, colour)| values.last().map(|v| (height(*v), *v, *colour)))
+            .collect();
+        ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+        if let [upper, lower] = ends.as_mut_slice() {
+            let overlap = (SMALL + 3.0 - (lower.0 - upper.0)).max(0.0);
+            upper.0 -= overlap / 2.0;
+            lower.0 += overlap / 2.0;
+        }
+        for (y, value, colour) in ends {
+            let text = (self.format)(value, step / 10.0);
+            canvas.label(Label::new(&text, (plot.right() + 6.0, y)).size(SMALL).colour(colour))?;
+        }
+        Ok(())
+    }
+}
+
+/// Names the two curves, right-aligned.
+fn legend(canvas: &Canvas<'_>, right: f64, y: f64) -> Result<(), Error> {
+    let mut end = right;
+    for (name, colour) in [("validation", ORANGE), ("training", BLUE)] {
+        let start = end - canvas.width(name, BODY);
+        canvas.label(Label::new(name, (start, y)).colour(INK))?;
+        canvas.rect(Area::new(start - 26.0, y - 1.0, 20.0, 2.0), colour)?;
+        end = start - 26.0 - 18.0;
+    }
+    Ok(())
+}
