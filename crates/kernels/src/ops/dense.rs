@@ -115,21 +115,23 @@ impl<S: Simd> Ending<S> for Store<'_> {
 }
 
 kernel! {
-    /// `dX = (dZ Wᵀ) ∘ [h > 0]` for one block of rows of the batch and up to 64 inputs of the layer.
+    /// `dX = (dZ Wᵀ) ∘ act'(h)` for one block of rows of the batch and up to 64 inputs of the layer.
     ///
     /// The batch lies in the lanes, so the weights are read as they are and only activations are
     /// transposed.
     ///
     /// - `w`: rows of the weights for these inputs, split along the outputs: `inputs × n_q`
     /// - `dz_t`: the gradient of the outputs, transposed, split likewise: `n_q × rows`
-    /// - `h`: this layer's input, `rows × inputs`, the output of a ReLU
+    /// - `h`: this layer's input, `rows × inputs`, and the activation it is the output of: after a ReLU,
+    ///   the gradient stays where `h > 0` and is 0 elsewhere
     /// - `dx`: gets the result, `rows × inputs`; `dx_t` the same transposed, `inputs × rows`
     ///
     /// # Panics
     /// If the shapes do not fit together.
     pub fn dense_backward_input<'a>(
-        s, w: Blocks<'a>, dz_t: Blocks<'a>, h: &'a Panel, dx: &'a mut Panel, dx_t: &'a mut Panel,
+        s, w: Blocks<'a>, dz_t: Blocks<'a>, h: (&'a Panel, Then), dx: &'a mut Panel, dx_t: &'a mut Panel,
     ) {
+        let (h, then) = h;
         assert_eq!((dx.rows(), dx.cols()), (h.rows(), h.cols()), "one gradient for each input");
         assert_eq!((dx_t.rows(), dx_t.cols()), (h.cols(), h.rows()), "and its transpose");
         assert_eq!(w.count(), dz_t.count(), "blocks of weights and of gradients");
@@ -137,11 +139,13 @@ kernel! {
         let chain = Chain(w.count(), |q| (w.get(q).a(), dz_t.get(q).b()));
         product(s, inputs, vectors, chain, &mut Store(&mut *dx_t));
         transpose_into(s, dx_t, dx);
-        let zero = s.splat(0.0);
-        for (Line(h), Line(d)) in h.lines().iter().zip(dx.lines_mut()) {
-            s.store(s.select_gt(s.load(h), zero, s.load(d), zero), d);
+        if then == Then::Relu {
+            let zero = s.splat(0.0);
+            for (Line(h), Line(d)) in h.lines().iter().zip(dx.lines_mut()) {
+                s.store(s.select_gt(s.load(h), zero, s.load(d), zero), d);
+            }
+            transpose_into(s, dx, dx_t);
         }
-        transpose_into(s, dx, dx_t);
     }
 }
 
