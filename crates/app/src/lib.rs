@@ -1,3 +1,4 @@
 //! The library behind the `weft` command.
 
+pub mod image;
 pub mod plot;

@@ -23,6 +23,9 @@ pub(super) const FAINT: RGBColor = RGBColor(0xE4, 0xE7, 0xEB);
 /// Axis lines and the border of images.
 pub(super) const LINE: RGBColor = RGBColor(0xAE, 0xB5, 0xBF);
 
+/// The paper, for a clear space behind text.
+pub(super) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+
 /// Type size of tick labels.
 pub(super) const SMALL: f64 = 12.0;
 /// Type size of captions.

@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn lengths_are_short() {
-        let shown = [0.0, -0.001, 1.5, 2.0, 3.14159, -12.345].map(|v| Length(v).to_string());
-        assert_eq!(shown, ["0", "0", "1.5", "2", "3.14", "-12.35"].map(String::from));
+        let shown = [0.0, -0.001, 1.5, 2.0, 3.456_78, -12.346].map(|v| Length(v).to_string());
+        assert_eq!(shown, ["0", "0", "1.5", "2", "3.46", "-12.35"].map(String::from));
     }
 
     #[test]

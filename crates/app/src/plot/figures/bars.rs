@@ -4,7 +4,7 @@ use super::{MARGIN, stride};
 use crate::plot::Error;
 use crate::plot::canvas::{Canvas, Label};
 use crate::plot::font::Face;
-use crate::plot::style::{BLUE, BODY, FAINT, GREY, INK, LARGE, LINE, MUTED, RED, SMALL};
+use crate::plot::style::{BLUE, BODY, FAINT, GREY, INK, LARGE, LINE, MUTED, PAPER, RED, SMALL};
 use crate::plot::surface::Area;
 use plotters::style::RGBColor;
 use plotters_backend::text_anchor::HPos;
@@ -37,11 +37,34 @@ impl Verdict {
 
     /// "Ankle boot 97% (Ankle boot)": the predicted class, its probability, the true class.
     pub(super) fn caption(&self, class_names: &[String]) -> String {
-        let percent = percent(self.probability);
-        let predicted = &class_names[self.predicted];
+        self.compose(|class| class_names[class].clone())
+    }
+
+    /// The caption with names shortened until it is no wider than `width`; the per cent always stays.
+    pub(super) fn fitted(
+        &self,
+        canvas: &Canvas<'_>,
+        class_names: &[String],
+        size: f64,
+        width: f64,
+    ) -> String {
+        let whole = self.caption(class_names);
+        if canvas.width(&whole, size) <= width {
+            return whole;
+        }
+        let room = width - canvas.width(&self.compose(|_| String::new()), size);
+        let wide = |class: usize| canvas.width(&class_names[class], size);
+        // What one name leaves of its half is the other's.
+        let other = |class| if class == self.predicted { self.truth } else { Some(self.predicted) };
+        let share = |class| (room / 2.0).max(other(class).map_or(room, |o| room - wide(o)));
+        self.compose(|class| canvas.fit(&class_names[class], size, share(class)))
+    }
+
+    fn compose(&self, name: impl Fn(usize) -> String) -> String {
+        let (predicted, percent) = (name(self.predicted), percent(self.probability));
         match self.truth {
             None => format!("{predicted} {percent}"),
-            Some(truth) => format!("{predicted} {percent} ({})", class_names[truth]),
+            Some(truth) => format!("{predicted} {percent} ({})", name(truth)),
         }
     }
 
@@ -149,7 +172,8 @@ const TILT: f64 = -45.0;
 
 fn pitch(classes: usize) -> f64 {
     match classes {
-        0..=6 => 70.0,
+        // Few bars still leave the caption room.
+        0..=6 => 320.0 / classes as f64,
         7..=12 => 54.0,
         13..=20 => 38.0,
         _ => 26.0,
@@ -186,7 +210,7 @@ pub(super) fn named(
     let down = reach(class_names, |name| canvas.width(name, BODY));
     let width = class_names.len() as f64 * pitch;
     let room = Area::new(left(class_names.len(), down), MARGIN + TITLE, width, HEIGHT);
-    let caption = canvas.fit(&verdict.caption(class_names), LARGE, room.right() - MARGIN);
+    let caption = verdict.fitted(canvas, class_names, LARGE, room.right() - MARGIN);
     let start = room.x.min(room.right() - canvas.width(&caption, LARGE));
     canvas
         .label(Label::new(&caption, (start, MARGIN + 10.0)).size(LARGE).colour(verdict.colour()))?;
@@ -213,14 +237,16 @@ fn value(
     let pitch = room.w / probabilities.len() as f64;
     let probability = probabilities[class];
     let text = percent(probability);
-    let fits = canvas.width(&text, SMALL) + 2.0 <= pitch;
-    if !verdict.marked(class) && (probability < 0.005 || !fits) {
+    let width = canvas.width(&text, SMALL) + 4.0;
+    if !verdict.marked(class) && (probability < 0.005 || width > pitch) {
         return Ok(());
     }
     let at = (
         room.x + (class as f64 + 0.5) * pitch,
-        room.bottom() - f64::from(probability.min(1.0)) * room.h - 6.0,
+        room.bottom() - f64::from(probability.min(1.0)) * room.h - 5.0,
     );
+    // No grid line through the number.
+    canvas.rect(Area::new(at.0 - width / 2.0, at.1 - SMALL, width, SMALL + 3.0), PAPER)?;
     let label = Label::new(&text, at).size(SMALL).end(HPos::Center).above();
     canvas.label(label.colour(verdict.tick(class)))
 }

@@ -59,7 +59,7 @@ fn decimals(step: f64) -> usize {
 }
 
 fn number(value: f64, step: f64) -> String {
-    if value.abs() >= 1e6 {
+    if value != 0.0 && (value.abs() >= 1e5 || step < 1e-5) {
         return format!("{value:.1e}");
     }
     format!("{value:.0$}", decimals(step))
@@ -159,6 +159,7 @@ impl Panel<'_> {
         chart
             .configure_mesh()
             .disable_x_mesh()
+            .set_all_tick_mark_size(canvas.steps(4.0))
             .max_light_lines(1)
             .bold_line_style(line(FAINT, 1.0))
             .light_line_style(line(FAINT, 1.0))
@@ -195,7 +196,9 @@ impl Panel<'_> {
             lower.0 += overlap / 2.0;
         }
         for (y, value, colour) in ends {
-            let text = (self.format)(value, step / 10.0);
+            // Finer than the axis, as far as there is room.
+            let step = if value < 100.0 { (step / 10.0).min(0.001) } else { step / 10.0 };
+            let text = (self.format)(value, step);
             canvas.label(Label::new(&text, (plot.right() + 6.0, y)).size(SMALL).colour(colour))?;
         }
         Ok(())

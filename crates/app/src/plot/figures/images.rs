@@ -7,7 +7,7 @@ use crate::plot::surface::Area;
 use crate::plot::{Error, Image, Labelled};
 use plotters_backend::text_anchor::HPos;
 
-/// The side of the square that a single image is fitted to: 17 units a pixel of 28.
+/// The longer side of a single image: 17 units a pixel of 28.
 const SINGLE: f64 = 476.0;
 const TICK: f64 = 5.0;
 /// From an axis to the middle of its labels.
@@ -23,37 +23,61 @@ fn title_height(title: &str) -> f64 {
     if title.is_empty() { 0.0 } else { 34.0 }
 }
 
+/// The least height of the colour bar, so that its numbers do not touch.
+const LEAST_BAR: f64 = 120.0;
+
+/// The size at which a single image is shown.
+fn shape(image: Image<'_>) -> (f64, f64) {
+    let (w, h) = (f64::from(image.width()), f64::from(image.height()));
+    let factor = SINGLE / w.max(h);
+    let factor = if factor >= 1.0 { factor.floor() } else { factor };
+    ((w * factor).max(1.0), (h * factor).max(1.0))
+}
+
 /// The sheet of one image.
-pub(super) fn single_sheet(title: &str) -> (f64, f64) {
-    let width = MARGIN + LEFT + SINGLE + BAR_GAP + BAR + BAR_LABELS + MARGIN;
-    (width, MARGIN + title_height(title) + SINGLE + 26.0 + MARGIN)
+pub(super) fn single_sheet(image: Image<'_>, title: &str) -> (f64, f64) {
+    let (w, h) = shape(image);
+    let width = MARGIN + LEFT + w + BAR_GAP + BAR + BAR_LABELS + MARGIN;
+    (width, MARGIN + title_height(title) + h.max(LEAST_BAR) + 26.0 + MARGIN)
 }
 
 /// Draws one image with pixel coordinates and a colour bar.
 pub(super) fn single(canvas: &Canvas<'_>, image: Image<'_>, title: &str) -> Result<(), Error> {
     let top = MARGIN + title_height(title);
-    let room = Area::new(MARGIN + LEFT, top, SINGLE, SINGLE);
+    let (w, h) = shape(image);
+    let room = Area::new(MARGIN + LEFT, top, w, h.max(LEAST_BAR));
     let shown = canvas.image(image, ColourMap::Viridis, room)?;
     if !title.is_empty() {
-        let text = canvas.fit(title, LARGE, SINGLE + BAR_GAP + BAR);
-        canvas.label(Label::new(&text, (shown.x, shown.y - 16.0)).size(LARGE).above())?;
+        let text = canvas.fit(title, LARGE, w + BAR_GAP + BAR + BAR_LABELS);
+        canvas.label(Label::new(&text, (shown.x, room.y - 16.0)).size(LARGE).above())?;
     }
     coordinates(canvas, image, shown)?;
-    let bar = Area::new(shown.right() + BAR_GAP, shown.y, BAR, shown.h);
+    let height = shown.h.max(LEAST_BAR);
+    let bar = Area::new(shown.right() + BAR_GAP, room.y + (room.h - height) / 2.0, BAR, height);
     colour_bar(canvas, bar)
+}
+
+/// Numbers of columns or rows, as many as `length` has room for.
+fn numbers(pixels: f64, length: f64) -> Vec<f64> {
+    let count = (length / 60.0).floor().min(6.0);
+    if count < 1.0 {
+        return vec![0.0];
+    }
+    let (_, ticks) = round_ticks(0.0, pixels - 1.0, count);
+    ticks.into_iter().filter(|tick| tick.fract() == 0.0).collect()
 }
 
 /// Column and row numbers, at the middle of their pixels.
 fn coordinates(canvas: &Canvas<'_>, image: Image<'_>, shown: Area) -> Result<(), Error> {
     let (columns, rows) = (f64::from(image.width()), f64::from(image.height()));
-    for tick in round_ticks(0.0, columns - 1.0, 6.0).1.into_iter().filter(|t| t.fract() == 0.0) {
+    for tick in numbers(columns, shown.w) {
         let x = shown.x + (tick + 0.5) * shown.w / columns;
         canvas.stem((x - canvas.hair() / 2.0, shown.bottom() + canvas.hair()), TICK, LINE)?;
         let label = tick.to_string();
         let label = Label::new(&label, (x, shown.bottom() + TICK_LABEL)).end(HPos::Center);
         canvas.label(label.size(SMALL).colour(MUTED))?;
     }
-    for tick in round_ticks(0.0, rows - 1.0, 6.0).1.into_iter().filter(|t| t.fract() == 0.0) {
+    for tick in numbers(rows, shown.h) {
         let y = shown.y + (tick + 0.5) * shown.h / rows;
         let start = shown.x - canvas.hair() - TICK;
         canvas.rule((start, y - canvas.hair() / 2.0), TICK, LINE)?;

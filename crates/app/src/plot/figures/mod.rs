@@ -18,7 +18,7 @@ const MARGIN: f64 = 24.0;
 /// The width and height that `figure` is designed for.
 pub(super) fn sheet(figure: &Figure<'_>, face: &Face) -> (f64, f64) {
     match figure {
-        Figure::Image { title, .. } => images::single_sheet(title),
+        Figure::Image { image, title } => images::single_sheet(*image, title),
         Figure::Gallery { items, columns, .. } => images::gallery_sheet(items.len(), *columns),
         Figure::Prediction { class_names, .. } => predictions::one_sheet(class_names.len()),
         Figure::Predictions { items, class_names, columns } => {

@@ -10,7 +10,7 @@ use crate::plot::{Error, Prediction};
 /// The side of a single image: 10 units a pixel of 28.
 const SIDE: f64 = 280.0;
 const GAP: f64 = 28.0;
-const CAPTION: f64 = 36.0;
+const CAPTION: f64 = 40.0;
 
 fn chart_width(classes: usize) -> f64 {
     (classes as f64 * 12.0).max(300.0)
@@ -34,8 +34,8 @@ pub(super) fn one(
     let verdict = Verdict::of(prediction.probabilities, prediction.truth);
     canvas.image(prediction.image, ColourMap::Binary, image)?;
     chart(canvas, bars, prediction.probabilities, &verdict, Axes::Scale)?;
-    let caption = canvas.fit(&verdict.caption(class_names), LARGE, SIDE + GAP);
-    let at = (MARGIN, image.bottom() + 24.0);
+    let caption = verdict.fitted(canvas, class_names, LARGE, bars.right() - MARGIN);
+    let at = (MARGIN, image.bottom() + 30.0);
     canvas.label(Label::new(&caption, at).size(LARGE).colour(verdict.colour()))
 }
 
@@ -77,7 +77,7 @@ pub(super) fn grid(
         let verdict = Verdict::of(item.probabilities, item.truth);
         canvas.image(item.image, ColourMap::Binary, image)?;
         chart(canvas, bars, item.probabilities, &verdict, Axes::Plain)?;
-        let caption = canvas.fit(&verdict.caption(class_names), BODY, w);
+        let caption = verdict.fitted(canvas, class_names, BODY, w);
         let at = (x, image.bottom() + NUMBERS + NAME / 2.0);
         canvas.label(Label::new(&caption, at).colour(verdict.colour()))?;
     }
