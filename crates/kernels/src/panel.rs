@@ -180,14 +180,14 @@ impl<'a> View<'a> {
 /// A list of operands that a chain of multiply-adds runs through: where the blocks of a matrix lie is
 /// the caller's business.
 #[derive(Clone, Copy)]
-pub struct Blocks<'a> {
+pub struct Blocks<'f, 'a> {
     count: usize,
-    get: &'a (dyn Fn(usize) -> View<'a> + Sync),
+    get: &'f (dyn Fn(usize) -> View<'a> + Sync),
 }
 
-impl<'a> Blocks<'a> {
+impl<'f, 'a> Blocks<'f, 'a> {
     /// `count` blocks, the `i`th of them `get(i)`.
-    pub fn new(count: usize, get: &'a (dyn Fn(usize) -> View<'a> + Sync)) -> Self {
+    pub fn new(count: usize, get: &'f (dyn Fn(usize) -> View<'a> + Sync)) -> Self {
         Blocks { count, get }
     }
 

@@ -5,7 +5,7 @@
 //! differences, values of other frameworks) and to test against.
 
 use crate::isa::{Isa, LANES, fold};
-use crate::ops::adam::AdamStep;
+use crate::ops::adam::{AdamStep, TINY, TINY_SQUARED};
 use crate::ops::exp::{HIGH, LN2, LOW, P, ROUND};
 
 /// The twins, for an ISA with or without fused multiply-add.
@@ -100,8 +100,10 @@ impl Twin {
 
     /// One parameter's step of Adam: `(w, m, v)` after it; [`adam_step`](crate::adam_step).
     pub fn adam(self, step: &AdamStep, g: f32, (w, m, v): (f32, f32, f32)) -> (f32, f32, f32) {
-        let m = self.fma(g - m, step.rate1, m);
-        let v = self.fma(g * g - v, step.rate2, v);
+        let flush = |x: f32, limit: f32| if x.abs() < limit { 0.0 } else { x };
+        let g = flush(g, TINY);
+        let m = flush(self.fma(g - m, step.rate1, m), TINY);
+        let v = flush(self.fma(g * g - v, step.rate2, v), TINY_SQUARED);
         (self.fma(m / (v.sqrt() + step.eps), -step.alpha, w), m, v)
     }
 }

@@ -161,6 +161,18 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn flush(self, x: Self::V, limit: f32) -> Self::V {
+        // SAFETY: the token proves AVX2; no memory is touched.
+        unsafe {
+            let (sign, limit) = (_mm256_set1_ps(-0.0), _mm256_set1_ps(limit));
+            let keep = [
+                _mm256_cmp_ps::<_CMP_NLT_UQ>(_mm256_andnot_ps(sign, x[0]), limit),
+                _mm256_cmp_ps::<_CMP_NLT_UQ>(_mm256_andnot_ps(sign, x[1]), limit),
+            ];
+            [_mm256_and_ps(x[0], keep[0]), _mm256_and_ps(x[1], keep[1])]
+        }
+    }
+    #[inline(always)]
     fn pow2(self, n: Self::V) -> Self::V {
         // SAFETY: the token proves AVX2; no memory is touched.
         unsafe { [pow2_half(n[0]), pow2_half(n[1])] }

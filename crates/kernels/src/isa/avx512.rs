@@ -118,6 +118,14 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
     }
     #[inline(always)]
+    fn flush(self, x: __m512, limit: f32) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe {
+            let keep = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(x), _mm512_set1_ps(limit));
+            _mm512_maskz_mov_ps(keep, x)
+        }
+    }
+    #[inline(always)]
     fn pow2(self, n: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512F; no memory is touched.
         unsafe {

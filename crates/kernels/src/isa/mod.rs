@@ -77,6 +77,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Where `a > b` the lane of `x`, elsewhere (also where unordered) the lane of `y`.
     fn select_gt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    /// Zero where `|x| < limit`, elsewhere (also where `x` is NaN) `x`.
+    fn flush(self, x: Self::V, limit: f32) -> Self::V;
     /// `2^n` for lanes that hold an integer in `-126..=127`; anything else gives an unspecified lane.
     fn pow2(self, n: Self::V) -> Self::V;
     /// Transposes a 16×16 matrix whose rows are the vectors.
@@ -234,14 +236,14 @@ impl std::fmt::Display for Isa {
 macro_rules! kernel {
     (
         $(#[$meta:meta])*
-        $vis:vis fn $name:ident $(<$life:lifetime>)? ($s:ident, $($arg:ident : $ty:ty),* $(,)?)
+        $vis:vis fn $name:ident $(<$($life:lifetime),+>)? ($s:ident, $($arg:ident : $ty:ty),* $(,)?)
         $(-> $out:ty)? $body:block
     ) => {
         $(#[$meta])*
         #[inline]
-        $vis fn $name $(<$life>)? (isa: $crate::Isa, $($arg: $ty),*) $(-> $out)? {
-            struct Args $(<$life>)? { $($arg: $ty),* }
-            impl $(<$life>)? $crate::isa::Kernel for Args $(<$life>)? {
+        $vis fn $name $(<$($life),+>)? (isa: $crate::Isa, $($arg: $ty),*) $(-> $out)? {
+            struct Args $(<$($life),+>)? { $($arg: $ty),* }
+            impl $(<$($life),+>)? $crate::isa::Kernel for Args $(<$($life),+>)? {
                 type Out = kernel!(@out $($out)?);
                 #[inline(always)]
                 fn run<S: $crate::isa::Simd>(self, $s: S) -> Self::Out {

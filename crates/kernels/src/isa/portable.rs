@@ -85,6 +85,10 @@ impl Simd for Portable {
         a.simd_gt(b).bitselect(x, y)
     }
     #[inline(always)]
+    fn flush(self, x: f32x16, limit: f32) -> f32x16 {
+        x.abs().simd_lt(f32x16::splat(limit)).bitselect(f32x16::ZERO, x)
+    }
+    #[inline(always)]
     fn pow2(self, n: f32x16) -> f32x16 {
         f32x16::new(n.to_array().map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)))
     }

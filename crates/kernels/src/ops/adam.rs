@@ -1,10 +1,16 @@
 //! Adam, in the form Keras uses.
 //!
 //! ```text
-//! m += (g - m)(1 - β1)
-//! v += (g² - v)(1 - β2)
+//! g = flush(g, 2^-60)
+//! m = flush(m + (g - m)(1 - β1), 2^-60)
+//! v = flush(v + (g² - v)(1 - β2), 2^-120)
 //! w -= α m / (√v + ε),   α = lr √(1 - β2^t) / (1 - β1^t)
 //! ```
+//! `flush(x, limit)` is 0 where `|x| < limit`. Without it the moments of a weight whose input is never
+//! again lit decay into the denormal numbers, where a processor may take a hundred times as long (a
+//! whole step took twenty times as long). What is flushed is far below what a step can show: with the
+//! usual `lr = 1e-3` and `ε = 1e-7` less than 1e-14.
+//!
 //! Square root and division are IEEE. Source: D. P. Kingma, J. Ba, "Adam: a method for stochastic
 //! optimization", 2015, end of section 2; `keras/src/optimizers/adam.py`.
 
@@ -53,6 +59,11 @@ fn power(mut base: f64, mut n: u64) -> f64 {
     result
 }
 
+/// Gradients and first moments smaller than this are zero; squared they are still normal numbers.
+pub(crate) const TINY: f32 = 8.673_617_4e-19; // 2^-60
+/// Second moments smaller than this are zero.
+pub(crate) const TINY_SQUARED: f32 = 7.523_163_8e-37; // 2^-120
+
 /// One vector of parameters: `(w, m, v)` after the step.
 #[inline(always)]
 pub(crate) fn adam<S: Simd>(
@@ -61,8 +72,9 @@ pub(crate) fn adam<S: Simd>(
     g: S::V,
     (w, m, v): (S::V, S::V, S::V),
 ) -> (S::V, S::V, S::V) {
-    let m = s.fma(s.sub(g, m), s.splat(step.rate1), m);
-    let v = s.fma(s.sub(s.mul(g, g), v), s.splat(step.rate2), v);
+    let g = s.flush(g, TINY);
+    let m = s.flush(s.fma(s.sub(g, m), s.splat(step.rate1), m), TINY);
+    let v = s.flush(s.fma(s.sub(s.mul(g, g), v), s.splat(step.rate2), v), TINY_SQUARED);
     let update = s.div(m, s.add(s.sqrt(v), s.splat(step.eps)));
     (s.fma(update, s.splat(-step.alpha), w), m, v)
 }

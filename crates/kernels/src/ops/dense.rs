@@ -79,8 +79,8 @@ kernel! {
     ///
     /// # Panics
     /// If the blocks do not fit together.
-    pub fn dense_forward<'a>(
-        s, x: Blocks<'a>, w: Blocks<'a>, bias: &'a [Line], then: Then, out: &'a mut Panel, at: usize,
+    pub fn dense_forward<'f, 'x, 'w>(
+        s, x: Blocks<'f, 'x>, w: Blocks<'f, 'w>, bias: &'f [Line], then: Then, out: &'f mut Panel, at: usize,
     ) {
         let mut done = 0;
         for j in 0..w.count() {
@@ -128,8 +128,9 @@ kernel! {
     ///
     /// # Panics
     /// If the shapes do not fit together.
-    pub fn dense_backward_input<'a>(
-        s, w: Blocks<'a>, dz_t: Blocks<'a>, h: (&'a Panel, Then), dx: &'a mut Panel, dx_t: &'a mut Panel,
+    pub fn dense_backward_input<'f, 'w, 'd>(
+        s, w: Blocks<'f, 'w>, dz_t: Blocks<'f, 'd>, h: (&'f Panel, Then), dx: &'f mut Panel,
+        dx_t: &'f mut Panel,
     ) {
         let (h, then) = h;
         assert_eq!((dx.rows(), dx.cols()), (h.rows(), h.cols()), "one gradient for each input");
@@ -210,8 +211,6 @@ impl<S: Simd> Ending<S> for Update<'_> {
     }
     #[inline(always)]
     fn finish(&mut self, s: S, i: usize, v: usize, g: S::V) {
-        // As in the forward pass: a negative zero is what skipping would have left positive.
-        let g = s.add(g, s.splat(0.0));
         let Owned { w, m, v: v2 } = &mut *self.owned;
         let (w, m, v2) = (
             &mut w.row_mut(self.row0 + i)[v].0,
@@ -234,8 +233,8 @@ kernel! {
     ///
     /// # Panics
     /// If the shapes do not fit together.
-    pub fn dense_update<'a>(
-        s, x: Blocks<'a>, dz: Blocks<'a>, owned: &'a mut Owned, step: AdamStep,
+    pub fn dense_update<'f, 'x, 'd>(
+        s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: AdamStep,
     ) {
         let (rows, vectors, blocks) = (owned.w.rows(), owned.w.vectors(), dz.count());
         for (p, row0) in (0..rows).step_by(PANEL_COLS).enumerate() {
@@ -253,7 +252,7 @@ kernel! {
     ///
     /// # Panics
     /// If the columns differ.
-    pub fn bias_update<'a>(s, dz: Blocks<'a>, owned: &'a mut Owned, step: AdamStep) {
+    pub fn bias_update<'f, 'd>(s, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: AdamStep) {
         for v in 0..owned.w.vectors() {
             let mut g = s.splat(0.0);
             for b in 0..dz.count() {

@@ -1,0 +1,222 @@
+//! What a network is made of, before it has weights.
+
+use crate::error::Error;
+use serde::{Deserialize, Serialize};
+
+/// What follows a dense layer's product and bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// Nothing.
+    Linear,
+    /// `max(0, x)`
+    Relu,
+    /// Probabilities of classes. The last layer's only; training works from the logits.
+    Softmax,
+}
+
+impl Activation {
+    fn name(self) -> &'static str {
+        match self {
+            Activation::Linear => "linear",
+            Activation::Relu => "relu",
+            Activation::Softmax => "softmax",
+        }
+    }
+}
+
+/// A layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Layer {
+    /// Examples of any shape become rows. Costs nothing: they lie that way already.
+    Flatten,
+    /// `act(x W + b)`
+    Dense {
+        /// Outputs.
+        units: usize,
+        /// What follows.
+        activation: Activation,
+    },
+}
+
+/// Shape of one example and the layers it passes through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// Shape of one example, such as 28 × 28.
+    pub input: Vec<usize>,
+    /// The layers in order.
+    pub layers: Vec<Layer>,
+}
+
+/// One dense layer, resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenseShape {
+    /// Inputs.
+    pub inputs: usize,
+    /// Outputs.
+    pub units: usize,
+    /// What follows.
+    pub activation: Activation,
+}
+
+/// More parameters than this are a mistake, not a small network.
+const MOST_PARAMETERS: usize = 1 << 30;
+
+impl Architecture {
+    /// Floats in one example.
+    pub fn features(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// Outputs of the last layer.
+    pub fn classes(&self) -> usize {
+        self.dense().last().map_or(0, |d| d.units)
+    }
+
+    /// The dense layers in order.
+    pub fn dense(&self) -> impl Iterator<Item = DenseShape> + '_ {
+        let mut inputs = self.features();
+        self.layers.iter().filter_map(move |layer| match *layer {
+            Layer::Flatten => None,
+            Layer::Dense { units, activation } => {
+                let shape = DenseShape { inputs, units, activation };
+                inputs = units;
+                Some(shape)
+            }
+        })
+    }
+
+    /// Weights and biases.
+    pub fn parameters(&self) -> usize {
+        self.dense().map(|d| (d.inputs + 1) * d.units).sum()
+    }
+
+    /// Checks that this can be built: sizes that exist, softmax at the end and nowhere else.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] says what is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        let bad = |what: String| Err(Error::Architecture(what));
+        let features = self.input.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        if features.is_none_or(|n| n == 0 || n > MOST_PARAMETERS) {
+            return bad(format!("examples of shape {:?}", self.input));
+        }
+        let dense: Vec<DenseShape> = self.dense().collect();
+        let Some((last, hidden)) = dense.split_last() else {
+            return bad("there is no dense layer".to_owned());
+        };
+        if let Some(d) = dense.iter().find(|d| d.units == 0) {
+            return bad(format!("a dense layer of {} inputs has no units", d.inputs));
+        }
+        let parameters = dense
+            .iter()
+            .try_fold(0usize, |n, d| d.inputs.checked_add(1)?.checked_mul(d.units)?.checked_add(n));
+        if parameters.is_none_or(|n| n > MOST_PARAMETERS) {
+            return bad(format!("more than {MOST_PARAMETERS} parameters"));
+        }
+        if last.activation != Activation::Softmax {
+            return bad(format!("the last layer is {}, not softmax", last.activation.name()));
+        }
+        if !(2..=256).contains(&last.units) {
+            return bad(format!("{} classes; 2 to 256 are possible", last.units));
+        }
+        if hidden.iter().any(|d| d.activation == Activation::Softmax) {
+            return bad("softmax in a hidden layer".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The layers as a table: name, output shape, parameters.
+    ///
+    /// ```
+    /// use nn::{Activation, Sequential};
+    /// let net = Sequential::new(&[28, 28]).flatten().dense(128, Activation::Relu);
+    /// assert!(net.architecture().summary().contains("100,480"));
+    /// ```
+    pub fn summary(&self) -> String {
+        let mut rows = vec![["layer".to_owned(), "output".to_owned(), "parameters".to_owned()]];
+        let mut dense = self.dense();
+        let mut flat = self.features();
+        for (i, layer) in self.layers.iter().enumerate() {
+            match *layer {
+                Layer::Flatten => {
+                    rows.push([format!("{} flatten", i + 1), flat.to_string(), "0".to_owned()]);
+                }
+                Layer::Dense { units, activation } => {
+                    let parameters = dense.next().map_or(0, |d| (d.inputs + 1) * d.units);
+                    let name = format!("{} dense, {}", i + 1, activation.name());
+                    rows.push([name, units.to_string(), grouped(parameters)]);
+                    flat = units;
+                }
+            }
+        }
+        let total = self.parameters();
+        let memory = format!("{} KB", grouped((total * 4).div_ceil(1000)));
+        rows.push(["total".to_owned(), memory, grouped(total)]);
+        let width = |c: usize| rows.iter().map(|r| r[c].len()).max().unwrap_or(0);
+        let (a, b, c) = (width(0), width(1), width(2));
+        let line = |r: &[String; 3]| format!("{:<a$}  {:>b$}  {:>c$}\n", r[0], r[1], r[2]);
+        rows.iter().map(line).collect()
+    }
+}
+
+/// Digits in groups of three.
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(d);
+    }
+    out
+}
+
+/// Builds an [`Architecture`] layer by layer, as Keras' `Sequential` does.
+///
+/// ```
+/// use nn::{Activation, Sequential};
+/// let model = Sequential::new(&[28, 28])
+///     .flatten()
+///     .dense(128, Activation::Relu)
+///     .dense(10, Activation::Softmax)
+///     .build(1)?;
+/// assert_eq!(model.parameters(), 101_770);
+/// # Ok::<(), nn::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sequential(Architecture);
+
+impl Sequential {
+    /// A network for examples of this shape.
+    pub fn new(input: &[usize]) -> Sequential {
+        Sequential(Architecture { input: input.to_vec(), layers: Vec::new() })
+    }
+
+    /// Adds a layer that makes a row of an example.
+    pub fn flatten(mut self) -> Sequential {
+        self.0.layers.push(Layer::Flatten);
+        self
+    }
+
+    /// Adds a dense layer.
+    pub fn dense(mut self, units: usize, activation: Activation) -> Sequential {
+        self.0.layers.push(Layer::Dense { units, activation });
+        self
+    }
+
+    /// What was put together so far.
+    pub fn architecture(&self) -> &Architecture {
+        &self.0
+    }
+
+    /// The network with Glorot-uniform weights drawn from the seed, and zero biases.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] if it cannot be built.
+    pub fn build(self, seed: u64) -> Result<crate::Model, Error> {
+        crate::Model::new(self.0, seed)
+    }
+}

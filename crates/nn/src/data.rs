@@ -1,0 +1,91 @@
+//! Examples, borrowed from wherever they lie.
+
+use crate::error::Error;
+
+/// Examples as rows of features: bytes that are scaled on the way in, or floats.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    rows: Rows<'a>,
+    features: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rows<'a> {
+    U8 { data: &'a [u8], scale: f32 },
+    F32(&'a [f32]),
+}
+
+/// One example.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Row<'a> {
+    U8 { data: &'a [u8], scale: f32 },
+    F32(&'a [f32]),
+}
+
+impl<'a> Inputs<'a> {
+    /// Rows of bytes, each multiplied by `scale` when it is used (1/255 brings pixels to 0..1).
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the data is not whole rows.
+    pub fn u8(data: &'a [u8], features: usize, scale: f32) -> Result<Self, Error> {
+        check(data.len(), features)?;
+        Ok(Inputs { rows: Rows::U8 { data, scale }, features })
+    }
+
+    /// Rows of floats, used as they are.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the data is not whole rows.
+    pub fn f32(data: &'a [f32], features: usize) -> Result<Self, Error> {
+        check(data.len(), features)?;
+        Ok(Inputs { rows: Rows::F32(data), features })
+    }
+
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        let floats = match self.rows {
+            Rows::U8 { data, .. } => data.len(),
+            Rows::F32(data) => data.len(),
+        };
+        floats / self.features
+    }
+
+    /// Whether there is no example.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Features of an example.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// The examples `from..from + count`.
+    ///
+    /// # Panics
+    /// If they are not all there.
+    pub fn slice(&self, from: usize, count: usize) -> Inputs<'a> {
+        let span = from * self.features..(from + count) * self.features;
+        let rows = match self.rows {
+            Rows::U8 { data, scale } => Rows::U8 { data: &data[span], scale },
+            Rows::F32(data) => Rows::F32(&data[span]),
+        };
+        Inputs { rows, ..*self }
+    }
+
+    /// Example `i`.
+    pub(crate) fn row(&self, i: usize) -> Row<'a> {
+        let span = i * self.features..(i + 1) * self.features;
+        match self.rows {
+            Rows::U8 { data, scale } => Row::U8 { data: &data[span], scale },
+            Rows::F32(data) => Row::F32(&data[span]),
+        }
+    }
+}
+
+fn check(len: usize, features: usize) -> Result<(), Error> {
+    if features == 0 || !len.is_multiple_of(features) {
+        return Err(Error::Input(format!("{len} values are not whole examples of {features}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! What a network runs on: an instruction set and a team of threads.
+
+use kernels::{Isa, Team};
+
+/// An instruction set and a team of threads. Neither changes a bit of any result (see
+/// [`Isa::fused`] for the one exception).
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) isa: Isa,
+    pub(crate) team: Team,
+}
+
+impl Engine {
+    /// An engine with `threads` threads, or as many as the process may use, and the given instruction
+    /// set, or the best of this CPU.
+    ///
+    /// # Panics
+    /// If the system refuses to start a thread.
+    pub fn new(threads: Option<usize>, isa: Option<Isa>) -> Engine {
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads.unwrap_or_else(available);
+        Engine { isa: isa.unwrap_or_else(Isa::best), team: Team::new(threads) }
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Threads, the caller among them.
+    pub fn threads(&self) -> usize {
+        self.team.threads()
+    }
+}

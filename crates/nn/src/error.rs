@@ -1,0 +1,37 @@
+//! What can go wrong, by who is at fault.
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The network asked for cannot be built.
+    #[error("bad architecture: {0}")]
+    Architecture(String),
+    /// Inputs, labels or settings do not fit the network.
+    #[error("{0}")]
+    Input(String),
+    /// Training left the finite numbers.
+    #[error(
+        "training diverged: the loss of epoch {epoch}, step {step} is {loss}; \
+         try a smaller learning rate"
+    )]
+    Diverged {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step of the epoch, from 1.
+        step: usize,
+        /// Mean loss of that step's batch.
+        loss: f64,
+    },
+    /// The observer asked to stop.
+    #[error("training was stopped in epoch {epoch}, step {step}")]
+    Stopped {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Steps of the epoch that were done.
+        step: usize,
+    },
+    /// A model file is not one, or not one that this version reads.
+    #[error("bad model file: {0}")]
+    Checkpoint(String),
+}

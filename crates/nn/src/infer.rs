@@ -1,0 +1,138 @@
+//! Prediction and evaluation: whole networks over chunks of rows, chunks shared out to the threads.
+
+use crate::data::Inputs;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::model::Model;
+use crate::workspace::load_row;
+use kernels::{Blocks, Isa, LANES, Line, PANEL_COLS, Panel, Panels, RowLoss};
+
+/// Rows that pass through the network together.
+const CHUNK: usize = PANEL_COLS;
+
+/// How well a network does on labelled examples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// Share of the examples classified right.
+    pub accuracy: f64,
+    /// Examples classified right.
+    pub correct: usize,
+    /// Examples.
+    pub count: usize,
+}
+
+/// Activations of a chunk of rows.
+struct Scratch {
+    layers: Vec<Panels>,
+    logits: Panel,
+}
+
+impl Scratch {
+    fn new(model: &Model, rows: usize) -> Scratch {
+        let widths = model.layers.iter().map(|d| d.shape.inputs);
+        let layers = widths.map(|w| Panels::zeros(rows, w)).collect();
+        Scratch { layers, logits: Panel::zeros(rows, model.architecture.classes()) }
+    }
+}
+
+/// A run of rows that one task takes care of, and where its results go.
+struct Slot<'o, T> {
+    from: usize,
+    out: &'o mut [T],
+    scratch: Scratch,
+}
+
+impl Model {
+    /// Probabilities of the classes for every example, row-major `[examples, classes]`.
+    ///
+    /// An example's row does not depend on the other examples: one by one gives the same bits.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the examples do not fit the network.
+    pub fn predict(&self, engine: &mut Engine, inputs: Inputs<'_>) -> Result<Vec<f32>, Error> {
+        self.check_inputs(inputs)?;
+        let classes = self.architecture.classes();
+        let mut out = vec![0.0; inputs.len() * classes];
+        let isa = engine.isa;
+        self.chunks(engine, classes, &mut out, |from, out, scratch| {
+            let rows = out.len() / classes;
+            self.logits(isa, inputs.slice(from, rows), scratch);
+            kernels::softmax_panel(isa, &mut scratch.logits, rows);
+            for (i, row) in out.chunks_exact_mut(classes).enumerate() {
+                row.copy_from_slice(&Line::flat(scratch.logits.row(i))[..classes]);
+            }
+        });
+        Ok(out)
+    }
+
+    /// Loss and accuracy over labelled examples.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the examples do not fit the network, or the labels the examples.
+    pub fn evaluate(
+        &self,
+        engine: &mut Engine,
+        inputs: Inputs<'_>,
+        labels: &[u8],
+    ) -> Result<Evaluation, Error> {
+        self.check_labelled(inputs, labels)?;
+        let mut rows = vec![RowLoss::default(); inputs.len()];
+        let isa = engine.isa;
+        self.chunks(engine, 1, &mut rows, |from, out, scratch| {
+            self.logits(isa, inputs.slice(from, out.len()), scratch);
+            let labels = &labels[from..from + out.len()];
+            kernels::softmax_cross_entropy(isa, &mut scratch.logits, labels, 1.0, out);
+        });
+        let count = rows.len();
+        let correct = rows.iter().filter(|r| r.correct).count();
+        let mean = |sum: f64| if count == 0 { 0.0 } else { sum / count as f64 };
+        let loss = mean(rows.iter().map(|r| r.loss).sum());
+        Ok(Evaluation { loss, accuracy: mean(correct as f64), correct, count })
+    }
+
+    /// Runs `f(first row, results, scratch)` over all chunks of rows; a row has `width` results.
+    fn chunks<T: Send>(
+        &self,
+        engine: &mut Engine,
+        width: usize,
+        out: &mut [T],
+        f: impl Fn(usize, &mut [T], &mut Scratch) + Sync,
+    ) {
+        let rows = out.len() / width;
+        // A few slots for each thread let fast ones take over from slow ones.
+        let slots = rows.div_ceil(CHUNK).min(4 * engine.threads()).max(1);
+        let share = rows.div_ceil(slots).next_multiple_of(CHUNK).max(1);
+        let slot =
+            |(i, out)| Slot { from: i * share, out, scratch: Scratch::new(self, CHUNK.min(rows)) };
+        let mut slots: Vec<_> = out.chunks_mut(share * width).enumerate().map(slot).collect();
+        engine.team.for_each_mut(&mut slots, |_, slot| {
+            for (i, out) in slot.out.chunks_mut(CHUNK * width).enumerate() {
+                f(slot.from + i * CHUNK, out, &mut slot.scratch);
+            }
+        });
+    }
+
+    /// Logits of a chunk of rows.
+    fn logits(&self, isa: Isa, inputs: Inputs<'_>, scratch: &mut Scratch) {
+        let rows = inputs.len();
+        for i in 0..rows {
+            load_row(isa, inputs.row(i), scratch.layers[0].panels_mut(), i);
+        }
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (below, above) = scratch.layers.split_at_mut(l + 1);
+            let x = |k: usize| below[l].panels()[k].view().rows_at(0, rows);
+            let x = Blocks::new(below[l].panels().len(), &x);
+            for column in 0..layer.columns() {
+                match above.first_mut() {
+                    Some(next) => layer.forward(isa, column, x, &mut next.panels_mut()[column], 0),
+                    None => {
+                        let at = column * (PANEL_COLS / LANES);
+                        layer.forward(isa, column, x, &mut scratch.logits, at);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A dense layer's parameters: in panels, cut into the parts that workers own.
+
+use crate::architecture::{Activation, DenseShape};
+use crate::rng::{Purpose, Rng};
+use kernels::{AdamStep, Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Then, View};
+
+/// Rows of a part, roughly: with weights and moments of 64 columns some 200 KB, so that parts are many
+/// enough to share out and few enough not to count.
+const PART_ROWS: usize = 4 * PANEL_COLS;
+
+/// Weights of some rows of one panel of columns, with their moments, and the biases if the rows are the
+/// first.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) column: usize,
+    pub(crate) row0: usize,
+    pub(crate) owned: Owned,
+    pub(crate) bias: Option<Owned>,
+}
+
+impl Part {
+    /// The gradient of these weights from the batch, and a step of Adam with it.
+    pub(crate) fn update(
+        &mut self,
+        isa: Isa,
+        x: Blocks<'_, '_>,
+        dz: Blocks<'_, '_>,
+        step: AdamStep,
+    ) {
+        kernels::dense_update(isa, x, dz, &mut self.owned, step);
+        if let Some(bias) = &mut self.bias {
+            kernels::bias_update(isa, dz, bias, step);
+        }
+    }
+}
+
+/// A dense layer. The parts of a column stand together, top to bottom, column after column.
+#[derive(Clone, Debug)]
+pub(crate) struct Dense {
+    pub(crate) shape: DenseShape,
+    pub(crate) parts: Vec<Part>,
+    per_column: usize,
+}
+
+impl Dense {
+    /// Zero parameters.
+    pub(crate) fn zeros(shape: DenseShape) -> Dense {
+        let blocks = shape.inputs.div_ceil(PANEL_COLS);
+        let per_column = (shape.inputs as f64 / PART_ROWS as f64).round().max(1.0) as usize;
+        // Part `p` starts at a block of 64 rows; the blocks are dealt out evenly.
+        let start = |p: usize| (p * blocks / per_column * PANEL_COLS).min(shape.inputs);
+        let mut parts = Vec::new();
+        for (column, j) in (0..shape.units).step_by(PANEL_COLS).enumerate() {
+            let cols = PANEL_COLS.min(shape.units - j);
+            for p in 0..per_column {
+                let (row0, end) = (start(p), start(p + 1));
+                let owned = Owned::zeros(end - row0, cols);
+                let bias = (p == 0).then(|| Owned::zeros(1, cols));
+                parts.push(Part { column, row0, owned, bias });
+            }
+        }
+        Dense { shape, parts, per_column }
+    }
+
+    /// Zero biases and Glorot-uniform weights: uniform in `±√(6 / (inputs + units))` (X. Glorot,
+    /// Y. Bengio, 2010), drawn input by input.
+    pub(crate) fn glorot_uniform(shape: DenseShape, seed: u64, number: u64) -> Dense {
+        let mut dense = Dense::zeros(shape);
+        let limit = (6.0 / (shape.inputs + shape.units) as f64).sqrt() as f32;
+        let mut rng = Rng::new(seed, Purpose::Init, number);
+        for i in 0..shape.inputs {
+            for j in 0..shape.units {
+                dense.set(i, j, (rng.uniform() * 2.0 - 1.0) * limit);
+            }
+        }
+        dense
+    }
+
+    /// Panels of columns.
+    pub(crate) fn columns(&self) -> usize {
+        self.parts.len() / self.per_column
+    }
+
+    fn part(&self, i: usize, column: usize) -> usize {
+        let parts = &self.parts[column * self.per_column..][..self.per_column];
+        column * self.per_column + parts.partition_point(|p| p.row0 <= i) - 1
+    }
+
+    /// Weight from input `i` to output `j`.
+    pub(crate) fn get(&self, i: usize, j: usize) -> f32 {
+        let part = &self.parts[self.part(i, j / PANEL_COLS)];
+        part.owned.w.get(i - part.row0, j % PANEL_COLS)
+    }
+
+    /// Sets the weight from input `i` to output `j`.
+    pub(crate) fn set(&mut self, i: usize, j: usize, value: f32) {
+        let at = self.part(i, j / PANEL_COLS);
+        let part = &mut self.parts[at];
+        part.owned.w.set(i - part.row0, j % PANEL_COLS, value);
+    }
+
+    /// The biases.
+    pub(crate) fn biases(&self) -> impl Iterator<Item = f32> + '_ {
+        (0..self.shape.units).map(|j| self.bias(j / PANEL_COLS).w.get(0, j % PANEL_COLS))
+    }
+
+    /// Sets the bias of output `j`.
+    pub(crate) fn set_bias(&mut self, j: usize, value: f32) {
+        let first = &mut self.parts[j / PANEL_COLS * self.per_column];
+        if let Some(bias) = &mut first.bias {
+            bias.w.set(0, j % PANEL_COLS, value);
+        }
+    }
+
+    fn bias(&self, column: usize) -> &Owned {
+        let Some(bias) = &self.parts[column * self.per_column].bias else {
+            unreachable!("the first part of a column holds its biases")
+        };
+        bias
+    }
+
+    /// What the forward pass does after product and bias.
+    pub(crate) fn then(&self) -> Then {
+        match self.shape.activation {
+            Activation::Relu => Then::Relu,
+            Activation::Linear | Activation::Softmax => Then::Linear,
+        }
+    }
+
+    /// Outputs of one panel of columns, for a block of rows, into the vectors of `out` from `at` on.
+    pub(crate) fn forward(
+        &self,
+        isa: Isa,
+        column: usize,
+        x: Blocks<'_, '_>,
+        out: &mut Panel,
+        at: usize,
+    ) {
+        let parts = &self.parts[column * self.per_column..][..self.per_column];
+        let weights = |p: usize| parts[p].owned.w.view();
+        let bias: &[Line] = self.bias(column).w.lines();
+        let weights = Blocks::new(parts.len(), &weights);
+        kernels::dense_forward(isa, x, weights, bias, self.then(), out, at);
+    }
+
+    /// The weights of up to 64 inputs, block `block` of them, to one panel of outputs.
+    pub(crate) fn rows(&self, block: usize, column: usize) -> View<'_> {
+        let i = block * PANEL_COLS;
+        let part = &self.parts[self.part(i, column)];
+        let count = PANEL_COLS.min(self.shape.inputs - i);
+        part.owned.w.view().rows_at(i - part.row0, count)
+    }
+}

@@ -1,0 +1,136 @@
+//! The memory of a training run: everything a step touches besides the parameters, made once.
+//!
+//! A batch is cut into blocks of rows; a hidden layer's activations into cells, one for each block of
+//! rows and panel of columns. A cell is written by one task of a phase and read by later phases.
+
+use crate::architecture::{Architecture, DenseShape};
+use crate::data::{Inputs, Row};
+use kernels::{Isa, Line, PANEL_COLS, Panel, Panels, RowLoss, View, pixels_to_row, transpose};
+
+/// Rows of a block: a batch makes at least two, so that two threads can share the output layer.
+pub(crate) fn block_rows(batch: usize) -> usize {
+    batch.div_ceil(2).next_multiple_of(kernels::LANES).min(PANEL_COLS)
+}
+
+/// Inputs and labels of one block of rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Examples {
+    /// Rows in use; the others hold what an earlier batch left.
+    pub(crate) rows: usize,
+    pub(crate) x: Panels,
+    pub(crate) labels: Vec<u8>,
+}
+
+impl Examples {
+    fn new(rows: usize, features: usize) -> Examples {
+        Examples { rows: 0, x: Panels::zeros(rows, features), labels: vec![0; rows] }
+    }
+
+    /// Takes the examples at these indices.
+    pub(crate) fn gather(&mut self, isa: Isa, inputs: Inputs<'_>, labels: &[u8], order: &[u32]) {
+        self.rows = order.len();
+        for (i, &at) in order.iter().enumerate() {
+            self.labels[i] = labels[at as usize];
+            load_row(isa, inputs.row(at as usize), self.x.panels_mut(), i);
+        }
+    }
+
+    /// Panel `k` of the inputs, the rows in use.
+    pub(crate) fn view(&self, k: usize) -> View<'_> {
+        self.x.panels()[k].view().rows_at(0, self.rows)
+    }
+}
+
+/// Writes one example into row `i` of the panels.
+pub(crate) fn load_row(isa: Isa, row: Row<'_>, panels: &mut [Panel], i: usize) {
+    match row {
+        Row::U8 { data, scale } => pixels_to_row(isa, data, scale, panels, i),
+        Row::F32(mut data) => {
+            for panel in panels {
+                let (here, rest) = data.split_at(panel.cols());
+                Line::flat_mut(panel.row_mut(i))[..here.len()].copy_from_slice(here);
+                data = rest;
+            }
+        }
+    }
+}
+
+/// A block of rows: its examples (this batch's and the next's), its logits and what they become.
+#[derive(Clone, Debug)]
+pub(crate) struct RowBlock {
+    pub(crate) examples: [Examples; 2],
+    /// Logits, then their gradient.
+    pub(crate) logits: Panel,
+    /// The gradient, transposed.
+    pub(crate) dz_t: Panel,
+    pub(crate) losses: Vec<RowLoss>,
+}
+
+impl RowBlock {
+    fn new(rows: usize, features: usize, classes: usize) -> RowBlock {
+        RowBlock {
+            examples: [Examples::new(rows, features), Examples::new(rows, features)],
+            logits: Panel::zeros(rows, classes),
+            dz_t: Panel::zeros(classes, rows),
+            losses: vec![RowLoss::default(); rows],
+        }
+    }
+
+    /// Losses of the rows, and the gradient of their mean over the batch in place of the logits.
+    pub(crate) fn loss(&mut self, isa: Isa, now: usize, batch: usize) {
+        let Examples { rows, ref labels, .. } = self.examples[now];
+        let losses = &mut self.losses[..rows];
+        let scale = 1.0 / batch as f32;
+        kernels::softmax_cross_entropy(isa, &mut self.logits, &labels[..rows], scale, losses);
+        transpose(isa, &self.logits, &mut self.dz_t);
+    }
+}
+
+/// Activations of a hidden layer for one block of rows and one panel of columns.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    /// Outputs.
+    pub(crate) h: Panel,
+    /// Gradient with respect to the outputs before the activation.
+    pub(crate) dz: Panel,
+    /// The same, transposed.
+    pub(crate) dz_t: Panel,
+}
+
+impl Cell {
+    fn new(rows: usize, cols: usize) -> Cell {
+        let h = Panel::zeros(rows, cols);
+        Cell { dz: h.clone(), h, dz_t: Panel::zeros(cols, rows) }
+    }
+}
+
+/// Everything a training step touches besides the parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Workspace {
+    /// Which of each block's examples this step uses; the others are the next step's.
+    pub(crate) now: usize,
+    pub(crate) blocks: Vec<RowBlock>,
+    /// Cells of each hidden layer: all blocks of rows of the first panel, then of the next.
+    pub(crate) hidden: Vec<Vec<Cell>>,
+}
+
+impl Workspace {
+    pub(crate) fn new(architecture: &Architecture, batch: usize) -> Workspace {
+        let rows = block_rows(batch);
+        let count = batch.div_ceil(rows);
+        let block = RowBlock::new(rows, architecture.features(), architecture.classes());
+        let shapes: Vec<DenseShape> = architecture.dense().collect();
+        let cells = |units: usize| {
+            let widths = (0..units).step_by(PANEL_COLS).map(move |j| PANEL_COLS.min(units - j));
+            widths.flat_map(|cols| std::iter::repeat_n(Cell::new(rows, cols), count)).collect()
+        };
+        let hidden = shapes[..shapes.len() - 1].iter().map(|d| cells(d.units)).collect();
+        Workspace { now: 0, blocks: vec![block; count], hidden }
+    }
+
+    /// The indices that block `b` takes of a batch's.
+    pub(crate) fn share<'o>(rows: usize, b: usize, order: &'o [u32]) -> &'o [u32] {
+        let from = (b * rows).min(order.len());
+        &order[from..(from + rows).min(order.len())]
+    }
+}
