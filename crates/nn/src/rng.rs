@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(first, FIRST);
     }
 
-    const FIRST: [u32; 4] = [0, 0, 0, 0];
+    const FIRST: [u32; 4] = [2477319301, 3881745533, 1783284713, 2056923299];
 
     #[test]
     fn streams_differ_by_seed_purpose_and_index() {
