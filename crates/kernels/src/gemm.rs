@@ -94,7 +94,8 @@ impl<'a> MatMut<'a> {
     /// A matrix with any strides, counted in elements.
     ///
     /// # Panics
-    /// If an element lies outside `data`, or two elements would lie in one place.
+    /// If an element lies outside `data`, or two elements would lie in one place. Rows that interleave
+    /// are refused too, whether or not their elements meet.
     pub fn new(
         data: &'a mut [f32],
         (rows, cols): (usize, usize),
@@ -105,8 +106,12 @@ impl<'a> MatMut<'a> {
             "a {rows}x{cols} matrix with strides ({rs}, {cs}) does not fit into {} floats",
             data.len()
         );
-        let apart = cols <= 1 || rows <= 1 || rs >= cols * cs || cs >= rows * rs;
-        let apart = apart && (cols <= 1 || cs > 0) && (rows <= 1 || rs > 0);
+        // Along one direction the elements differ, and along the other a step is longer than all of it.
+        let apart = |(count, step): (usize, usize), (inner, stride): (usize, usize)| {
+            (inner == 1 || stride > 0) && (count == 1 || step > (inner - 1) * stride)
+        };
+        let empty = rows == 0 || cols == 0;
+        let apart = empty || apart((rows, rs), (cols, cs)) || apart((cols, cs), (rows, rs));
         assert!(apart, "elements of a {rows}x{cols} matrix coincide with strides ({rs}, {cs})");
         MatMut { data, rows, cols, rs, cs }
     }
