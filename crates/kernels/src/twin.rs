@@ -2,10 +2,20 @@
 //!
 //! A kernel gives exactly these bits on every ISA, for every blocking and number of threads. The twins are
 //! never called by the kernels; they are here to be read, to be tested against (`f64`, finite
-//! differences, values of other frameworks) and to test against.
+//! differences, values of other frameworks) and to test against. Matrices are row-major slices.
+//!
+//! ```
+//! use kernels::{Isa, exp_in_place, twin::Twin};
+//! let isa = Isa::best();
+//! let mut x = [0.25, -3.0, 80.0];
+//! let want = x.map(|x| Twin::of(isa).exp(x));
+//! exp_in_place(isa, &mut x);
+//! assert_eq!(x.map(f32::to_bits), want.map(f32::to_bits));
+//! ```
 
 use crate::isa::{Isa, LANES, fold};
 use crate::ops::adam::{AdamStep, TINY, TINY_SQUARED};
+use crate::ops::dense::Then;
 use crate::ops::exp::{HIGH, LN2, LOW, P, ROUND};
 
 /// The twins, for an ISA with or without fused multiply-add.
@@ -59,6 +69,73 @@ impl Twin {
         }
     }
 
+    /// `H = act(X W + b)`, X batch × inputs, W inputs × outputs:
+    /// [`dense_forward`](crate::dense_forward).
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape.
+    pub fn dense_forward(
+        self,
+        (batch, inputs, outputs): (usize, usize, usize),
+        x: &[f32],
+        w: &[f32],
+        bias: &[f32],
+        then: Then,
+    ) -> Vec<f32> {
+        let element = |(i, o): (usize, usize)| {
+            let chain = (0..inputs).map(|k| (x[i * inputs + k], w[k * outputs + o]));
+            // Adding zero makes a negative zero positive.
+            let z = self.dot(0.0, chain) + bias[o] + 0.0;
+            if then == Then::Relu { self.relu(z) } else { z }
+        };
+        indices(batch, outputs).map(element).collect()
+    }
+
+    /// `dX = (dZ Wᵀ) ∘ act'(h)`, W inputs × outputs, dZ batch × outputs, h batch × inputs:
+    /// [`dense_backward_input`](crate::dense_backward_input).
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape.
+    pub fn dense_backward_input(
+        self,
+        (batch, inputs, outputs): (usize, usize, usize),
+        w: &[f32],
+        dz: &[f32],
+        (h, then): (&[f32], Then),
+    ) -> Vec<f32> {
+        let element = |(i, k): (usize, usize)| {
+            let chain = (0..outputs).map(|o| (w[k * outputs + o], dz[i * outputs + o]));
+            let d = self.dot(0.0, chain);
+            if then == Then::Relu { self.relu_backward(h[i * inputs + k], d) } else { d }
+        };
+        indices(batch, inputs).map(element).collect()
+    }
+
+    /// `dW = Xᵀ dZ`, X batch × inputs, dZ batch × outputs: what [`dense_update`](crate::dense_update)
+    /// hands to Adam.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its shape.
+    pub fn dense_gradient(
+        self,
+        (batch, inputs, outputs): (usize, usize, usize),
+        x: &[f32],
+        dz: &[f32],
+    ) -> Vec<f32> {
+        let element = |(k, o): (usize, usize)| {
+            self.dot(0.0, (0..batch).map(|i| (x[i * inputs + k], dz[i * outputs + o])))
+        };
+        indices(inputs, outputs).map(element).collect()
+    }
+
+    /// `db = Σ dZ`, dZ batch × outputs: what [`bias_update`](crate::bias_update) hands to Adam.
+    ///
+    /// # Panics
+    /// If `dz` is shorter than its shape.
+    pub fn bias_gradient(self, (batch, outputs): (usize, usize), dz: &[f32]) -> Vec<f32> {
+        (0..outputs).map(|o| (0..batch).fold(0.0, |g, i| g + dz[i * outputs + o])).collect()
+    }
+
     /// `e^x`: [`exp_in_place`](crate::exp_in_place).
     pub fn exp(self, x: f32) -> f32 {
         let x = if LOW > x { LOW } else { x };
@@ -75,6 +152,16 @@ impl Twin {
     /// `max(0, x)` that keeps NaN: [`relu_in_place`](crate::relu_in_place).
     pub fn relu(self, x: f32) -> f32 {
         if 0.0 > x { 0.0 } else { x }
+    }
+
+    /// `d` where the output `y > 0`, elsewhere 0: [`relu_backward`](crate::relu_backward).
+    pub fn relu_backward(self, y: f32, d: f32) -> f32 {
+        if y > 0.0 { d } else { 0.0 }
+    }
+
+    /// `byte · scale`: [`pixels`](crate::pixels).
+    pub fn pixel(self, byte: u8, scale: f32) -> f32 {
+        f32::from(byte) * scale
     }
 
     /// Softmax of one row, its largest logit and its sum: [`softmax`](crate::softmax).
@@ -98,7 +185,23 @@ impl Twin {
         f64::from(sum).ln() - (f64::from(z) - f64::from(max))
     }
 
-    /// One parameter's step of Adam: `(w, m, v)` after it; [`adam_step`](crate::adam_step).
+    /// A step of Adam with the gradient `g` on parameters and moments: [`adam_step`](crate::adam_step), and
+    /// with [`dense_gradient`](Twin::dense_gradient) the whole of [`dense_update`](crate::dense_update).
+    ///
+    /// # Panics
+    /// If there are fewer parameters or moments than gradients.
+    pub fn adam_step(
+        self,
+        step: &AdamStep,
+        g: &[f32],
+        (w, m, v): (&mut [f32], &mut [f32], &mut [f32]),
+    ) {
+        for (i, g) in g.iter().enumerate() {
+            (w[i], m[i], v[i]) = self.adam(step, *g, (w[i], m[i], v[i]));
+        }
+    }
+
+    /// One parameter's step of Adam: `(w, m, v)` after it.
     pub fn adam(self, step: &AdamStep, g: f32, (w, m, v): (f32, f32, f32)) -> (f32, f32, f32) {
         let flush = |x: f32, limit: f32| if x.abs() < limit { 0.0 } else { x };
         let g = flush(g, TINY);
@@ -106,6 +209,11 @@ impl Twin {
         let v = flush(self.fma(g * g - v, step.rate2, v), TINY_SQUARED);
         (self.fma(m / (v.sqrt() + step.eps), -step.alpha, w), m, v)
     }
+}
+
+/// Row by row, (i, j) of a rows × cols matrix.
+fn indices(rows: usize, cols: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows).flat_map(move |i| (0..cols).map(move |j| (i, j)))
 }
 
 /// Column `j` goes to lane `j % 16`, in order of the columns.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Gen, SIZES, assert_bits, isas};
+use common::{Gen, SIZES, assert_bits, assert_padding_is_zero, isas, panel_of};
 use kernels::twin::Twin;
 use kernels::*;
 
@@ -60,7 +60,7 @@ fn relu_and_its_gradient_equal_their_twins() {
             let mut dx = dy.clone();
             relu_backward(isa, &y, &mut dx);
             let want: Vec<f32> =
-                y.iter().zip(&dy).map(|(y, d)| if *y > 0.0 { *d } else { 0.0 }).collect();
+                y.iter().zip(&dy).map(|(y, d)| twin.relu_backward(*y, *d)).collect();
             assert_bits(&dx, &want, format_args!("relu gradient of {n} floats on {isa}"));
         }
     }
@@ -69,11 +69,12 @@ fn relu_and_its_gradient_equal_their_twins() {
 #[test]
 fn pixels_equal_their_twin() {
     for isa in isas() {
+        let twin = Twin::of(isa);
         for n in SIZES {
             let bytes: Vec<u8> = (0..n).map(|i| (i * 37 + n) as u8).collect();
             let mut got = vec![f32::NAN; n];
             pixels(isa, &bytes, 1.0 / 255.0, &mut got);
-            let want: Vec<f32> = bytes.iter().map(|b| f32::from(*b) * (1.0 / 255.0)).collect();
+            let want: Vec<f32> = bytes.iter().map(|b| twin.pixel(*b, 1.0 / 255.0)).collect();
             assert_bits(&got, &want, format_args!("{n} pixels on {isa}"));
 
             let mut panels = Panels::zeros(3, n);
@@ -156,10 +157,7 @@ fn adam_equals_its_twin_down_to_denormals() {
                     .map(|(i, x)| x * [1.0, 0.0, 1e-38][i % 3])
                     .collect();
                 adam_step(isa, &step, &grad, &mut w, &mut m, &mut v);
-                for i in 0..n {
-                    let old = (want.0[i], want.1[i], want.2[i]);
-                    (want.0[i], want.1[i], want.2[i]) = twin.adam(&step, grad[i], old);
-                }
+                twin.adam_step(&step, &grad, (&mut want.0, &mut want.1, &mut want.2));
                 assert_bits(&w, &want.0, format_args!("weights, step {t} of {n} on {isa}"));
                 assert_bits(&m, &want.1, format_args!("first moments, step {t} of {n} on {isa}"));
                 assert_bits(&v, &want.2, format_args!("second moments, step {t} of {n} on {isa}"));
@@ -181,20 +179,7 @@ fn transposing_moves_every_element_and_keeps_the_padding_zero() {
                     assert_eq!(to.get(j, i), x[i * cols + j], "{rows}x{cols} on {isa}");
                 }
             }
-            for j in 0..cols {
-                assert!(Line::flat(to.row(j))[rows..].iter().all(|x| *x == 0.0), "padding");
-            }
+            assert_padding_is_zero(&to, format_args!("{rows}x{cols} on {isa}"));
         }
     }
-}
-
-/// A panel of any width with these rows.
-fn panel_of(rows: usize, cols: usize, from: &[f32]) -> Panel {
-    let mut panel = Panel::zeros(rows, cols);
-    for i in 0..rows {
-        for j in 0..cols {
-            panel.set(i, j, from[i * cols + j]);
-        }
-    }
-    panel
 }

@@ -1,0 +1,353 @@
+//! `gemm` equals its twin bit for bit, whatever the shapes, strides and factors; and the twin is right.
+
+mod common;
+
+use common::{Gen, Layout, Placed, assert_bits, isas, poisoned};
+use kernels::twin::Twin;
+use kernels::{Isa, MatMut, MatRef, gemm};
+use proptest::prelude::*;
+
+type Shape = (usize, usize, usize);
+
+/// Factors with a branch of their own somewhere, and others.
+const FACTORS: [f32; 6] = [0.0, 1.0, -0.5, -1.0, 0.3, -0.0];
+
+/// One product: where its matrices lie and what is in them.
+struct Case {
+    shape: Shape,
+    alpha: f32,
+    beta: f32,
+    a: Placed,
+    b: Placed,
+    c: Placed,
+}
+
+impl Case {
+    /// Random matrices. With β = 0, C is poison throughout: reading it would show.
+    fn new(
+        (m, n, k): Shape,
+        alpha: f32,
+        beta: f32,
+        layouts: [Layout; 3],
+        offsets: [usize; 3],
+    ) -> Case {
+        let mut g = Gen::new((m * 31 + n * 17 + k) as u64);
+        let (a, b, c) = (g.floats(m * k), g.floats(k * n), g.floats(m * n));
+        Case {
+            shape: (m, n, k),
+            alpha,
+            beta,
+            a: Placed::holding(&a, (m, k), layouts[0], offsets[0]),
+            b: Placed::holding(&b, (k, n), layouts[1], offsets[1]),
+            c: match beta {
+                0.0 => Placed::poison((m, n), layouts[2], offsets[2]),
+                _ => Placed::holding(&c, (m, n), layouts[2], offsets[2]),
+            },
+        }
+    }
+
+    fn row_major(shape: Shape, alpha: f32, beta: f32) -> Case {
+        Case::new(shape, alpha, beta, [Layout::Rows; 3], [0; 3])
+    }
+
+    fn equals_its_twin(mut self, isa: Isa) {
+        let Case { shape, alpha, beta, ref a, ref b, ref mut c } = self;
+        let mut want = c.elements();
+        Twin::of(isa).gemm(shape, alpha, &a.elements(), &b.elements(), beta, &mut want);
+        gemm(isa, alpha, a.view(), b.view(), beta, c.view_mut());
+        let what = format_args!("{shape:?}, alpha {alpha}, beta {beta}, on {isa}");
+        assert_bits(&c.elements(), &want, what);
+        c.assert_gaps_untouched(what);
+    }
+}
+
+#[test]
+fn small_and_empty_shapes() {
+    const SIZES: [usize; 9] = [0, 1, 2, 3, 5, 9, 16, 17, 33];
+    for isa in isas() {
+        for m in SIZES {
+            for n in SIZES {
+                for k in SIZES {
+                    Case::row_major((m, n, k), 1.0, 0.0).equals_its_twin(isa);
+                    Case::row_major((m, n, k), -0.5, 0.7).equals_its_twin(isa);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_pair_of_factors() {
+    for isa in isas() {
+        for alpha in FACTORS {
+            for beta in FACTORS {
+                for shape in [(33, 65, 129), (5, 1, 300), (1, 70, 20), (64, 64, 64)] {
+                    Case::row_major(shape, alpha, beta).equals_its_twin(isa);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_layout_of_the_three_matrices() {
+    for isa in isas() {
+        for a in Layout::ALL {
+            for b in Layout::ALL {
+                for c in Layout::ALL {
+                    for (alpha, beta) in [(1.0, 0.0), (-0.5, 1.0)] {
+                        let offsets = [3, 5, 7];
+                        Case::new((19, 37, 21), alpha, beta, [a, b, c], offsets)
+                            .equals_its_twin(isa);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_offset_from_a_cache_line() {
+    for isa in isas() {
+        for i in 0..16 {
+            let offsets = [i, (i * 3 + 1) % 16, (i * 5 + 2) % 16];
+            for layouts in [[Layout::Rows; 3], [Layout::Columns; 3]] {
+                Case::new((7, 50, 33), 1.0, 0.5, layouts, offsets).equals_its_twin(isa);
+            }
+        }
+    }
+}
+
+/// Blocking must not show, so the sizes step over powers of two rather than name today's blocks.
+#[test]
+fn edges_of_the_blocks() {
+    for isa in isas() {
+        for layout in [Layout::Rows, Layout::Columns, Layout::Scattered] {
+            for size in [127, 128, 129, 255, 257, 385, 511, 513, 1023, 1025, 2049] {
+                for shape in [(size, 3, 5), (3, size, 5), (5, 3, size)] {
+                    Case::new(shape, 1.0, 0.5, [layout; 3], [1; 3]).equals_its_twin(isa);
+                }
+            }
+        }
+        Case::row_major((257, 1030, 130), -0.5, 1.0).equals_its_twin(isa);
+    }
+}
+
+#[test]
+fn very_long_chains() {
+    for isa in isas() {
+        for shape in [(1, 1, 100_000), (3, 5, 100_000), (2, 17, 100_000)] {
+            for layout in [Layout::Rows, Layout::Columns] {
+                Case::new(shape, 1.0, 1.0, [layout; 3], [0; 3]).equals_its_twin(isa);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_or_a_column_that_stands_for_all() {
+    for isa in isas() {
+        let (m, n, k) = (9, 20, 40);
+        let mut g = Gen::new(8);
+        let (row, column) = (g.floats(k), g.floats(k));
+        let mut c = vec![0.0; m * n];
+        let a = MatRef::new(&row, (m, k), (0, 1));
+        let b = MatRef::new(&column, (k, n), (1, 0));
+        gemm(isa, 1.0, a, b, 0.0, MatMut::row_major(&mut c, m, n));
+        let one = Twin::of(isa).dot(0.0, row.into_iter().zip(column));
+        assert_bits(&c, &vec![one; m * n], format_args!("zero strides on {isa}"));
+    }
+}
+
+#[test]
+fn infinities_and_nans_go_where_the_formula_takes_them() {
+    for isa in isas() {
+        for (m, n, k) in [(5, 7, 9), (17, 70, 33)] {
+            let mut g = Gen::new(9);
+            let (mut a, mut b) = (g.floats(m * k), g.floats(k * n));
+            (a[k + 1], a[3 * k], a[4 * k + 2]) = (f32::INFINITY, f32::NAN, f32::MAX);
+            (b[2], b[n + 3], b[2 * n + 1]) = (f32::NEG_INFINITY, 0.0, f32::MAX);
+            let mut want = vec![0.0; m * n];
+            let mut got = want.clone();
+            Twin::of(isa).gemm((m, n, k), 1.0, &a, &b, 0.0, &mut want);
+            let (a, b) = (MatRef::row_major(&a, m, k), MatRef::row_major(&b, k, n));
+            gemm(isa, 1.0, a, b, 0.0, MatMut::row_major(&mut got, m, n));
+            assert_bits(&got, &want, format_args!("{m}x{n}x{k} on {isa}"));
+            assert!(got[..n].iter().any(|x| x.is_finite()) && got[3 * n].is_nan());
+        }
+    }
+}
+
+#[test]
+fn alpha_zero_reads_neither_a_nor_b() {
+    for isa in isas() {
+        let poison = [common::POISON; 6];
+        let mut c = [1.0, 2.0, 3.0, 4.0];
+        let (a, b) = (MatRef::row_major(&poison, 2, 3), MatRef::row_major(&poison, 3, 2));
+        gemm(isa, 0.0, a, b, 0.5, MatMut::row_major(&mut c, 2, 2));
+        assert_eq!(c, [0.5, 1.0, 1.5, 2.0]);
+        gemm(isa, 0.0, a, b, 0.0, MatMut::row_major(&mut c, 2, 2));
+        assert_eq!(c, [0.0; 4]);
+        assert!(poisoned(&poison));
+    }
+}
+
+/// Sums of products of small integers have no rounding, so any order gives the one right answer.
+#[test]
+fn products_of_integers_are_exact() {
+    for isa in isas() {
+        for (m, n, k) in [(31, 66, 1000), (100, 10, 784), (64, 128, 50)] {
+            let mut g = Gen::new(10);
+            let (a, b) = (g.integers(m * k, 8), g.integers(k * n, 8));
+            let mut c = g.integers(m * n, 100);
+            let want: Vec<f32> = (0..m * n)
+                .map(|at| {
+                    let (i, j) = (at / n, at % n);
+                    let terms = (0..k).map(|p| a[i * k + p] as i64 * b[p * n + j] as i64);
+                    (-2 * terms.sum::<i64>() + 3 * c[at] as i64) as f32
+                })
+                .collect();
+            let (a, b) = (MatRef::row_major(&a, m, k), MatRef::row_major(&b, k, n));
+            gemm(isa, -2.0, a, b, 3.0, MatMut::row_major(&mut c, m, n));
+            assert_bits(&c, &want, format_args!("{m}x{n}x{k} on {isa}"));
+        }
+    }
+}
+
+/// |C - exact| ≤ γ (|α||A||B| + |β||C|), γ = r u / (1 - r u), u = 2^-24, with r roundings on the longest
+/// way from an input to the result: one for each of the k additions, and at most one more each for
+/// α b and for the product (or β c).
+#[test]
+fn errors_stay_within_the_bound_of_the_textbook() {
+    for isa in isas() {
+        for (m, n, k) in [(9, 70, 1), (17, 33, 64), (32, 128, 784), (3, 5, 20_000)] {
+            for (alpha, beta) in [(1.0_f32, 0.0_f32), (-0.3, 1.0), (0.7, -1.7)] {
+                let mut g = Gen::new(11);
+                let (a, b, c) = (g.floats(m * k), g.floats(k * n), g.floats(m * n));
+                let mut got = c.clone();
+                let (a_, b_) = (MatRef::row_major(&a, m, k), MatRef::row_major(&b, k, n));
+                gemm(isa, alpha, a_, b_, beta, MatMut::row_major(&mut got, m, n));
+                let roundings = if alpha == 1.0 && beta == 0.0 { k } else { k + 2 };
+                let ru = roundings as f64 * 2f64.powi(-24);
+                for (at, got) in got.iter().enumerate() {
+                    let (i, j) = (at / n, at % n);
+                    let start = f64::from(beta) * f64::from(c[at]);
+                    let (mut exact, mut size) = (start, start.abs());
+                    for p in 0..k {
+                        let term =
+                            f64::from(alpha) * f64::from(a[i * k + p]) * f64::from(b[p * n + j]);
+                        exact += term;
+                        size += term.abs();
+                    }
+                    let (error, bound) = ((f64::from(*got) - exact).abs(), ru / (1.0 - ru) * size);
+                    assert!(
+                        error <= bound,
+                        "{m}x{n}x{k}, alpha {alpha}, beta {beta}, on {isa}: at ({i}, {j}) the error \
+                         is {error:e}, more than {bound:e}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn any_layout() -> impl Strategy<Value = Layout> {
+    prop::sample::select(&Layout::ALL[..])
+}
+
+fn any_factor() -> impl Strategy<Value = f32> {
+    prop_oneof![prop::sample::select(&FACTORS[..]), -4.0f32..4.0]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_product_equals_its_twin(
+        (m, n, k) in (0..48usize, 0..150usize, 0..150usize),
+        (alpha, beta) in (any_factor(), any_factor()),
+        layouts in [any_layout(), any_layout(), any_layout()],
+        offsets in [0..16usize, 0..16usize, 0..16usize],
+    ) {
+        for isa in isas() {
+            Case::new((m, n, k), alpha, beta, layouts, offsets).equals_its_twin(isa);
+        }
+    }
+
+    /// Element by element, whether two of C's coincide is what `MatMut` says.
+    #[test]
+    fn strides_whose_elements_coincide_are_refused(
+        (rows, cols) in (0..6usize, 0..6usize),
+        (rs, cs) in (0..16usize, 0..16usize),
+    ) {
+        let mut places: Vec<usize> =
+            (0..rows).flat_map(|i| (0..cols).map(move |j| i * rs + j * cs)).collect();
+        places.sort_unstable();
+        let coincide = places.windows(2).any(|w| w[0] == w[1]);
+        let mut data = vec![0.0; 200];
+        let made = std::panic::catch_unwind(move || {
+            MatMut::new(&mut data, (rows, cols), (rs, cs));
+        });
+        prop_assert!(made.is_err() || !coincide, "{rows}x{cols} with ({rs}, {cs}) coincide");
+        // Rows beside each other, or columns: no such matrix is refused.
+        let rows_apart = rs > cols.saturating_sub(1) * cs && cs > 0;
+        let columns_apart = cs > rows.saturating_sub(1) * rs && rs > 0;
+        prop_assert!(made.is_ok() || !(rows_apart || columns_apart), "{rows}x{cols}, ({rs}, {cs})");
+    }
+}
+
+fn product_of(a: (usize, usize), b: (usize, usize), c: (usize, usize)) {
+    let data = [0.0; 64];
+    let mut out = [0.0; 64];
+    let a = MatRef::row_major(&data[..a.0 * a.1], a.0, a.1);
+    let b = MatRef::row_major(&data[..b.0 * b.1], b.0, b.1);
+    gemm(Isa::best(), 1.0, a, b, 0.0, MatMut::row_major(&mut out[..c.0 * c.1], c.0, c.1));
+}
+
+#[test]
+#[should_panic(expected = "gemm of A 2x3, B 4x5 into C 2x5")]
+fn inner_sizes_that_differ_are_named() {
+    product_of((2, 3), (4, 5), (2, 5));
+}
+
+#[test]
+#[should_panic(expected = "gemm of A 2x3, B 3x5 into C 3x5")]
+fn rows_that_differ_are_named() {
+    product_of((2, 3), (3, 5), (3, 5));
+}
+
+#[test]
+#[should_panic(expected = "gemm of A 2x3, B 3x5 into C 2x4")]
+fn columns_that_differ_are_named() {
+    product_of((2, 3), (3, 5), (2, 4));
+}
+
+#[test]
+#[should_panic(expected = "elements of a 3x4 matrix coincide with strides (1, 1)")]
+fn overlapping_rows_of_c_are_refused() {
+    MatMut::new(&mut [0.0; 64], (3, 4), (1, 1));
+}
+
+#[test]
+#[should_panic(expected = "elements of a 3x4 matrix coincide with strides (0, 1)")]
+fn one_row_for_all_of_c_is_refused() {
+    MatMut::new(&mut [0.0; 64], (3, 4), (0, 1));
+}
+
+#[test]
+#[should_panic(expected = "a 3x4 matrix with strides (4, 1) does not fit into 11 floats")]
+fn a_slice_that_is_too_short_is_refused() {
+    MatMut::new(&mut [0.0; 11], (3, 4), (4, 1));
+}
+
+#[test]
+#[should_panic(expected = "a 3x4 matrix with strides (18446744073709551615, 4) does not fit into")]
+fn strides_that_overflow_are_refused() {
+    MatRef::new(&[0.0; 64], (3, 4), (usize::MAX, 4));
+}
+
+#[test]
+#[should_panic(expected = "a 3x4 matrix")]
+fn a_row_major_slice_that_is_too_long_is_refused() {
+    MatRef::row_major(&[0.0; 13], 3, 4);
+}
