@@ -1,0 +1,386 @@
+//! The dense layer on panels equals its twin on row-major matrices bit for bit, however the batch is cut
+//! into blocks of rows and the weights into owned parts.
+
+mod common;
+
+use common::{Gen, POISON, assert_bits, assert_padding_is_zero, isas, panel_of, poisoned};
+use kernels::twin::Twin;
+use kernels::*;
+use std::ops::Range;
+
+const BATCHES: [usize; 7] = [1, 2, 16, 17, 32, 50, 64];
+const INPUTS: [usize; 6] = [1, 10, 64, 65, 100, 784];
+const OUTPUTS: [usize; 7] = [1, 10, 16, 63, 64, 65, 128];
+
+/// A layer and a batch, row-major.
+struct Layer {
+    shape: (usize, usize, usize),
+    x: Vec<f32>,
+    w: Vec<f32>,
+    m: Vec<f32>,
+    v: Vec<f32>,
+    bias: Vec<f32>,
+    dz: Vec<f32>,
+}
+
+impl Layer {
+    fn new(batch: usize, inputs: usize, outputs: usize) -> Layer {
+        let mut g = Gen::new((batch * 7919 + inputs * 131 + outputs) as u64);
+        let mut x = g.floats(batch * inputs);
+        // As in pictures and after a ReLU, much is zero.
+        x.iter_mut().filter(|x| **x < -0.3).for_each(|x| *x = 0.0);
+        Layer {
+            shape: (batch, inputs, outputs),
+            x,
+            w: g.floats(inputs * outputs),
+            m: g.floats(inputs * outputs),
+            v: g.floats(inputs * outputs).iter().map(|v| v * v).collect(),
+            bias: g.floats(outputs),
+            dz: g.floats(batch * outputs),
+        }
+    }
+}
+
+/// How work is cut: rows of a block of the batch, and rows of the owned parts of the weights.
+#[derive(Clone, Debug)]
+struct Cut {
+    block: usize,
+    parts: Vec<Range<usize>>,
+}
+
+impl Cut {
+    /// In one piece; as finely as possible; and unevenly.
+    fn all(batch: usize, inputs: usize) -> [Cut; 3] {
+        let cut = |block: usize, sizes: &[usize]| {
+            let (mut parts, mut from, mut sizes) = (Vec::new(), 0, sizes.iter().cycle());
+            while from < inputs {
+                let to = inputs.min(from + sizes.next().map_or(usize::MAX, |s| s * PANEL_COLS));
+                parts.push(from..to);
+                from = to;
+            }
+            Cut { block, parts }
+        };
+        [cut(batch, &[1 << 20]), cut(16, &[1]), cut(24, &[2, 1, 3])]
+    }
+
+    /// Blocks of the batch: row ranges. The last one may be partial.
+    fn blocks(&self, batch: usize) -> Vec<Range<usize>> {
+        (0..batch).step_by(self.block).map(|i| i..batch.min(i + self.block)).collect()
+    }
+}
+
+/// Columns `cols` of some rows of a row-major matrix with `width` columns.
+fn cut_out(from: &[f32], width: usize, rows: &Range<usize>, cols: &Range<usize>) -> Panel {
+    let part: Vec<f32> =
+        rows.clone().flat_map(|i| from[i * width..][cols.clone()].to_vec()).collect();
+    panel_of(rows.len(), cols.len(), &part)
+}
+
+/// The columns of each panel of a matrix.
+fn panels(cols: usize) -> Vec<Range<usize>> {
+    (0..cols).step_by(PANEL_COLS).map(|j| j..cols.min(j + PANEL_COLS)).collect()
+}
+
+/// One block of rows as panels that have room for `capacity` rows; what is not used is poison, except
+/// for the padding.
+fn block_of(from: &[f32], width: usize, rows: &Range<usize>, capacity: usize) -> Vec<Panel> {
+    let fill = |cols: &Range<usize>| {
+        let used = cut_out(from, width, rows, cols);
+        let mut panel = panel_of(capacity, cols.len(), &vec![POISON; capacity * cols.len()]);
+        for i in 0..rows.len() {
+            panel.row_mut(i).copy_from_slice(used.row(i));
+        }
+        panel
+    };
+    panels(width).iter().map(fill).collect()
+}
+
+/// Panel by panel and part by part: what the workers own.
+fn owned(layer: &Layer, cut: &Cut) -> Vec<Vec<Owned>> {
+    let (_, _, outputs) = layer.shape;
+    let part = |rows: &Range<usize>, cols: &Range<usize>| Owned {
+        w: cut_out(&layer.w, outputs, rows, cols),
+        m: cut_out(&layer.m, outputs, rows, cols),
+        v: cut_out(&layer.v, outputs, rows, cols),
+    };
+    panels(outputs)
+        .iter()
+        .map(|cols| cut.parts.iter().map(|rows| part(rows, cols)).collect())
+        .collect()
+}
+
+/// The matrix whose columns are cut into `parts[panel]`, whose rows into the parts of a panel.
+fn joined(parts: &[Vec<Owned>], which: impl Fn(&Owned) -> &Panel) -> Vec<f32> {
+    let mut out = Vec::new();
+    for p in 0..parts[0].len() {
+        for i in 0..which(&parts[0][p]).rows() {
+            for column in parts {
+                let panel = which(&column[p]);
+                out.extend_from_slice(&Line::flat(panel.row(i))[..panel.cols()]);
+            }
+        }
+    }
+    out
+}
+
+/// The forward pass into one wide panel a block, as the output layer does it, or into panels of 64.
+fn forward(isa: Isa, layer: &Layer, then: Then, cut: &Cut, wide: bool) -> Vec<f32> {
+    let (batch, inputs, outputs) = layer.shape;
+    let parts = owned(layer, cut);
+    let mut h = vec![0.0; batch * outputs];
+    for rows in cut.blocks(batch) {
+        let x = block_of(&layer.x, inputs, &rows, cut.block);
+        let x = |k: usize| x[k].view().rows_at(0, rows.len());
+        let mut logits = panel_of(cut.block, outputs, &vec![POISON; cut.block * outputs]);
+        for (q, cols) in panels(outputs).iter().enumerate() {
+            let bias = panel_of(1, cols.len(), &layer.bias[cols.clone()]);
+            let w = |p: usize| parts[q][p].w.view();
+            let (x, w) = (Blocks::new(panels(inputs).len(), &x), Blocks::new(cut.parts.len(), &w));
+            let mut own = panel_of(cut.block, cols.len(), &vec![POISON; cut.block * cols.len()]);
+            let (out, at) =
+                if wide { (&mut logits, cols.start / LANES) } else { (&mut own, 0) };
+            dense_forward(isa, x, w, bias.lines(), then, out, at);
+            assert_padding_is_zero(out, format_args!("{:?} {cut:?} on {isa}", layer.shape));
+            for i in 0..cut.block {
+                let row = &Line::flat(out.row(i))[at * LANES..][..cols.len()];
+                match rows.clone().nth(i) {
+                    Some(i) => h[i * outputs..][cols.clone()].copy_from_slice(row),
+                    None => assert!(poisoned(row), "a row behind the block was written"),
+                }
+            }
+        }
+    }
+    h
+}
+
+/// Gradient of the inputs, and the same transposed. Rows that the batch does not fill are zero.
+fn backward_input(isa: Isa, layer: &Layer, then: Then, cut: &Cut) -> (Vec<f32>, Vec<f32>) {
+    let (batch, inputs, outputs) = layer.shape;
+    let parts = owned(layer, cut);
+    let (mut dx, mut dx_t) = (vec![0.0; batch * inputs], vec![0.0; inputs * batch]);
+    for rows in cut.blocks(batch) {
+        let dz_t: Vec<Panel> = panels(outputs)
+            .iter()
+            .map(|cols| {
+                let mut padded = vec![0.0; cut.block * cols.len()];
+                for (i, row) in rows.clone().enumerate() {
+                    let row = &layer.dz[row * outputs..][cols.clone()];
+                    padded[i * cols.len()..][..cols.len()].copy_from_slice(row);
+                }
+                let mut t = Panel::zeros(cols.len(), cut.block);
+                transpose(isa, &panel_of(cut.block, cols.len(), &padded), &mut t);
+                t
+            })
+            .collect();
+        for cols in panels(inputs) {
+            let h = &block_of(&layer.x, inputs, &rows, cut.block)[cols.start / PANEL_COLS];
+            let mut out = Panel::zeros(cut.block, cols.len());
+            let mut out_t = Panel::zeros(cols.len(), cut.block);
+            let (p, part) = cut
+                .parts
+                .iter()
+                .enumerate()
+                .find(|(_, part)| part.contains(&cols.start))
+                .expect("a part has these inputs");
+            let w = |q: usize| parts[q][p].w.view().rows_at(cols.start - part.start, cols.len());
+            let dz_t = |q: usize| dz_t[q].view();
+            let count = panels(outputs).len();
+            let (w, dz_t) = (Blocks::new(count, &w), Blocks::new(count, &dz_t));
+            dense_backward_input(isa, w, dz_t, (h, then), &mut out, &mut out_t);
+            let what = format_args!("{:?} {cut:?} on {isa}", layer.shape);
+            assert_padding_is_zero(&out, what);
+            assert_padding_is_zero(&out_t, what);
+            for (i, row) in rows.clone().enumerate() {
+                for (j, col) in cols.clone().enumerate() {
+                    dx[row * inputs + col] = out.get(i, j);
+                    dx_t[col * batch + row] = out_t.get(j, i);
+                }
+            }
+        }
+    }
+    (dx, dx_t)
+}
+
+/// The step of Adam on weights: `(w, m, v)` after it.
+fn update(isa: Isa, layer: &Layer, cut: &Cut, step: AdamStep) -> [Vec<f32>; 3] {
+    let (batch, inputs, outputs) = layer.shape;
+    let mut parts = owned(layer, cut);
+    let rows = cut.blocks(batch);
+    let x: Vec<_> = rows.iter().map(|r| block_of(&layer.x, inputs, r, cut.block)).collect();
+    let dz: Vec<_> = rows.iter().map(|r| block_of(&layer.dz, outputs, r, cut.block)).collect();
+    for (q, column) in parts.iter_mut().enumerate() {
+        for (owned, part) in column.iter_mut().zip(&cut.parts) {
+            let first = part.start / PANEL_COLS;
+            let x = |at: usize| {
+                let (p, b) = (at / rows.len(), at % rows.len());
+                x[b][first + p].view().rows_at(0, rows[b].len())
+            };
+            let dz = |b: usize| dz[b][q].view().rows_at(0, rows[b].len());
+            let x = Blocks::new(panels(part.len()).len() * rows.len(), &x);
+            dense_update(isa, x, Blocks::new(rows.len(), &dz), owned, step);
+            for panel in [&owned.w, &owned.m, &owned.v] {
+                assert_padding_is_zero(panel, format_args!("{:?} {cut:?} on {isa}", layer.shape));
+            }
+        }
+    }
+    [joined(&parts, |o| &o.w), joined(&parts, |o| &o.m), joined(&parts, |o| &o.v)]
+}
+
+/// Runs a check for every shape on every ISA.
+fn for_every_shape(check: impl Fn(Isa, &Layer)) {
+    for batch in BATCHES {
+        for inputs in INPUTS {
+            for outputs in OUTPUTS {
+                let layer = Layer::new(batch, inputs, outputs);
+                isas().into_iter().for_each(|isa| check(isa, &layer));
+            }
+        }
+    }
+}
+
+#[test]
+fn forward_equals_its_twin() {
+    for_every_shape(|isa, layer| {
+        let (batch, inputs, _) = layer.shape;
+        let (twin, then) = (Twin::of(isa), [Then::Relu, Then::Linear][batch % 2]);
+        let want = twin.dense_forward(layer.shape, &layer.x, &layer.w, &layer.bias, then);
+        for (i, cut) in Cut::all(batch, inputs).iter().enumerate() {
+            let got = forward(isa, layer, then, cut, i % 2 == 0);
+            let what = format_args!("{:?} {then:?}, {cut:?}, on {isa}", layer.shape);
+            assert_bits(&got, &want, what);
+        }
+    });
+}
+
+#[test]
+fn the_gradient_of_the_input_equals_its_twin() {
+    for_every_shape(|isa, layer| {
+        let (batch, inputs, _) = layer.shape;
+        let (twin, then) = (Twin::of(isa), [Then::Relu, Then::Linear][batch % 2]);
+        let want = twin.dense_backward_input(layer.shape, &layer.w, &layer.dz, (&layer.x, then));
+        for cut in Cut::all(batch, inputs) {
+            let what = format_args!("{:?} {then:?}, {cut:?}, on {isa}", layer.shape);
+            let (dx, dx_t) = backward_input(isa, layer, then, &cut);
+            assert_bits(&dx, &want, what);
+            for i in 0..batch {
+                for j in 0..inputs {
+                    let (one, other) = (dx[i * inputs + j], dx_t[j * batch + i]);
+                    assert_eq!(one.to_bits(), other.to_bits(), "{what}: transposed, ({i}, {j})");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn the_update_of_the_weights_equals_its_twin() {
+    let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 3);
+    for_every_shape(|isa, layer| {
+        let (batch, inputs, _) = layer.shape;
+        let twin = Twin::of(isa);
+        let (mut w, mut m, mut v) = (layer.w.clone(), layer.m.clone(), layer.v.clone());
+        let g = twin.dense_gradient(layer.shape, &layer.x, &layer.dz);
+        twin.adam_step(&step, &g, (&mut w, &mut m, &mut v));
+        for cut in Cut::all(batch, inputs) {
+            let got = update(isa, layer, &cut, step);
+            for (got, want) in got.iter().zip([&w, &m, &v]) {
+                assert_bits(got, want, format_args!("{:?}, {cut:?}, on {isa}", layer.shape));
+            }
+        }
+    });
+}
+
+#[test]
+fn the_update_of_the_bias_equals_its_twin() {
+    let step = AdamStep::new(1e-2, 0.9, 0.999, 1e-7, 1);
+    for isa in isas() {
+        for batch in BATCHES {
+            for outputs in OUTPUTS {
+                let layer = Layer::new(batch, 1, outputs);
+                let twin = Twin::of(isa);
+                let (mut w, mut m, mut v) =
+                    (layer.bias.clone(), vec![0.0; outputs], vec![0.0; outputs]);
+                let g = twin.bias_gradient((batch, outputs), &layer.dz);
+                twin.adam_step(&step, &g, (&mut w, &mut m, &mut v));
+                for cut in Cut::all(batch, 1) {
+                    let rows = cut.blocks(batch);
+                    let dz: Vec<_> =
+                        rows.iter().map(|r| block_of(&layer.dz, outputs, r, cut.block)).collect();
+                    for (q, cols) in panels(outputs).iter().enumerate() {
+                        let dz = |b: usize| dz[b][q].view().rows_at(0, rows[b].len());
+                        let mut owned = Owned::zeros(1, cols.len());
+                        owned.w = panel_of(1, cols.len(), &layer.bias[cols.clone()]);
+                        bias_update(isa, Blocks::new(rows.len(), &dz), &mut owned, step);
+                        let what = format_args!("{batch}x{outputs}, {cut:?}, on {isa}");
+                        for (panel, want) in [(&owned.w, &w), (&owned.m, &m), (&owned.v, &v)] {
+                            let got = &Line::flat(panel.row(0))[..cols.len()];
+                            assert_bits(got, &want[cols.clone()], what);
+                            assert_padding_is_zero(panel, what);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A batch of one gives the same bits as the same row in a large batch.
+#[test]
+fn a_row_does_not_depend_on_its_batch() {
+    for isa in isas() {
+        let layer = Layer::new(50, 100, 65);
+        let [whole, ..] = Cut::all(50, 100);
+        let all = forward(isa, &layer, Then::Linear, &whole, true);
+        for i in [0, 7, 49] {
+            let mut one = Layer::new(1, 100, 65);
+            one.x = layer.x[i * 100..][..100].to_vec();
+            (one.w, one.bias) = (layer.w.clone(), layer.bias.clone());
+            let [cut, ..] = Cut::all(1, 100);
+            let got = forward(isa, &one, Then::Linear, &cut, true);
+            assert_bits(&got, &all[i * 65..][..65], format_args!("row {i} alone on {isa}"));
+        }
+    }
+}
+
+/// Zeros of both signs, in all places: a product that is skipped and a zero that is added are one.
+#[test]
+fn logits_have_no_negative_zero() {
+    for isa in isas() {
+        let mut layer = Layer::new(3, 10, 20);
+        layer.x.fill(-0.0);
+        layer.bias.fill(-0.0);
+        let [cut, ..] = Cut::all(3, 10);
+        for then in [Then::Linear, Then::Relu] {
+            let h = forward(isa, &layer, then, &cut, true);
+            assert!(h.iter().all(|h| h.to_bits() == 0), "{then:?} on {isa}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "blocks of inputs and of weights")]
+fn fewer_weights_than_inputs_are_refused() {
+    let (x, w, mut out) = (Panel::zeros(4, 64), Panel::zeros(64, 8), Panel::zeros(4, 8));
+    let (x, w) = (|_: usize| x.view(), |_: usize| w.view());
+    let (x, w) = (Blocks::new(2, &x), Blocks::new(1, &w));
+    dense_forward(Isa::best(), x, w, &[Line::ZERO], Then::Linear, &mut out, 0);
+}
+
+#[test]
+#[should_panic(expected = "rows 0+64 of 63")]
+fn weights_with_too_few_rows_are_refused() {
+    let (x, w, mut out) = (Panel::zeros(4, 64), Panel::zeros(63, 8), Panel::zeros(4, 8));
+    let (x, w) = (|_: usize| x.view(), |_: usize| w.view());
+    let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
+    dense_forward(Isa::best(), x, w, &[Line::ZERO], Then::Linear, &mut out, 0);
+}
+
+#[test]
+#[should_panic(expected = "one gradient for each input")]
+fn a_gradient_of_another_shape_is_refused() {
+    let none = |_: usize| unreachable!("no blocks");
+    let (mut dx, mut dx_t) = (Panel::zeros(4, 9), Panel::zeros(9, 4));
+    let h = Panel::zeros(4, 10);
+    let blocks = Blocks::new(0, &none);
+    dense_backward_input(Isa::best(), blocks, blocks, (&h, Then::Relu), &mut dx, &mut dx_t);
+}
