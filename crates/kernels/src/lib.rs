@@ -4,6 +4,7 @@ mod gemm;
 mod isa;
 mod ops;
 mod panel;
+pub mod reference;
 mod team;
 mod tile;
 pub mod twin;

@@ -1,0 +1,169 @@
+//! The mathematics in `f64`, and [`gradcheck`]: what the scalar twins are tested against.
+//!
+//! A test that compares bits cannot see a wrong formula, so nothing here shares code with the kernels or
+//! with [`twin`](crate::twin): every function is its definition, in double precision, in any order. All
+//! matrices are row-major slices.
+
+use crate::ops::dense::Then;
+
+/// `A B`, A of shape m × k, B k × n.
+///
+/// # Panics
+/// If a slice does not have its shape.
+pub fn matmul((m, n, k): (usize, usize, usize), a: &[f64], b: &[f64]) -> Vec<f64> {
+    assert!(a.len() == m * k && b.len() == k * n, "matmul {m}x{n}x{k}");
+    let mut c = vec![0.0; m * n];
+    for i in 0..m {
+        for p in 0..k {
+            for j in 0..n {
+                c[i * n + j] += a[i * k + p] * b[p * n + j];
+            }
+        }
+    }
+    c
+}
+
+/// `act(X W + b)`, X of shape batch × inputs, W inputs × outputs, b outputs.
+///
+/// # Panics
+/// If a slice does not have its shape.
+pub fn dense(
+    (batch, inputs, outputs): (usize, usize, usize),
+    x: &[f64],
+    w: &[f64],
+    bias: &[f64],
+    then: Then,
+) -> Vec<f64> {
+    assert_eq!(bias.len(), outputs, "one bias for each output");
+    let mut h = matmul((batch, outputs, inputs), x, w);
+    for row in h.chunks_exact_mut(outputs.max(1)) {
+        for (z, b) in row.iter_mut().zip(bias) {
+            *z += b;
+            if then == Then::Relu {
+                *z = z.max(0.0);
+            }
+        }
+    }
+    h
+}
+
+/// `p_j = e^(z_j) / Σ_k e^(z_k)` of one row of logits.
+pub fn softmax(z: &[f64]) -> Vec<f64> {
+    let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let e: Vec<f64> = z.iter().map(|z| (z - max).exp()).collect();
+    let sum: f64 = e.iter().sum();
+    e.iter().map(|e| e / sum).collect()
+}
+
+/// `-log softmax(z)_label` of one row of logits, in nats.
+///
+/// # Panics
+/// If the label is not an index of a logit.
+pub fn cross_entropy(z: &[f64], label: usize) -> f64 {
+    assert!(label < z.len(), "label {label} with {} classes", z.len());
+    let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = z.iter().map(|z| (z - max).exp()).sum();
+    sum.ln() + max - z[label]
+}
+
+/// Adam as its authors write it: algorithm 1 with the change of order at the end of section 2, the form
+/// of Keras.
+///
+/// ```text
+/// m = β1 m + (1 - β1) g,   v = β2 v + (1 - β2) g²
+/// w -= lr √(1 - β2^t) / (1 - β1^t) · m / (√v + ε)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Keeps the division finite.
+    pub eps: f64,
+}
+
+impl Adam {
+    /// `(w, m, v)` of one parameter after step `t`, counted from 1, with gradient `g`.
+    pub fn step(&self, t: i32, g: f64, (w, m, v): (f64, f64, f64)) -> (f64, f64, f64) {
+        let Adam { lr, beta1, beta2, eps } = *self;
+        let m = beta1 * m + (1.0 - beta1) * g;
+        let v = beta2 * v + (1.0 - beta2) * g * g;
+        let rate = lr * (1.0 - beta2.powi(t)).sqrt() / (1.0 - beta1.powi(t));
+        (w - rate * m / (v.sqrt() + eps), m, v)
+    }
+}
+
+/// Half the distance of the two points of a difference.
+const EPS: f64 = 1e-6;
+/// Absolute tolerance of a gradient.
+const ATOL: f64 = 1e-5;
+/// Tolerance relative to the difference quotient.
+const RTOL: f64 = 1e-3;
+
+/// A gradient that disagrees with the function it is said to belong to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WrongGradient {
+    /// Which variable.
+    pub index: usize,
+    /// The derivative that was claimed.
+    pub claimed: f64,
+    /// The difference quotient.
+    pub measured: f64,
+}
+
+impl core::fmt::Display for WrongGradient {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let WrongGradient { index, claimed, measured } = self;
+        write!(f, "derivative {index} is said to be {claimed:e} but measures {measured:e}")
+    }
+}
+
+impl core::error::Error for WrongGradient {}
+
+/// Checks the gradient of `f` at `x` against central finite differences.
+///
+/// ```text
+/// q_i = (f(x + ε e_i) - f(x - ε e_i)) / 2ε,   |gradient_i - q_i| <= atol + rtol |q_i|
+/// ```
+/// with the steps and tolerances of PyTorch's function of this name: ε = 1e-6, atol = 1e-5,
+/// rtol = 1e-3. They are meant for an `f` computed in `f64`. Near a kink, as ReLU has one, no
+/// difference tells the derivative: keep `x` more than ε away from it.
+///
+/// ```
+/// use kernels::reference::gradcheck;
+/// let f = |x: &[f64]| x[0] * x[0] * x[1];
+/// assert!(gradcheck(f, &[3.0, 2.0], &[12.0, 9.0]).is_ok());
+/// let wrong = gradcheck(f, &[3.0, 2.0], &[12.0, 8.0]).unwrap_err();
+/// assert_eq!(wrong.index, 1);
+/// ```
+///
+/// # Errors
+/// The first derivative that is out of tolerance, or not a number.
+///
+/// # Panics
+/// If there are not as many derivatives as variables.
+pub fn gradcheck(
+    mut f: impl FnMut(&[f64]) -> f64,
+    x: &[f64],
+    gradient: &[f64],
+) -> Result<(), WrongGradient> {
+    assert_eq!(x.len(), gradient.len(), "one derivative for each variable");
+    let mut x = x.to_vec();
+    for (index, &claimed) in gradient.iter().enumerate() {
+        let here = x[index];
+        x[index] = here + EPS;
+        let above = f(&x);
+        x[index] = here - EPS;
+        let below = f(&x);
+        x[index] = here;
+        let measured = (above - below) / (2.0 * EPS);
+        let close = (claimed - measured).abs() <= ATOL + RTOL * measured.abs();
+        if !close {
+            return Err(WrongGradient { index, claimed, measured });
+        }
+    }
+    Ok(())
+}
