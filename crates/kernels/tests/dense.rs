@@ -137,8 +137,7 @@ fn forward(isa: Isa, layer: &Layer, then: Then, cut: &Cut, wide: bool) -> Vec<f3
             let w = |p: usize| parts[q][p].w.view();
             let (x, w) = (Blocks::new(panels(inputs).len(), &x), Blocks::new(cut.parts.len(), &w));
             let mut own = panel_of(cut.block, cols.len(), &vec![POISON; cut.block * cols.len()]);
-            let (out, at) =
-                if wide { (&mut logits, cols.start / LANES) } else { (&mut own, 0) };
+            let (out, at) = if wide { (&mut logits, cols.start / LANES) } else { (&mut own, 0) };
             dense_forward(isa, x, w, bias.lines(), then, out, at);
             assert_padding_is_zero(out, format_args!("{:?} {cut:?} on {isa}", layer.shape));
             for i in 0..cut.block {

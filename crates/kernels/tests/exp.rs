@@ -63,8 +63,7 @@ impl Errors {
         } else {
             &mut self.normal
         };
-        // Not `>`: a NaN is the largest error of all.
-        if !(error <= kind.0) {
+        if error > kind.0 || error.is_nan() {
             *kind = (error, x);
         }
     }
