@@ -13,7 +13,7 @@
 
 use crate::isa::{Isa, LANES, Line, Rows, Simd, Strided, kernel};
 use crate::panel::PANEL_COLS;
-use crate::tile::{Ending, product};
+use crate::tile::{Acc, Ending, product, unroll};
 
 /// Depth of a block: a panel of B, 32 KiB, stays in the first-level cache while the rows of A pass.
 const KC: usize = 128;
@@ -213,25 +213,45 @@ impl IntoC<'_, '_> {
 
 impl<S: Simd> Ending<S> for IntoC<'_, '_> {
     #[inline(always)]
-    fn start(&self, s: S, i: usize, v: usize) -> S::V {
+    fn start<const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        i: usize,
+        v: usize,
+    ) -> Acc<S::V, MR, NV> {
+        let mut acc = [[s.splat(0.0); NV]; MR];
         if self.beta == 0.0 {
-            return s.splat(0.0);
+            return acc;
         }
-        let from = &self.c.data[self.span(i, v)];
-        let c = match from.first_chunk() {
-            Some(whole) => s.load(whole),
-            None => s.load_first(from),
-        };
-        if self.beta == 1.0 { c } else { s.mul(s.splat(self.beta), c) }
+        unroll!(R in 0..MR => unroll!(J in 0..NV => {
+            let from = &self.c.data[self.span(i + R, v + J)];
+            acc[R][J] = match from.first_chunk() {
+                Some(whole) => s.load(whole),
+                None => s.load_first(from),
+            };
+        }));
+        if self.beta != 1.0 {
+            let beta = s.splat(self.beta);
+            unroll!(R in 0..MR => unroll!(J in 0..NV => acc[R][J] = s.mul(beta, acc[R][J])));
+        }
+        acc
     }
     #[inline(always)]
-    fn finish(&mut self, s: S, i: usize, v: usize, acc: S::V) {
-        let span = self.span(i, v);
-        let to = &mut self.c.data[span];
-        match to.first_chunk_mut() {
-            Some(whole) => s.store(acc, whole),
-            None => s.store_first(acc, to),
-        }
+    fn finish<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        v: usize,
+        acc: Acc<S::V, MR, NV>,
+    ) {
+        unroll!(R in 0..MR => unroll!(J in 0..NV => {
+            let span = self.span(i + R, v + J);
+            let to = &mut self.c.data[span];
+            match to.first_chunk_mut() {
+                Some(whole) => s.store(acc[R][J], whole),
+                None => s.store_first(acc[R][J], to),
+            }
+        }));
     }
 }
 
@@ -266,7 +286,7 @@ kernel! {
                         rest = next;
                         let panel = Rows::new(Line::flat(panel), vectors * LANES, (kc, vectors));
                         let mut ending = IntoC { c: &mut c, at: (ic, jc + j, cols), beta };
-                        product(s, mc, vectors, (a_block, panel), &mut ending);
+                        product(s, mc, vectors, &[(a_block, panel)], &mut ending);
                     }
                 }
             }

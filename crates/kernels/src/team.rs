@@ -19,15 +19,27 @@
 //! Waiting is spinning for about as long as a phase lasts, then giving up the processor, then sleep.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{JoinHandle, Thread};
+use sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use sync::thread::{JoinHandle, Thread};
+use sync::{hint, thread};
+
+/// Atomics and threads: the real ones, or those of the model checker (`tests/loom_team.rs`).
+#[allow(unexpected_cfgs, reason = "set from outside for the model checker")]
+mod sync {
+    #[cfg(not(loom))]
+    pub(super) use {core::hint, core::sync::atomic, std::thread};
+    #[cfg(loom)]
+    pub(super) use {loom::hint, loom::sync::atomic, loom::thread};
+    /// Whether waiting threads sleep at once: the checker need not see all the spinning.
+    pub(super) const HASTY: bool = cfg!(loom);
+}
 
 /// Spins before a waiting thread first yields: some microseconds.
-const SPINS: u32 = 2_000;
+const SPINS: u32 = if sync::HASTY { 1 } else { 2_000 };
 /// Yields before a waiting worker goes to sleep: a fraction of a millisecond on an idle core.
-const YIELDS: u32 = 200;
+const YIELDS: u32 = if sync::HASTY { 0 } else { 200 };
 /// Tasks that one phase can hand out; longer loops run as several phases.
 const MAX_TASKS: usize = 0xfff;
 
@@ -122,17 +134,18 @@ impl Shared {
             }
             tries += 1;
             if tries < SPINS {
-                core::hint::spin_loop();
+                hint::spin_loop();
             } else if tries < SPINS + YIELDS {
-                std::thread::yield_now();
+                thread::yield_now();
             } else {
-                // Sequential consistency orders this flag against the phase number: either the caller
-                // sees the flag and wakes us, or we see its phase and do not park.
-                self.asleep[me].store(true, Ordering::SeqCst);
-                if self.phase.0.load(Ordering::SeqCst) == served {
-                    std::thread::park();
+                // The fence here and that in `publish` come in some order: either the caller sees the
+                // flag and wakes us, or we see its phase and do not park.
+                self.asleep[me].store(true, Ordering::Relaxed);
+                fence(Ordering::SeqCst);
+                if self.phase.0.load(Ordering::Relaxed) == served {
+                    thread::park();
                 }
-                self.asleep[me].store(false, Ordering::SeqCst);
+                self.asleep[me].store(false, Ordering::Relaxed);
                 tries = 0;
             }
         }
@@ -172,7 +185,7 @@ impl Team {
         let start = |me: usize| {
             let shared = Arc::clone(&shared);
             let name = format!("weft-{me}");
-            let spawned = std::thread::Builder::new().name(name).spawn(move || shared.serve(me));
+            let spawned = thread::Builder::new().name(name).spawn(move || shared.serve(me));
             let handle = spawned.expect("the system starts a worker thread");
             (handle.thread().clone(), handle)
         };
@@ -188,7 +201,7 @@ impl Team {
     /// Runs `task(i)` for every `i < tasks`, on all threads, and returns when all are done.
     ///
     /// # Panics
-    /// With a task's panic, after all other tasks are done.
+    /// With a task's panic, when no task runs any more; tasks that had not begun may be left out.
     pub fn for_each(&mut self, tasks: usize, task: impl Fn(usize) + Sync) {
         if self.workers.is_empty() || tasks <= 1 {
             return (0..tasks).for_each(task);
@@ -201,7 +214,7 @@ impl Team {
     /// Runs `task(i, &mut items[i])` for every item, as [`for_each`](Team::for_each) does.
     ///
     /// # Panics
-    /// With a task's panic, after all other tasks are done.
+    /// With a task's panic, when no task runs any more; tasks that had not begun may be left out.
     pub fn for_each_mut<T: Send>(&mut self, items: &mut [T], task: impl Fn(usize, &mut T) + Sync) {
         let cells = Cells::new(items);
         // SAFETY: `for_each` hands out each index once, so each item has one borrower.
@@ -212,7 +225,7 @@ impl Team {
     /// the first before those of the second.
     ///
     /// # Panics
-    /// With a task's panic, after all other tasks are done.
+    /// With a task's panic, when no task runs any more; tasks that had not begun may be left out.
     pub fn for_each_mut2<T: Send, U: Send>(
         &mut self,
         (first, a): (&mut [T], impl Fn(usize, &mut T) + Sync),
@@ -248,9 +261,9 @@ impl Team {
         while shared.left.0.load(Ordering::Acquire) > 0 {
             tries += 1;
             if tries < SPINS {
-                core::hint::spin_loop();
+                hint::spin_loop();
             } else {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
         let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -261,9 +274,10 @@ impl Team {
 
     /// Announces the phase and wakes whoever sleeps.
     fn publish(&self) {
-        self.shared.phase.0.store(self.phase, Ordering::SeqCst);
+        self.shared.phase.0.store(self.phase, Ordering::Release);
+        fence(Ordering::SeqCst);
         for (asleep, (thread, _)) in self.shared.asleep[1..].iter().zip(&self.workers) {
-            if asleep.load(Ordering::SeqCst) {
+            if asleep.load(Ordering::Relaxed) {
                 thread.unpark();
             }
         }

@@ -7,16 +7,48 @@
 
 use crate::isa::{Rows, Simd, Steps, Strided};
 
-/// What the accumulators start from and what becomes of them: store, bias, ReLU, Adam...
-pub(crate) trait Ending<S: Simd> {
-    /// Start of the chain of vector `v` in row `i`.
-    fn start(&self, simd: S, i: usize, v: usize) -> S::V;
-    /// End of that chain.
-    fn finish(&mut self, simd: S, i: usize, v: usize, acc: S::V);
+/// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
+/// loop whose index the optimiser does not see through would keep the accumulators in memory.
+macro_rules! unroll {
+    ($i:ident in 0..$n:expr => $body:expr) => {
+        unroll!(@ $i, $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $i:ident, $n:expr, $body:expr, $($k:literal)*) => {
+        { $( if $k < $n { const $i: usize = $k; $body } )* }
+    };
 }
+pub(crate) use unroll;
 
 /// Accumulators of a tile.
 pub(crate) type Acc<V, const MR: usize, const NV: usize> = [[V; NV]; MR];
+
+/// What the accumulators start from and what becomes of them: store, bias, ReLU, Adam...
+pub(crate) trait Ending<S: Simd> {
+    /// Work this ending leaves to be done between the multiply-adds of the next tile, in beats.
+    #[inline(always)]
+    fn pending(&self) -> usize {
+        0
+    }
+    /// One beat of that work.
+    #[inline(always)]
+    fn beat(&mut self, _: S) {}
+
+    /// Starts of the chains of the tile whose first row is `i` and first vector `v`.
+    fn start<const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        i: usize,
+        v: usize,
+    ) -> Acc<S::V, MR, NV>;
+    /// Their ends.
+    fn finish<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        v: usize,
+        acc: Acc<S::V, MR, NV>,
+    );
+}
 
 /// Adds the products of the next `n` steps onto the accumulators.
 #[inline(always)]
@@ -41,44 +73,19 @@ pub(crate) fn multiply<S: Simd, const MR: usize, const NV: usize>(
     }
 }
 
-/// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
-/// loop whose index the optimiser does not see through would keep the accumulators in memory.
-macro_rules! unroll {
-    ($i:ident in 0..$n:expr => $body:expr) => {
-        unroll!(@ $i, $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
-    };
-    (@ $i:ident, $n:expr, $body:expr, $($k:literal)*) => {
-        { $( if $k < $n { const $i: usize = $k; $body } )* }
-    };
-}
+/// An A block and the B block it multiplies.
+pub(crate) type Pair<'a> = (Strided<'a>, Rows<'a>);
 
-/// A product over a list of (A, B) pairs, all with the same rows and vectors: batch-reduce GEMM. The
-/// chains run through the pairs in order.
-pub(crate) trait Pairs<'a>: Copy {
-    /// Number of pairs.
-    fn count(&self) -> usize;
-    /// The pair at `p`.
-    fn pair(&self, p: usize) -> (Strided<'a>, Rows<'a>);
-}
-
-impl<'a> Pairs<'a> for (Strided<'a>, Rows<'a>) {
-    #[inline(always)]
-    fn count(&self) -> usize {
-        1
-    }
-    #[inline(always)]
-    fn pair(&self, _: usize) -> (Strided<'a>, Rows<'a>) {
-        *self
-    }
-}
-
-/// Tiles a product of `rows × vectors` with the shapes that suit the register file.
+/// Tiles a product of `rows × vectors` with the shapes that suit the register file. It runs over a list of
+/// pairs that all have these rows and vectors (batch-reduce GEMM): the chains go through the pairs in
+/// order. A list, not a function that makes pairs: a call between two pairs would send the accumulators
+/// through memory.
 #[inline(always)]
-pub(crate) fn product<'a, S: Simd>(
+pub(crate) fn product<S: Simd>(
     simd: S,
     rows: usize,
     vectors: usize,
-    pairs: impl Pairs<'a>,
+    pairs: &[Pair<'_>],
     ending: &mut impl Ending<S>,
 ) {
     let mut v = 0;
@@ -96,11 +103,11 @@ pub(crate) fn product<'a, S: Simd>(
 
 /// All rows of `NV` vectors from `v` on; returns `NV`.
 #[inline(always)]
-fn columns<'a, S: Simd, const NV: usize>(
+fn columns<S: Simd, const NV: usize>(
     simd: S,
     rows: usize,
     v: usize,
-    pairs: impl Pairs<'a>,
+    pairs: &[Pair<'_>],
     ending: &mut impl Ending<S>,
 ) -> usize {
     let tallest = S::TILE_ROWS[NV - 1];
@@ -120,20 +127,24 @@ fn columns<'a, S: Simd, const NV: usize>(
 
 /// One tile: start, multiply through all pairs, finish; returns `MR`.
 #[inline(always)]
-fn tile<'a, S: Simd, const MR: usize, const NV: usize>(
+fn tile<S: Simd, const MR: usize, const NV: usize>(
     simd: S,
     i: usize,
     v: usize,
-    pairs: impl Pairs<'a>,
+    pairs: &[Pair<'_>],
     ending: &mut impl Ending<S>,
 ) -> usize {
-    let mut acc: Acc<S::V, MR, NV> = [[simd.splat(0.0); NV]; MR];
-    unroll!(R in 0..MR => unroll!(J in 0..NV => acc[R][J] = ending.start(simd, i + R, v + J)));
-    for p in 0..pairs.count() {
-        let (a, b) = pairs.pair(p);
+    let mut acc = ending.start::<MR, NV>(simd, i, v);
+    // So many steps between two beats that the pending work is spread over all of them.
+    let steps: usize = pairs.iter().map(|(_, b)| b.depth()).sum();
+    let every = steps.div_ceil(ending.pending().max(1));
+    for (a, b) in pairs {
         let mut steps = Steps::new(a, i, b, v);
-        multiply(simd, &mut acc, &mut steps, usize::MAX);
+        while steps.left() > 0 {
+            multiply(simd, &mut acc, &mut steps, every);
+            ending.beat(simd);
+        }
     }
-    unroll!(R in 0..MR => unroll!(J in 0..NV => ending.finish(simd, i + R, v + J, acc[R][J])));
+    ending.finish(simd, i, v, acc);
     MR
 }

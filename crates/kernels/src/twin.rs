@@ -14,9 +14,10 @@
 //! ```
 
 use crate::isa::{Isa, LANES, fold};
-use crate::ops::adam::{AdamStep, TINY, TINY_SQUARED};
+use crate::ops::adam::AdamStep;
 use crate::ops::dense::Then;
 use crate::ops::exp::{HIGH, LN2, LOW, P, ROUND};
+use crate::ops::softmax::TINY_GRADIENT;
 
 /// The twins, for an ISA with or without fused multiply-add.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +92,7 @@ impl Twin {
         indices(batch, outputs).map(element).collect()
     }
 
-    /// `dX = (dZ Wᵀ) ∘ act'(h)`, W inputs × outputs, dZ batch × outputs, h batch × inputs:
+    /// `dX = flush(dZ Wᵀ) ∘ act'(h)`, W inputs × outputs, dZ batch × outputs, h batch × inputs:
     /// [`dense_backward_input`](crate::dense_backward_input).
     ///
     /// # Panics
@@ -105,7 +106,7 @@ impl Twin {
     ) -> Vec<f32> {
         let element = |(i, k): (usize, usize)| {
             let chain = (0..outputs).map(|o| (w[k * outputs + o], dz[i * outputs + o]));
-            let d = self.dot(0.0, chain);
+            let d = flush(self.dot(0.0, chain));
             if then == Then::Relu { self.relu_backward(h[i * inputs + k], d) } else { d }
         };
         indices(batch, inputs).map(element).collect()
@@ -181,7 +182,7 @@ impl Twin {
         let z = row[label];
         let (max, sum) = self.softmax(row);
         row[label] -= 1.0;
-        row.iter_mut().for_each(|p| *p *= scale);
+        row.iter_mut().for_each(|p| *p = flush(*p * scale));
         f64::from(sum).ln() - (f64::from(z) - f64::from(max))
     }
 
@@ -203,10 +204,9 @@ impl Twin {
 
     /// One parameter's step of Adam: `(w, m, v)` after it.
     pub fn adam(self, step: &AdamStep, g: f32, (w, m, v): (f32, f32, f32)) -> (f32, f32, f32) {
-        let flush = |x: f32, limit: f32| if x.abs() < limit { 0.0 } else { x };
-        let g = flush(g, TINY);
-        let m = flush(self.fma(g - m, step.rate1, m), TINY);
-        let v = flush(self.fma(g * g - v, step.rate2, v), TINY_SQUARED);
+        let normal = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x };
+        let m = normal(self.fma(g - m, step.rate1, m));
+        let v = normal(self.fma(self.fma(g, g, -v), step.rate2, v));
         (self.fma(m / (v.sqrt() + step.eps), -step.alpha, w), m, v)
     }
 }
@@ -214,6 +214,11 @@ impl Twin {
 /// Row by row, (i, j) of a rows × cols matrix.
 fn indices(rows: usize, cols: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..rows).flat_map(move |i| (0..cols).map(move |j| (i, j)))
+}
+
+/// Gradients too small to matter are zero.
+fn flush(x: f32) -> f32 {
+    if x.abs() < TINY_GRADIENT { 0.0 } else { x }
 }
 
 /// Column `j` goes to lane `j % 16`, in order of the columns.

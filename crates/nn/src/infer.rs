@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::model::Model;
 use crate::workspace::load_row;
-use kernels::{Blocks, Isa, LANES, Line, PANEL_COLS, Panel, Panels, RowLoss};
+use kernels::{Blocks, Isa, LANES, Line, PANEL_COLS, Panel, RowLoss};
 
 /// Rows that pass through the network together.
 const CHUNK: usize = PANEL_COLS;
@@ -25,14 +25,14 @@ pub struct Evaluation {
 
 /// Activations of a chunk of rows.
 struct Scratch {
-    layers: Vec<Panels>,
+    layers: Vec<Panel>,
     logits: Panel,
 }
 
 impl Scratch {
     fn new(model: &Model, rows: usize) -> Scratch {
         let widths = model.layers.iter().map(|d| d.shape.inputs);
-        let layers = widths.map(|w| Panels::zeros(rows, w)).collect();
+        let layers = widths.map(|w| Panel::zeros(rows, w)).collect();
         Scratch { layers, logits: Panel::zeros(rows, model.architecture.classes()) }
     }
 }
@@ -118,20 +118,15 @@ impl Model {
     fn logits(&self, isa: Isa, inputs: Inputs<'_>, scratch: &mut Scratch) {
         let rows = inputs.len();
         for i in 0..rows {
-            load_row(isa, inputs.row(i), scratch.layers[0].panels_mut(), i);
+            load_row(isa, inputs.row(i), &mut scratch.layers[0], i);
         }
         for (l, layer) in self.layers.iter().enumerate() {
             let (below, above) = scratch.layers.split_at_mut(l + 1);
-            let x = |k: usize| below[l].panels()[k].view().rows_at(0, rows);
-            let x = Blocks::new(below[l].panels().len(), &x);
+            let x = |k: usize| layer.block(below[l].view().rows_at(0, rows), k);
+            let x = Blocks::new(layer.blocks(), &x);
+            let out = above.first_mut().unwrap_or(&mut scratch.logits);
             for column in 0..layer.columns() {
-                match above.first_mut() {
-                    Some(next) => layer.forward(isa, column, x, &mut next.panels_mut()[column], 0),
-                    None => {
-                        let at = column * (PANEL_COLS / LANES);
-                        layer.forward(isa, column, x, &mut scratch.logits, at);
-                    }
-                }
+                layer.forward(isa, column, x, out, column * (PANEL_COLS / LANES));
             }
         }
     }

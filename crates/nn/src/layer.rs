@@ -6,7 +6,20 @@ use kernels::{AdamStep, Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Then, View}
 
 /// Rows of a part, roughly: with weights and moments of 64 columns some 200 KB, so that parts are many
 /// enough to share out and few enough not to count.
-const PART_ROWS: usize = 4 * PANEL_COLS;
+const PART_ROWS: usize = 256;
+
+/// Inputs of a block of the first layer, at most: 28 KB of weights, which stay in the first-level cache
+/// while the rows of the batch pass.
+const BLOCK: usize = 112;
+
+/// The blocks that a layer's inputs are taken in: where a chain of multiply-adds pauses. Hidden layers'
+/// inputs lie in cells, so those are their blocks.
+pub(crate) fn block_width(inputs: usize, first: bool) -> usize {
+    if !first {
+        return PANEL_COLS;
+    }
+    inputs.div_ceil(inputs.div_ceil(BLOCK)).next_multiple_of(kernels::LANES)
+}
 
 /// Weights of some rows of one panel of columns, with their moments, and the biases if the rows are the
 /// first.
@@ -40,15 +53,17 @@ pub(crate) struct Dense {
     pub(crate) shape: DenseShape,
     pub(crate) parts: Vec<Part>,
     per_column: usize,
+    block: usize,
 }
 
 impl Dense {
-    /// Zero parameters.
-    pub(crate) fn zeros(shape: DenseShape) -> Dense {
-        let blocks = shape.inputs.div_ceil(PANEL_COLS);
+    /// Zero parameters, for the first layer or a later one.
+    pub(crate) fn zeros(shape: DenseShape, first: bool) -> Dense {
+        let block = block_width(shape.inputs, first);
+        let blocks = shape.inputs.div_ceil(block);
         let per_column = (shape.inputs as f64 / PART_ROWS as f64).round().max(1.0) as usize;
-        // Part `p` starts at a block of 64 rows; the blocks are dealt out evenly.
-        let start = |p: usize| (p * blocks / per_column * PANEL_COLS).min(shape.inputs);
+        // Part `p` starts at a block; the blocks are dealt out evenly.
+        let start = |p: usize| (p * blocks / per_column * block).min(shape.inputs);
         let mut parts = Vec::new();
         for (column, j) in (0..shape.units).step_by(PANEL_COLS).enumerate() {
             let cols = PANEL_COLS.min(shape.units - j);
@@ -59,13 +74,13 @@ impl Dense {
                 parts.push(Part { column, row0, owned, bias });
             }
         }
-        Dense { shape, parts, per_column }
+        Dense { shape, parts, per_column, block }
     }
 
     /// Zero biases and Glorot-uniform weights: uniform in `±√(6 / (inputs + units))` (X. Glorot,
     /// Y. Bengio, 2010), drawn input by input.
     pub(crate) fn glorot_uniform(shape: DenseShape, seed: u64, number: u64) -> Dense {
-        let mut dense = Dense::zeros(shape);
+        let mut dense = Dense::zeros(shape, number == 0);
         let limit = (6.0 / (shape.inputs + shape.units) as f64).sqrt() as f32;
         let mut rng = Rng::new(seed, Purpose::Init, number);
         for i in 0..shape.inputs {
@@ -74,6 +89,17 @@ impl Dense {
             }
         }
         dense
+    }
+
+    /// Blocks that the inputs are taken in.
+    pub(crate) fn blocks(&self) -> usize {
+        self.shape.inputs.div_ceil(self.block)
+    }
+
+    /// Block `k` of the inputs, given all of them.
+    pub(crate) fn block<'x>(&self, x: View<'x>, k: usize) -> View<'x> {
+        let from = k * self.block;
+        x.cols_at(from, self.block.min(self.shape.inputs - from))
     }
 
     /// Panels of columns.

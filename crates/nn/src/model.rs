@@ -27,7 +27,8 @@ impl Model {
     /// Zero weights, to be filled.
     pub(crate) fn zeros(architecture: Architecture) -> Result<Model, Error> {
         architecture.check()?;
-        let layers = architecture.dense().map(Dense::zeros).collect();
+        let shapes = architecture.dense().enumerate();
+        let layers = shapes.map(|(n, shape)| Dense::zeros(shape, n == 0)).collect();
         Ok(Model { architecture, layers })
     }
 

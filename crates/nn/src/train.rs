@@ -339,10 +339,10 @@ impl Run<'_> {
             let (column, b) = (i / blocks.len(), i % blocks.len());
             let examples = &blocks[b].examples[now];
             let x = |k: usize| match below.last() {
-                None => examples.view(k),
+                None => layer.block(examples.view(), k),
                 Some(cells) => cells[k * blocks.len() + b].h.view().rows_at(0, examples.rows),
             };
-            let x = Blocks::new(layer.shape.inputs.div_ceil(PANEL_COLS), &x);
+            let x = Blocks::new(layer.blocks(), &x);
             layer.forward(isa, column, x, &mut cell.h, 0);
         });
     }
@@ -359,10 +359,10 @@ impl Run<'_> {
             let RowBlock { examples, logits, losses, .. } = &mut *block;
             let (rows, capacity) = (examples[now].rows, losses.len());
             let x = |k: usize| match cells {
-                None => examples[now].view(k),
+                None => layer.block(examples[now].view(), k),
                 Some(cells) => cells[k * count + b].h.view().rows_at(0, rows),
             };
-            let x = Blocks::new(layer.shape.inputs.div_ceil(PANEL_COLS), &x);
+            let x = Blocks::new(layer.blocks(), &x);
             for column in 0..layer.columns() {
                 layer.forward(isa, column, x, logits, column * (PANEL_COLS / kernels::LANES));
             }
@@ -414,9 +414,9 @@ impl Run<'_> {
         let (now, isa) = (*now, self.isa);
         let (first, rest) = self.layers.split_at_mut(1);
         let update_first = |_: usize, part: &mut Part| {
-            let from = part.row0 / PANEL_COLS;
-            let x = |i: usize| blocks[i % blocks.len()].examples[now].view(from + i / blocks.len());
-            update(part, isa, now, blocks, &x, hidden.first(), adam);
+            let (from, rows) = (part.row0, part.owned.w.rows());
+            let x = |b: usize| blocks[b].examples[now].view().cols_at(from, rows);
+            update(part, isa, now, blocks, Blocks::new(blocks.len(), &x), hidden.first(), adam);
         };
         match rest.first_mut() {
             None => self.team.for_each_mut(&mut first[0].parts, update_first),
@@ -447,7 +447,8 @@ fn update_hidden(
     let from = part.row0 / PANEL_COLS * blocks.len();
     let x =
         |i: usize| below[from + i].h.view().rows_at(0, blocks[i % blocks.len()].examples[now].rows);
-    update(part, isa, now, blocks, &x, above, adam);
+    let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
+    update(part, isa, now, blocks, Blocks::new(panels * blocks.len(), &x), above, adam);
 }
 
 /// The update of a part whose layer's inputs are the blocks `x`.
@@ -456,7 +457,7 @@ fn update<'v>(
     isa: Isa,
     now: usize,
     blocks: &'v [RowBlock],
-    x: &(dyn Fn(usize) -> kernels::View<'v> + Sync),
+    x: Blocks<'_, 'v>,
     above: Option<&'v Vec<Cell>>,
     adam: AdamStep,
 ) {
@@ -471,7 +472,5 @@ fn update<'v>(
             }
         }
     };
-    let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
-    let x = Blocks::new(panels * blocks.len(), x);
     part.update(isa, x, Blocks::new(blocks.len(), &dz), adam);
 }

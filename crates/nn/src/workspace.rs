@@ -5,11 +5,13 @@
 
 use crate::architecture::{Architecture, DenseShape};
 use crate::data::{Inputs, Row};
-use kernels::{Isa, Line, PANEL_COLS, Panel, Panels, RowLoss, View, pixels_to_row, transpose};
+use kernels::{Isa, LANES, Line, MOST_BLOCKS, PANEL_COLS, Panel, RowLoss, View, pixels, transpose};
 
-/// Rows of a block: a batch makes at least two, so that two threads can share the output layer.
+/// Rows of a block: a batch makes at least two, so that two threads can share the output layer, blocks
+/// of up to 64 rows, but no more blocks than a kernel takes.
 pub(crate) fn block_rows(batch: usize) -> usize {
-    batch.div_ceil(2).next_multiple_of(kernels::LANES).min(PANEL_COLS)
+    let rows = batch.div_ceil(2).min(PANEL_COLS).max(batch.div_ceil(MOST_BLOCKS));
+    rows.next_multiple_of(LANES)
 }
 
 /// Inputs and labels of one block of rows.
@@ -17,13 +19,13 @@ pub(crate) fn block_rows(batch: usize) -> usize {
 pub(crate) struct Examples {
     /// Rows in use; the others hold what an earlier batch left.
     pub(crate) rows: usize,
-    pub(crate) x: Panels,
+    pub(crate) x: Panel,
     pub(crate) labels: Vec<u8>,
 }
 
 impl Examples {
     fn new(rows: usize, features: usize) -> Examples {
-        Examples { rows: 0, x: Panels::zeros(rows, features), labels: vec![0; rows] }
+        Examples { rows: 0, x: Panel::zeros(rows, features), labels: vec![0; rows] }
     }
 
     /// Takes the examples at these indices.
@@ -31,27 +33,23 @@ impl Examples {
         self.rows = order.len();
         for (i, &at) in order.iter().enumerate() {
             self.labels[i] = labels[at as usize];
-            load_row(isa, inputs.row(at as usize), self.x.panels_mut(), i);
+            load_row(isa, inputs.row(at as usize), &mut self.x, i);
         }
     }
 
-    /// Panel `k` of the inputs, the rows in use.
-    pub(crate) fn view(&self, k: usize) -> View<'_> {
-        self.x.panels()[k].view().rows_at(0, self.rows)
+    /// The inputs, the rows in use.
+    pub(crate) fn view(&self) -> View<'_> {
+        self.x.view().rows_at(0, self.rows)
     }
 }
 
-/// Writes one example into row `i` of the panels.
-pub(crate) fn load_row(isa: Isa, row: Row<'_>, panels: &mut [Panel], i: usize) {
+/// Writes one example into row `i` of a panel.
+pub(crate) fn load_row(isa: Isa, row: Row<'_>, to: &mut Panel, i: usize) {
+    let features = to.cols();
+    let to = &mut Line::flat_mut(to.row_mut(i))[..features];
     match row {
-        Row::U8 { data, scale } => pixels_to_row(isa, data, scale, panels, i),
-        Row::F32(mut data) => {
-            for panel in panels {
-                let (here, rest) = data.split_at(panel.cols());
-                Line::flat_mut(panel.row_mut(i))[..here.len()].copy_from_slice(here);
-                data = rest;
-            }
-        }
+        Row::U8 { data, scale } => pixels(isa, data, scale, to),
+        Row::F32(data) => to.copy_from_slice(data),
     }
 }
 

@@ -126,6 +126,20 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn normal(self, x: __m512) -> __m512 {
+        // The classes of VFPCLASSPS: 0x20 denormal, 0x04 negative zero.
+        // SAFETY: the token proves AVX-512 F and DQ; no memory is touched.
+        unsafe {
+            let tiny = _mm512_fpclass_ps_mask::<0x24>(x);
+            _mm512_mask_mov_ps(x, tiny, _mm512_setzero_ps())
+        }
+    }
+    #[inline(always)]
+    fn fms(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_fmsub_ps(a, b, c) }
+    }
+    #[inline(always)]
     fn pow2(self, n: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512F; no memory is touched.
         unsafe {

@@ -79,6 +79,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn select_gt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
     /// Zero where `|x| < limit`, elsewhere (also where `x` is NaN) `x`.
     fn flush(self, x: Self::V, limit: f32) -> Self::V;
+    /// Zero where `x` is zero or denormal (`|x| < 2^-126`), elsewhere `x`.
+    #[inline(always)]
+    fn normal(self, x: Self::V) -> Self::V {
+        self.flush(x, f32::MIN_POSITIVE)
+    }
+    /// `a * b - c`, rounded once where [`FUSED`](Simd::FUSED).
+    fn fms(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `2^n` for lanes that hold an integer in `-126..=127`; anything else gives an unspecified lane.
     fn pow2(self, n: Self::V) -> Self::V;
     /// Transposes a 16×16 matrix whose rows are the vectors.

@@ -31,6 +31,9 @@ pub(crate) struct Strided<'a> {
 }
 
 impl<'a> Strided<'a> {
+    /// No elements.
+    pub(crate) const NONE: Strided<'a> = Strided { data: &[], rs: 0, cs: 0, rows: 0, depth: 0 };
+
     /// Checks that every element of the matrix lies in `data`.
     ///
     /// # Panics
@@ -60,6 +63,9 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// No rows.
+    pub(crate) const NONE: Rows<'a> = Rows { data: &[], stride: 0, depth: 0, vectors: 0 };
+
     /// Checks that every row lies in `data`.
     ///
     /// # Panics
@@ -72,6 +78,12 @@ impl<'a> Rows<'a> {
             data.len()
         );
         Rows { data, stride, depth, vectors }
+    }
+
+    /// Rows: K of the product.
+    #[inline(always)]
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
     }
 
     /// Vectors in a row: N / 16 of the product.
@@ -109,7 +121,7 @@ impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
     /// # Panics
     /// If the tile leaves the product or the operands differ in depth.
     #[inline(always)]
-    pub(crate) fn new(a: Strided<'a>, i: usize, b: Rows<'a>, v: usize) -> Self {
+    pub(crate) fn new(a: &Strided<'a>, i: usize, b: &Rows<'a>, v: usize) -> Self {
         assert!(i + MR <= a.rows && v + NV <= b.vectors && a.depth == b.depth);
         Steps {
             a: a.data.as_ptr().wrapping_add(i * a.rs),

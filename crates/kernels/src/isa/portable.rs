@@ -81,6 +81,10 @@ impl Simd for Portable {
         a.mul_add(b, c)
     }
     #[inline(always)]
+    fn fms(self, a: f32x16, b: f32x16, c: f32x16) -> f32x16 {
+        a.mul_sub(b, c)
+    }
+    #[inline(always)]
     fn select_gt(self, a: f32x16, b: f32x16, x: f32x16, y: f32x16) -> f32x16 {
         a.simd_gt(b).bitselect(x, y)
     }

@@ -1,15 +1,13 @@
 //! Adam, in the form Keras uses.
 //!
 //! ```text
-//! g = flush(g, 2^-60)
-//! m = flush(m + (g - m)(1 - β1), 2^-60)
-//! v = flush(v + (g² - v)(1 - β2), 2^-120)
+//! m = normal(m + (g - m)(1 - β1))
+//! v = normal(v + (g² - v)(1 - β2))
 //! w -= α m / (√v + ε),   α = lr √(1 - β2^t) / (1 - β1^t)
 //! ```
-//! `flush(x, limit)` is 0 where `|x| < limit`. Without it the moments of a weight whose input is never
-//! again lit decay into the denormal numbers, where a processor may take a hundred times as long (a
-//! whole step took twenty times as long). What is flushed is far below what a step can show: with the
-//! usual `lr = 1e-3` and `ε = 1e-7` less than 1e-14.
+//! `normal(x)` is 0 where `x` is denormal. Without it the moments of a weight whose input is never again
+//! lit decay into the denormal numbers and stay there, where a processor may take a hundred times as
+//! long: a whole step took twenty times as long after one epoch.
 //!
 //! Square root and division are IEEE. Source: D. P. Kingma, J. Ba, "Adam: a method for stochastic
 //! optimization", 2015, end of section 2; `keras/src/optimizers/adam.py`.
@@ -59,24 +57,36 @@ fn power(mut base: f64, mut n: u64) -> f64 {
     result
 }
 
-/// Gradients and first moments smaller than this are zero; squared they are still normal numbers.
-pub(crate) const TINY: f32 = 8.673_617_4e-19; // 2^-60
-/// Second moments smaller than this are zero.
-pub(crate) const TINY_SQUARED: f32 = 7.523_163_8e-37; // 2^-120
+/// New moments.
+#[inline(always)]
+pub(crate) fn moments<S: Simd>(s: S, step: &AdamStep, g: S::V, m: S::V, v: S::V) -> (S::V, S::V) {
+    let m = s.normal(s.fma(s.sub(g, m), s.splat(step.rate1), m));
+    let v = s.normal(s.fma(s.fms(g, g, v), s.splat(step.rate2), v));
+    (m, v)
+}
+
+/// `√v + ε`
+#[inline(always)]
+pub(crate) fn root<S: Simd>(s: S, step: &AdamStep, v: S::V) -> S::V {
+    s.add(s.sqrt(v), s.splat(step.eps))
+}
+
+/// New weights, given `m / (√v + ε)`.
+#[inline(always)]
+pub(crate) fn weights<S: Simd>(s: S, step: &AdamStep, ratio: S::V, w: S::V) -> S::V {
+    s.fma(ratio, s.splat(-step.alpha), w)
+}
 
 /// One vector of parameters: `(w, m, v)` after the step.
 #[inline(always)]
-pub(crate) fn adam<S: Simd>(
+fn adam<S: Simd>(
     s: S,
     step: &AdamStep,
     g: S::V,
     (w, m, v): (S::V, S::V, S::V),
 ) -> (S::V, S::V, S::V) {
-    let g = s.flush(g, TINY);
-    let m = s.flush(s.fma(s.sub(g, m), s.splat(step.rate1), m), TINY);
-    let v = s.flush(s.fma(s.sub(s.mul(g, g), v), s.splat(step.rate2), v), TINY_SQUARED);
-    let update = s.div(m, s.add(s.sqrt(v), s.splat(step.eps)));
-    (s.fma(update, s.splat(-step.alpha), w), m, v)
+    let (m, v) = moments(s, step, g, m, v);
+    (weights(s, step, s.div(m, root(s, step, v)), w), m, v)
 }
 
 kernel! {

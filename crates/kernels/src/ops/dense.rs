@@ -11,11 +11,12 @@
 //! Batches come as blocks of rows, matrices as panels of columns; the operand lists ([`Blocks`]) say
 //! which block comes next in a chain, so blocking never changes a bit.
 
-use super::adam::{AdamStep, adam};
+use super::adam::{self, AdamStep};
 use super::relu::relu;
+use super::softmax::TINY_GRADIENT;
 use crate::isa::{LANES, Line, Rows, Simd, Strided, kernel};
-use crate::panel::{Blocks, PANEL_COLS, Panel};
-use crate::tile::{Ending, Pairs, product};
+use crate::panel::{Blocks, Panel};
+use crate::tile::{Acc, Ending, Pair, product, unroll};
 
 /// What follows the product and the bias in a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,18 +27,29 @@ pub enum Then {
     Relu,
 }
 
-/// Pairs of blocks, computed when the tile asks for them.
-#[derive(Clone, Copy)]
-struct Chain<F>(usize, F);
+/// Most blocks that the rows of a batch may come in.
+pub const MOST_BLOCKS: usize = 16;
 
-impl<'a, F: Fn(usize) -> (Strided<'a>, Rows<'a>) + Copy> Pairs<'a> for Chain<F> {
+/// Up to sixteen pairs of operands.
+struct Pairs<'a> {
+    list: [Pair<'a>; MOST_BLOCKS],
+    count: usize,
+}
+
+impl<'a> Pairs<'a> {
     #[inline(always)]
-    fn count(&self) -> usize {
-        self.0
+    fn new(count: usize, make: impl Fn(usize) -> Pair<'a>) -> Self {
+        assert!(count <= MOST_BLOCKS, "{count} blocks; {MOST_BLOCKS} are possible");
+        let mut list = [(Strided::NONE, Rows::NONE); MOST_BLOCKS];
+        for (p, pair) in list.iter_mut().enumerate().take(count) {
+            *pair = make(p);
+        }
+        Pairs { list, count }
     }
+
     #[inline(always)]
-    fn pair(&self, p: usize) -> (Strided<'a>, Rows<'a>) {
-        (self.1)(p)
+    fn list(&self) -> &[Pair<'a>] {
+        &self.list[..self.count]
     }
 }
 
@@ -51,21 +63,45 @@ struct Forward<'o> {
 
 impl<S: Simd> Ending<S> for Forward<'_> {
     #[inline(always)]
-    fn start(&self, s: S, i: usize, v: usize) -> S::V {
-        if self.first { s.splat(0.0) } else { s.load(&self.out.row(i)[self.at + v].0) }
+    fn start<const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        i: usize,
+        v: usize,
+    ) -> Acc<S::V, MR, NV> {
+        let mut acc = [[s.splat(0.0); NV]; MR];
+        if !self.first {
+            unroll!(R in 0..MR => {
+                let row = &self.out.row(i + R)[self.at + v..][..NV];
+                unroll!(J in 0..NV => acc[R][J] = s.load(&row[J].0));
+            });
+        }
+        acc
     }
     #[inline(always)]
-    fn finish(&mut self, s: S, i: usize, v: usize, acc: S::V) {
-        let z = match self.last {
-            None => acc,
-            Some((bias, then)) => {
-                // Adding zero makes a negative zero positive, which keeps "skipped" and "added a zero"
-                // the same.
-                let z = s.add(s.add(acc, s.load(&bias[v].0)), s.splat(0.0));
-                if then == Then::Relu { relu(s, z) } else { z }
-            }
-        };
-        s.store(z, &mut self.out.row_mut(i)[self.at + v].0);
+    fn finish<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        v: usize,
+        mut acc: Acc<S::V, MR, NV>,
+    ) {
+        if let Some((bias, then)) = self.last {
+            let bias = &bias[v..][..NV];
+            unroll!(J in 0..NV => {
+                let b = s.load(&bias[J].0);
+                // Adding zero makes a negative zero positive, which keeps "skipped" and "added a
+                // zero" the same.
+                unroll!(R in 0..MR => acc[R][J] = s.add(s.add(acc[R][J], b), s.splat(0.0)));
+                if then == Then::Relu {
+                    unroll!(R in 0..MR => acc[R][J] = relu(s, acc[R][J]));
+                }
+            });
+        }
+        unroll!(R in 0..MR => {
+            let row = &mut self.out.row_mut(i + R)[self.at + v..][..NV];
+            unroll!(J in 0..NV => s.store(acc[R][J], &mut row[J].0));
+        });
     }
 }
 
@@ -93,29 +129,53 @@ kernel! {
                 done += 1;
                 let last = (done == x.count()).then_some((bias, then));
                 let mut ending = Forward { out: &mut *out, at, first: done == 1, last };
-                product(s, block.rows(), panel.b().vectors(), (block.a(), panel.b()), &mut ending);
+                product(s, block.rows(), panel.b().vectors(), &[(block.a(), panel.b())], &mut ending);
             }
         }
         assert_eq!(done, x.count(), "blocks of inputs and of weights");
     }
 }
 
-/// Stores the chain.
-struct Store<'o>(&'o mut Panel);
+/// Stores the chain, or goes on with what is stored.
+struct Store<'o> {
+    out: &'o mut Panel,
+    first: bool,
+}
 
 impl<S: Simd> Ending<S> for Store<'_> {
     #[inline(always)]
-    fn start(&self, s: S, _: usize, _: usize) -> S::V {
-        s.splat(0.0)
+    fn start<const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        i: usize,
+        v: usize,
+    ) -> Acc<S::V, MR, NV> {
+        let mut acc = [[s.splat(0.0); NV]; MR];
+        if !self.first {
+            unroll!(R in 0..MR => {
+                let row = &self.out.row(i + R)[v..][..NV];
+                unroll!(J in 0..NV => acc[R][J] = s.load(&row[J].0));
+            });
+        }
+        acc
     }
     #[inline(always)]
-    fn finish(&mut self, s: S, i: usize, v: usize, acc: S::V) {
-        s.store(acc, &mut self.0.row_mut(i)[v].0);
+    fn finish<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        v: usize,
+        acc: Acc<S::V, MR, NV>,
+    ) {
+        unroll!(R in 0..MR => {
+            let row = &mut self.out.row_mut(i + R)[v..][..NV];
+            unroll!(J in 0..NV => s.store(acc[R][J], &mut row[J].0));
+        });
     }
 }
 
 kernel! {
-    /// `dX = (dZ Wᵀ) ∘ act'(h)` for one block of rows of the batch and up to 64 inputs of the layer.
+    /// `dX = flush(dZ Wᵀ) ∘ act'(h)` for one block of rows of the batch and up to 64 inputs of the layer.
     ///
     /// The batch lies in the lanes, so the weights are read as they are and only activations are
     /// transposed.
@@ -137,16 +197,20 @@ kernel! {
         assert_eq!((dx_t.rows(), dx_t.cols()), (h.cols(), h.rows()), "and its transpose");
         assert_eq!(w.count(), dz_t.count(), "blocks of weights and of gradients");
         let (inputs, vectors) = (dx_t.rows(), dx_t.vectors());
-        let chain = Chain(w.count(), |q| (w.get(q).a(), dz_t.get(q).b()));
-        product(s, inputs, vectors, chain, &mut Store(&mut *dx_t));
-        transpose_into(s, dx_t, dx);
-        if then == Then::Relu {
-            let zero = s.splat(0.0);
-            for (Line(h), Line(d)) in h.lines().iter().zip(dx.lines_mut()) {
-                s.store(s.select_gt(s.load(h), zero, s.load(d), zero), d);
-            }
-            transpose_into(s, dx, dx_t);
+        for from in (0..w.count()).step_by(MOST_BLOCKS) {
+            let count = MOST_BLOCKS.min(w.count() - from);
+            let pairs = Pairs::new(count, |q| (w.get(from + q).a(), dz_t.get(from + q).b()));
+            let mut ending = Store { out: &mut *dx_t, first: from == 0 };
+            product(s, inputs, vectors, pairs.list(), &mut ending);
         }
+        transpose_into(s, dx_t, dx);
+        let zero = s.splat(0.0);
+        for (Line(h), Line(d)) in h.lines().iter().zip(dx.lines_mut()) {
+            let dh = s.flush(s.load(d), TINY_GRADIENT);
+            let dh = if then == Then::Relu { s.select_gt(s.load(h), zero, dh, zero) } else { dh };
+            s.store(dh, d);
+        }
+        transpose_into(s, dx, dx_t);
     }
 }
 
@@ -197,53 +261,149 @@ impl Owned {
     }
 }
 
-/// The gradient ends here: Adam on row `row0 + i`.
-struct Update<'o> {
+/// Most vectors of a tile, on any ISA.
+const MOST: usize = 24;
+
+/// Gradients end here. Those of a finished tile are parked, and Adam is run on them a vector at a time
+/// between the multiply-adds of the next tile: its square root and division take longer than the
+/// arithmetic of the tile, and hardly cost when they run beside it.
+///
+/// A vector passes through three beats: moments and square root, division, weights. So nothing is stored
+/// long before it is known: a load whose address agrees with that of a waiting store in the last twelve
+/// bits has to wait too, and among the rows of a batch there is always one.
+struct Update<'o, S: Simd> {
     owned: &'o mut Owned,
     row0: usize,
     step: AdamStep,
+    /// Not in here by value: it is indexed, and what stands beside an indexed array stays in memory.
+    parked: &'o mut [Line; MOST],
+    /// Parked vectors, and how many of them have begun.
+    count: usize,
+    begun: usize,
+    /// Line of the next parked vector, the tile's vectors in a row, and how many of this row are left.
+    line: usize,
+    width: usize,
+    left: usize,
+    /// After the first beat: a line, its `m` and its `√v + ε`.
+    rooted: Option<(usize, S::V, S::V)>,
+    /// After the second: a line and its `m / (√v + ε)`.
+    divided: Option<(usize, S::V)>,
 }
 
-impl<S: Simd> Ending<S> for Update<'_> {
+impl<'o, S: Simd> Update<'o, S> {
     #[inline(always)]
-    fn start(&self, s: S, _: usize, _: usize) -> S::V {
-        s.splat(0.0)
+    fn new(owned: &'o mut Owned, step: AdamStep, parked: &'o mut [Line; MOST]) -> Self {
+        let (rooted, divided) = (None, None);
+        let (count, begun, line, width, left) = (0, 0, 0, 0, 0);
+        Update { owned, row0: 0, step, parked, count, begun, line, width, left, rooted, divided }
+    }
+
+    /// Third beat of one vector and second of the next.
+    #[inline(always)]
+    fn advance(&mut self, s: S) {
+        if let Some((line, ratio)) = self.divided.take() {
+            let w = &mut self.owned.w.lines_mut()[line].0;
+            s.store(adam::weights(s, &self.step, ratio, s.load(w)), w);
+        }
+        if let Some((line, m, root)) = self.rooted.take() {
+            self.divided = Some((line, s.div(m, root)));
+        }
+    }
+
+    /// First beat of the vector at `line`, whose gradient is `g`.
+    #[inline(always)]
+    fn begin(&mut self, s: S, line: usize, g: S::V) {
+        let m = &mut self.owned.m.lines_mut()[line].0;
+        let v = &mut self.owned.v.lines_mut()[line].0;
+        let (new_m, new_v) = adam::moments(s, &self.step, g, s.load(m), s.load(v));
+        s.store(new_m, m);
+        s.store(new_v, v);
+        self.rooted = Some((line, new_m, adam::root(s, &self.step, new_v)));
+    }
+
+    /// Finishes everything.
+    #[inline(always)]
+    fn drain(&mut self, s: S) {
+        while self.begun < self.count {
+            self.beat(s);
+        }
+        self.advance(s);
+        self.advance(s);
+    }
+}
+
+impl<S: Simd> Ending<S> for Update<'_, S> {
+    #[inline(always)]
+    fn pending(&self) -> usize {
+        self.count - self.begun
     }
     #[inline(always)]
-    fn finish(&mut self, s: S, i: usize, v: usize, g: S::V) {
-        let Owned { w, m, v: v2 } = &mut *self.owned;
-        let (w, m, v2) = (
-            &mut w.row_mut(self.row0 + i)[v].0,
-            &mut m.row_mut(self.row0 + i)[v].0,
-            &mut v2.row_mut(self.row0 + i)[v].0,
-        );
-        let (new_w, new_m, new_v) = adam(s, &self.step, g, (s.load(w), s.load(m), s.load(v2)));
-        s.store(new_w, w);
-        s.store(new_m, m);
-        s.store(new_v, v2);
+    fn beat(&mut self, s: S) {
+        if self.begun < self.count {
+            self.advance(s);
+            self.begin(s, self.line, s.load(&self.parked[self.begun].0));
+            self.begun += 1;
+            self.line += 1;
+            self.left -= 1;
+            if self.left == 0 {
+                self.left = self.width;
+                self.line += self.owned.w.vectors() - self.width;
+            }
+        }
+    }
+    #[inline(always)]
+    fn start<const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        _: usize,
+        _: usize,
+    ) -> Acc<S::V, MR, NV> {
+        [[s.splat(0.0); NV]; MR]
+    }
+    #[inline(always)]
+    fn finish<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        v: usize,
+        acc: Acc<S::V, MR, NV>,
+    ) {
+        while self.begun < self.count {
+            self.beat(s);
+        }
+        unroll!(R in 0..MR => {
+            unroll!(J in 0..NV => s.store(acc[R][J], &mut self.parked[R * NV + J].0));
+        });
+        (self.count, self.begun) = (MR * NV, 0);
+        self.line = (self.row0 + i) * self.owned.w.vectors() + v;
+        (self.width, self.left) = (NV, NV);
     }
 }
 
 kernel! {
     /// `dW = Xᵀ dZ`, and a step of Adam with it, for the rows and columns that `owned` holds.
     ///
-    /// - `x`: inputs of those rows: blocks of the batch, for each panel of up to 64 inputs: block `b` of
-    ///   panel `p` is number `p · blocks + b`, a view of `batch_b × 64`
+    /// - `x`: inputs of those rows, in panels: block `b` of panel `p` is number `p · blocks + b`, a view of
+    ///   `batch_b × inputs_p`
     /// - `dz`: gradients of those columns, the blocks of the batch: `batch_b × cols`
     ///
     /// # Panics
-    /// If the shapes do not fit together.
+    /// If the shapes do not fit together, or there are more than [`MOST_BLOCKS`] blocks.
     pub fn dense_update<'f, 'x, 'd>(
         s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: AdamStep,
     ) {
         let (rows, vectors, blocks) = (owned.w.rows(), owned.w.vectors(), dz.count());
-        for (p, row0) in (0..rows).step_by(PANEL_COLS).enumerate() {
-            let inputs = PANEL_COLS.min(rows - row0);
-            let chain =
-                Chain(blocks, |b| (x.get(p * blocks + b).a_transposed(), dz.get(b).b()));
-            let mut ending = Update { owned: &mut *owned, row0, step };
-            product(s, inputs, vectors, chain, &mut ending);
+        let mut parked = [Line::ZERO; MOST];
+        let mut ending = Update::new(owned, step, &mut parked);
+        let mut p = 0;
+        while ending.row0 < rows {
+            let inputs = x.get(p * blocks).cols();
+            let pair = |b| (x.get(p * blocks + b).a_transposed(), dz.get(b).b());
+            product(s, inputs, vectors, Pairs::new(blocks, pair).list(), &mut ending);
+            ending.row0 += inputs;
+            p += 1;
         }
+        ending.drain(s);
     }
 }
 
@@ -261,7 +421,10 @@ kernel! {
                     g = s.add(g, s.load(block.vector(i, v)));
                 }
             }
-            Update { owned: &mut *owned, row0: 0, step }.finish(s, 0, v, g);
+            let mut parked = [Line::ZERO; MOST];
+            let mut update = Update::<S>::new(&mut *owned, step, &mut parked);
+            update.begin(s, v, g);
+            update.drain(s);
         }
     }
 }
