@@ -41,26 +41,28 @@ impl Layer {
     }
 }
 
-/// How work is cut: rows of a block of the batch, and rows of the owned parts of the weights.
+/// How work is cut: rows of a block of the batch, rows of the owned parts of the weights, and whether the
+/// inputs lie in panels of 64 columns or in whole rows.
 #[derive(Clone, Debug)]
 struct Cut {
     block: usize,
     parts: Vec<Range<usize>>,
+    whole_rows: bool,
 }
 
 impl Cut {
     /// In one piece; as finely as possible; and unevenly.
     fn all(batch: usize, inputs: usize) -> [Cut; 3] {
-        let cut = |block: usize, sizes: &[usize]| {
+        let cut = |block: usize, sizes: &[usize], whole_rows| {
             let (mut parts, mut from, mut sizes) = (Vec::new(), 0, sizes.iter().cycle());
             while from < inputs {
                 let to = inputs.min(from + sizes.next().map_or(usize::MAX, |s| s * PANEL_COLS));
                 parts.push(from..to);
                 from = to;
             }
-            Cut { block, parts }
+            Cut { block, parts, whole_rows }
         };
-        [cut(batch, &[1 << 20]), cut(16, &[1]), cut(24, &[2, 1, 3])]
+        [cut(batch, &[1 << 20], true), cut(16, &[1], false), cut(24, &[2, 1, 3], true)]
     }
 
     /// Blocks of the batch: row ranges. The last one may be partial.
@@ -95,6 +97,44 @@ fn block_of(from: &[f32], width: usize, rows: &Range<usize>, capacity: usize) ->
     panels(width).iter().map(fill).collect()
 }
 
+/// One block of rows of the inputs.
+struct Inputs {
+    panels: Vec<Panel>,
+    rows: usize,
+}
+
+impl Inputs {
+    fn of(layer: &Layer, rows: &Range<usize>, cut: &Cut) -> Inputs {
+        let inputs = layer.shape.1;
+        let mut panels = block_of(&layer.x, inputs, rows, cut.block);
+        if cut.whole_rows {
+            let mut whole = Panel::zeros(cut.block, inputs);
+            for i in 0..cut.block {
+                let lines = panels.iter().flat_map(|panel| panel.row(i));
+                whole.row_mut(i).iter_mut().zip(lines).for_each(|(to, from)| *to = *from);
+            }
+            panels = vec![whole];
+        }
+        Inputs { panels, rows: rows.len() }
+    }
+
+    /// The `k`th view of the inputs of a part.
+    fn view(&self, cut: &Cut, part: &Range<usize>, k: usize) -> View<'_> {
+        if cut.whole_rows {
+            self.panels[0].view().rows_at(0, self.rows).cols_at(part.start, part.len())
+        } else {
+            self.panels[part.start / PANEL_COLS + k].view().rows_at(0, self.rows)
+        }
+    }
+}
+
+impl Cut {
+    /// Views that the inputs of a part come in.
+    fn views(&self, part: &Range<usize>) -> usize {
+        if self.whole_rows { 1 } else { part.len().div_ceil(PANEL_COLS) }
+    }
+}
+
 /// Panel by panel and part by part: what the workers own.
 fn owned(layer: &Layer, cut: &Cut) -> Vec<Vec<Owned>> {
     let (_, _, outputs) = layer.shape;
@@ -125,17 +165,24 @@ fn joined(parts: &[Vec<Owned>], which: impl Fn(&Owned) -> &Panel) -> Vec<f32> {
 
 /// The forward pass into one wide panel a block, as the output layer does it, or into panels of 64.
 fn forward(isa: Isa, layer: &Layer, then: Then, cut: &Cut, wide: bool) -> Vec<f32> {
-    let (batch, inputs, outputs) = layer.shape;
+    let (batch, _, outputs) = layer.shape;
     let parts = owned(layer, cut);
     let mut h = vec![0.0; batch * outputs];
     for rows in cut.blocks(batch) {
-        let x = block_of(&layer.x, inputs, &rows, cut.block);
-        let x = |k: usize| x[k].view().rows_at(0, rows.len());
+        let x = Inputs::of(layer, &rows, cut);
+        // Part after part, view after view.
+        let views: Vec<View<'_>> = cut
+            .parts
+            .iter()
+            .flat_map(|part| (0..cut.views(part)).map(move |k| (part, k)))
+            .map(|(part, k)| x.view(cut, part, k))
+            .collect();
+        let x = |k: usize| views[k];
         let mut logits = panel_of(cut.block, outputs, &vec![POISON; cut.block * outputs]);
         for (q, cols) in panels(outputs).iter().enumerate() {
             let bias = panel_of(1, cols.len(), &layer.bias[cols.clone()]);
             let w = |p: usize| parts[q][p].w.view();
-            let (x, w) = (Blocks::new(panels(inputs).len(), &x), Blocks::new(cut.parts.len(), &w));
+            let (x, w) = (Blocks::new(views.len(), &x), Blocks::new(cut.parts.len(), &w));
             let mut own = panel_of(cut.block, cols.len(), &vec![POISON; cut.block * cols.len()]);
             let (out, at) = if wide { (&mut logits, cols.start / LANES) } else { (&mut own, 0) };
             dense_forward(isa, x, w, bias.lines(), then, out, at);
@@ -202,20 +249,16 @@ fn backward_input(isa: Isa, layer: &Layer, then: Then, cut: &Cut) -> (Vec<f32>, 
 
 /// The step of Adam on weights: `(w, m, v)` after it.
 fn update(isa: Isa, layer: &Layer, cut: &Cut, step: AdamStep) -> [Vec<f32>; 3] {
-    let (batch, inputs, outputs) = layer.shape;
+    let (batch, _, outputs) = layer.shape;
     let mut parts = owned(layer, cut);
     let rows = cut.blocks(batch);
-    let x: Vec<_> = rows.iter().map(|r| block_of(&layer.x, inputs, r, cut.block)).collect();
+    let x: Vec<_> = rows.iter().map(|r| Inputs::of(layer, r, cut)).collect();
     let dz: Vec<_> = rows.iter().map(|r| block_of(&layer.dz, outputs, r, cut.block)).collect();
     for (q, column) in parts.iter_mut().enumerate() {
         for (owned, part) in column.iter_mut().zip(&cut.parts) {
-            let first = part.start / PANEL_COLS;
-            let x = |at: usize| {
-                let (p, b) = (at / rows.len(), at % rows.len());
-                x[b][first + p].view().rows_at(0, rows[b].len())
-            };
+            let x = |at: usize| x[at % rows.len()].view(cut, part, at / rows.len());
             let dz = |b: usize| dz[b][q].view().rows_at(0, rows[b].len());
-            let x = Blocks::new(panels(part.len()).len() * rows.len(), &x);
+            let x = Blocks::new(cut.views(part) * rows.len(), &x);
             dense_update(isa, x, Blocks::new(rows.len(), &dz), owned, step);
             for panel in [&owned.w, &owned.m, &owned.v] {
                 assert_padding_is_zero(panel, format_args!("{:?} {cut:?} on {isa}", layer.shape));
@@ -234,6 +277,11 @@ fn for_every_shape(check: impl Fn(Isa, &Layer)) {
                 isas().into_iter().for_each(|isa| check(isa, &layer));
             }
         }
+    }
+    // More panels than one list of operands holds, and as many blocks as it does.
+    for (batch, inputs, outputs) in [(3, 1100, 20), (5, 20, 1100), (16 * MOST_BLOCKS, 70, 70)] {
+        let layer = Layer::new(batch, inputs, outputs);
+        isas().into_iter().for_each(|isa| check(isa, &layer));
     }
 }
 
@@ -382,4 +430,41 @@ fn a_gradient_of_another_shape_is_refused() {
     let h = Panel::zeros(4, 10);
     let blocks = Blocks::new(0, &none);
     dense_backward_input(Isa::best(), blocks, blocks, (&h, Then::Relu), &mut dx, &mut dx_t);
+}
+
+#[test]
+#[should_panic(expected = "17 blocks; 16 are possible")]
+fn more_blocks_than_possible_are_refused() {
+    let (x, dz) = (Panel::zeros(1, 4), Panel::zeros(1, 4));
+    let (x, dz) = (|_: usize| x.view(), |_: usize| dz.view());
+    let blocks = MOST_BLOCKS + 1;
+    let (x, dz) = (Blocks::new(blocks, &x), Blocks::new(blocks, &dz));
+    let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 1);
+    dense_update(Isa::best(), x, dz, &mut Owned::zeros(4, 4), step);
+}
+
+/// Gradients in the denormal range, moments that decay into it: equal to the twin there too.
+#[test]
+fn tiny_numbers_equal_the_twin() {
+    for isa in isas() {
+        for scale in [1e-12_f32, 1e-15, 1e-18, 1e-30, 1e-38] {
+            let mut layer = Layer::new(17, 65, 33);
+            layer.dz.iter_mut().for_each(|d| *d *= scale);
+            layer.m.iter_mut().for_each(|m| *m *= scale * scale);
+            layer.v.iter_mut().for_each(|v| *v *= scale * scale);
+            let (twin, cut) = (Twin::of(isa), &Cut::all(17, 65)[1]);
+            let what = format_args!("gradients of {scale:e} on {isa}");
+
+            let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 9);
+            let g = twin.dense_gradient(layer.shape, &layer.x, &layer.dz);
+            let (mut w, mut m, mut v) = (layer.w.clone(), layer.m.clone(), layer.v.clone());
+            twin.adam_step(&step, &g, (&mut w, &mut m, &mut v));
+            for (got, want) in update(isa, &layer, cut, step).iter().zip([&w, &m, &v]) {
+                assert_bits(got, want, what);
+            }
+            let relu = (&layer.x[..], Then::Relu);
+            let want = twin.dense_backward_input(layer.shape, &layer.w, &layer.dz, relu);
+            assert_bits(&backward_input(isa, &layer, Then::Relu, cut).0, &want, what);
+        }
+    }
 }
