@@ -1,4 +1,75 @@
 //! SIMD kernels for small dense networks, each equal to its scalar twin bit for bit.
+//!
+//! Products of matrices, dense layers forward and backward, softmax with cross-entropy, Adam: what a
+//! training step of a small network consists of, for steps that last microseconds. Weights stay in the
+//! layout that the kernels read, training allocates nothing, and the optimiser runs on the gradient
+//! before it reaches memory.
+//!
+//! # Where to begin
+//!
+//! | To | take |
+//! |---|---|
+//! | multiply matrices with any strides | [`gemm`] on [`MatRef`] and [`MatMut`] |
+//! | work on slices | [`exp_in_place`], [`relu_in_place`], [`relu_backward`], [`softmax`], [`pixels`], [`adam_step`] |
+//! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
+//! | use several cores | [`Team`]: give each thread `&mut` of its own panels |
+//! | choose or name the instructions | [`Isa`], the first argument of every kernel |
+//! | read what a kernel computes | [`twin`] |
+//! | test against the mathematics | [`reference`](mod@reference), with [`gradcheck`](reference::gradcheck) |
+//!
+//! A layer that learns to tell two points apart:
+//!
+//! ```
+//! use kernels::*;
+//! let isa = Isa::from_env()?; // the best of this CPU, or $WEFT_ISA
+//! let (inputs, classes, labels) = (2, 2, [0, 1]);
+//! let mut x = Panel::zeros(labels.len(), inputs);
+//! x.set(0, 0, 1.0); // the first point is (1, 0)
+//! x.set(1, 1, 1.0); // the second (0, 1)
+//!
+//! let mut weights = Owned::zeros(inputs, classes);
+//! let mut bias = Owned::zeros(1, classes);
+//! let mut z = Panel::zeros(labels.len(), classes);
+//! let mut rows = [RowLoss::default(); 2];
+//! for t in 1..=100 {
+//!     let (of_x, of_w) = (|_: usize| x.view(), |_: usize| weights.w.view());
+//!     let (blocks, w) = (Blocks::new(1, &of_x), Blocks::new(1, &of_w));
+//!     dense_forward(isa, blocks, w, bias.w.lines(), Then::Linear, &mut z, 0);
+//!     softmax_cross_entropy(isa, &mut z, &labels, 0.5, &mut rows); // z becomes the gradient
+//!     let step = AdamStep::new(0.1, 0.9, 0.999, 1e-7, t);
+//!     let of_dz = |_: usize| z.view();
+//!     let dz = Blocks::new(1, &of_dz);
+//!     dense_update(isa, blocks, dz, &mut weights, step);
+//!     bias_update(isa, dz, &mut bias, step);
+//! }
+//! assert!(rows.iter().all(|row| row.correct && row.loss < 0.01));
+//! # Ok::<(), IsaError>(())
+//! ```
+//!
+//! # The same bits, always
+//!
+//! Every kernel gives exactly the bits of its [twin](twin::Twin), a few lines of plain Rust, whatever the
+//! instruction set, the shapes, the strides, the alignment, the blocking and the number of threads:
+//!
+//! - An element of a product is one chain of multiply-adds in the order of k; a row is summed in one
+//!   documented order; everything else is IEEE arithmetic lane by lane, divisions and roots included.
+//! - So a seed gives one model on any number of threads, and a row gives the same result alone as in a
+//!   large batch. Tests of the crate compare bits.
+//! - Multiply-add rounds once where the CPU can, and all such instruction sets agree. Where it cannot, it
+//!   rounds twice and [`Isa::fused`] says so: the twin follows, but the bits are other ones.
+//! - Not promised: which of the many NaNs a NaN is, and the same bits from another version of this crate.
+//!
+//! # Layout
+//!
+//! A vector has [`LANES`] = 16 floats on every instruction set, a [`Line`]: one cache line. A [`Panel`] is
+//! row-major in whole lines, the lanes past its last column zero. Matrices that a layer owns are split
+//! into panels of [`PANEL_COLS`] = 64 columns, the unit of work and of ownership, and batches into blocks
+//! of rows; [`Blocks`] says in which order a chain runs through them. Slices need no alignment.
+//!
+//! # Panics
+//!
+//! Kernels check shapes once, on entry or where blocks meet, and panic if they do not fit together. There
+//! is no undefined behaviour to be had from safe code.
 
 mod gemm;
 mod isa;

@@ -21,7 +21,8 @@ use kernels::{AdamStep, Blocks, Isa, PANEL_COLS, Team};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// Constants of Adam; the defaults are Keras'.
+/// Constants of Adam; the defaults are Keras', the formula PyTorch's (see
+/// [`kernels::AdamStep`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamConfig {
     /// Learning rate.
@@ -30,7 +31,7 @@ pub struct AdamConfig {
     pub beta1: f64,
     /// Decay of the second moments.
     pub beta2: f64,
-    /// Added to the square root of the second moment.
+    /// Added to the square root of the (corrected) second moment.
     pub eps: f64,
 }
 

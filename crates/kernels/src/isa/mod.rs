@@ -46,7 +46,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Whether [`fma`](Simd::fma) rounds once. False only where the CPU has no such instruction.
     const FUSED: bool;
 
-    /// Rows of a 64-, 48-, 32- and 16-column tile that this register file holds (index: vectors - 1).
+    /// Rows of a 16-, 32-, 48- and 64-column tile that this register file holds (index: vectors - 1).
     /// A vector count whose entry is 0 is not tiled whole but in slices of one vector.
     const TILE_ROWS: [usize; 4];
 

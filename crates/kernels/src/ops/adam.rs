@@ -1,16 +1,20 @@
-//! Adam, in the form Keras uses.
+//! Adam, as in PyTorch.
 //!
 //! ```text
 //! m = normal(m + (g - m)(1 - β1))
 //! v = normal(v + (g² - v)(1 - β2))
-//! w -= α m / (√v + ε),   α = lr √(1 - β2^t) / (1 - β1^t)
+//! w -= α m / (√v + ε√(1 - β2^t)),   α = lr √(1 - β2^t) / (1 - β1^t)
 //! ```
+//! which is `w -= lr m̂ / (√v̂ + ε)` with `m̂ = m / (1 - β1^t)`, `v̂ = v / (1 - β2^t)`, as the paper's
+//! algorithm 1 and PyTorch have it. Keras leaves the factor of ε out; with its ε of 1e-7 that moves the
+//! losses of the first hundred steps by up to 3.6 % (784-128-10 on Fashion-MNIST).
+//!
 //! `normal(x)` is 0 where `x` is denormal. Without it the moments of a weight whose input is never again
 //! lit decay into the denormal numbers and stay there, where a processor may take a hundred times as
 //! long: a whole step took twenty times as long after one epoch.
 //!
 //! Square root and division are IEEE. Source: D. P. Kingma, J. Ba, "Adam: a method for stochastic
-//! optimization", 2015, end of section 2; `keras/src/optimizers/adam.py`.
+//! optimization", 2015.
 
 use crate::isa::{LANES, Simd, kernel};
 
@@ -23,7 +27,7 @@ pub struct AdamStep {
     pub rate2: f32,
     /// `lr √(1 - β2^t) / (1 - β1^t)`
     pub alpha: f32,
-    /// `ε`
+    /// `ε √(1 - β2^t)`
     pub eps: f32,
 }
 
@@ -39,7 +43,7 @@ impl AdamStep {
             rate1: (1.0 - beta1) as f32,
             rate2: (1.0 - beta2) as f32,
             alpha: (lr * correction(beta2).sqrt() / correction(beta1)) as f32,
-            eps: eps as f32,
+            eps: (eps * correction(beta2).sqrt()) as f32,
         }
     }
 }
