@@ -67,11 +67,11 @@ pub fn cross_entropy(z: &[f64], label: usize) -> f64 {
 }
 
 /// Adam as its authors write it: algorithm 1 with the change of order at the end of section 2, the form
-/// of Keras.
+/// of PyTorch.
 ///
 /// ```text
 /// m = β1 m + (1 - β1) g,   v = β2 v + (1 - β2) g²
-/// w -= lr √(1 - β2^t) / (1 - β1^t) · m / (√v + ε)
+/// w -= lr m̂ / (√v̂ + ε),   m̂ = m / (1 - β1^t),   v̂ = v / (1 - β2^t)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
@@ -91,8 +91,8 @@ impl Adam {
         let Adam { lr, beta1, beta2, eps } = *self;
         let m = beta1 * m + (1.0 - beta1) * g;
         let v = beta2 * v + (1.0 - beta2) * g * g;
-        let rate = lr * (1.0 - beta2.powi(t)).sqrt() / (1.0 - beta1.powi(t));
-        (w - rate * m / (v.sqrt() + eps), m, v)
+        let (m_hat, v_hat) = (m / (1.0 - beta1.powi(t)), v / (1.0 - beta2.powi(t)));
+        (w - lr * m_hat / (v_hat.sqrt() + eps), m, v)
     }
 }
 
