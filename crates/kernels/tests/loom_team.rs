@@ -1,0 +1,102 @@
+//! The protocol of `Team` under the model checker loom, which runs every order of its atomic operations
+//! that the memory model allows (with a bound on preemptions where that is too many):
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test --release -p kernels --test loom_team
+//! ```
+//!
+//! Loom has to see every order of fences and sleeping threads, so the phases are few and the tasks small.
+#![allow(unexpected_cfgs, reason = "the model checker is asked for from outside")]
+#![cfg(loom)]
+
+use kernels::Team;
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What the caller and the tasks of a phase share. The team has to order their accesses: relaxed loads
+/// are free to miss whatever is not ordered, and the checker lets them.
+struct Cells(Vec<AtomicUsize>);
+
+impl Cells {
+    fn new(n: usize) -> Cells {
+        Cells((0..n).map(|_| AtomicUsize::new(0)).collect())
+    }
+
+    /// Not one atomic addition, so that of two at once one would be lost.
+    fn add(&self, i: usize, by: usize) {
+        self.0[i].store(self.get(i) + by, Relaxed);
+    }
+
+    fn get(&self, i: usize) -> usize {
+        self.0[i].load(Relaxed)
+    }
+}
+
+fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(model);
+}
+
+/// The caller writes before a phase, tasks read and write in it, the caller reads after it. A task of an
+/// old phase would show in that phase's cells at the end.
+fn phases(phases: usize, threads: usize, tasks: usize) {
+    let mut team = Team::new(threads);
+    let cells: Vec<Cells> = (0..phases).map(|_| Cells::new(tasks)).collect();
+    for cells in &cells {
+        (0..tasks).for_each(|i| cells.add(i, 10));
+        team.for_each(tasks, |i| {
+            assert_eq!(cells.get(i), 10, "the caller's write is there, and no other task's");
+            cells.add(i, 1);
+        });
+        (0..tasks).for_each(|i| assert_eq!(cells.get(i), 11, "task {i} ran once"));
+    }
+    drop(team);
+    let all = cells.iter().flat_map(|cells| (0..tasks).map(|i| cells.get(i)));
+    assert!(all.into_iter().all(|x| x == 11), "a task ran again after its phase");
+}
+
+#[test]
+fn a_phase_on_two_threads() {
+    check(Some(4), || phases(1, 2, 2));
+}
+
+#[test]
+fn a_phase_on_three_threads() {
+    check(Some(2), || phases(1, 3, 2));
+    check(Some(1), || phases(1, 3, 3));
+}
+
+#[test]
+fn two_phases_on_two_threads() {
+    check(Some(3), || phases(2, 2, 2));
+    check(Some(2), || phases(2, 2, 3));
+}
+
+#[test]
+fn three_phases_on_two_threads() {
+    check(Some(1), || phases(3, 2, 2));
+}
+
+#[test]
+fn a_team_without_work_ends() {
+    check(None, || drop(Team::new(2)));
+}
+
+#[test]
+fn a_panic_comes_out_and_the_team_goes_on() {
+    check(Some(2), || {
+        let mut team = Team::new(2);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            team.for_each(2, |i| {
+                if i == 1 {
+                    std::panic::resume_unwind(Box::new("task 1"));
+                }
+            });
+        }));
+        assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"task 1"));
+        let cells = Cells::new(2);
+        team.for_each(2, |i| cells.add(i, 1));
+        assert_eq!((cells.get(0), cells.get(1)), (1, 1));
+    });
+}
