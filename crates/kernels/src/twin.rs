@@ -46,7 +46,6 @@ impl Twin {
     ///
     /// # Panics
     /// If the slices are not m × k, k × n and m × n.
-    #[expect(clippy::too_many_arguments, reason = "the operation has these")]
     pub fn gemm(
         self,
         (m, n, k): (usize, usize, usize),

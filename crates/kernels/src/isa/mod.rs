@@ -61,6 +61,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Writes the first `to.len().min(16)` lanes.
     fn store_first(self, v: Self::V, to: &mut [f32]);
     /// Sixteen bytes, each converted exactly to a float.
+    #[expect(clippy::wrong_self_convention, reason = "`self` is the token, not what is converted")]
     fn from_u8(self, from: &[u8; LANES]) -> Self::V;
 
     /// `a + b`
