@@ -1,3 +1,56 @@
-//! Automation.
+//! The chores of this repository: `cargo xtask COMMAND`. Needs nothing but cargo.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
-fn main() {}
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND [OPTIONS]
+
+Using weft (builds the release binary, then runs it with the options):
+  train      fetch the data if need be, train the tutorial's network, evaluate, plot
+  eval       measure a model
+  predict    classify images
+  plot       draw the figures for a model
+  fetch      fetch and verify the data set
+  info       what this machine and this build can do
+  weft ...   any command line of weft
+
+Developing weft:
+  test       format, lints, tests, every instruction set, docs, tidiness [--fast: once, no docs]
+  test --deep  and the exhaustive tests, in release (about half an hour)
+  tidy       only the checks of the repository's own rules
+  fuzz [SECONDS]  every fuzz target in turn (needs nightly and cargo-fuzz)
+
+Examples:
+  cargo xtask train
+  cargo xtask train --epochs 10 --hidden 256,128 --seed 7
+  cargo xtask test
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let rest = args.get(1..).unwrap_or(&[]);
+    let done = match args.first().map(String::as_str) {
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some("train" | "eval" | "predict" | "plot" | "fetch" | "info") => return run::weft(&args),
+        Some("weft") => return run::weft(rest),
+        Some("test") => test::test(rest),
+        Some("tidy") => tidy::tidy(),
+        Some("fuzz") => test::fuzz(rest),
+        Some(other) => Err(format!("there is no command `{other}`; `cargo xtask` lists them")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

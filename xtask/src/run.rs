@@ -1,0 +1,45 @@
+//! Running cargo, and weft through it.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// The repository.
+pub(crate) fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+    let line = format!("{command:?}").replace('"', "");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{status}: {line}")),
+        Err(error) => Err(format!("cannot run {line}: {error}")),
+    }
+}
+
+/// Builds the release binary and runs it where the user stands, with its exit code as ours.
+pub(crate) fn weft(args: &[String]) -> ExitCode {
+    let manifest = root().join("Cargo.toml");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["run", "--quiet", "--release", "--package", "app", "--bin", "weft"]);
+    cargo.arg("--manifest-path").arg(manifest).arg("--").args(args);
+    match cargo.status() {
+        Ok(status) => {
+            let code = status.code().and_then(|c| u8::try_from(c).ok());
+            ExitCode::from(code.unwrap_or(1))
+        }
+        Err(error) => {
+            eprintln!("xtask: cannot run cargo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

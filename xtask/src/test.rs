@@ -1,0 +1,122 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use crate::run::{cargo, root, run};
+use crate::tidy::tidy;
+use std::process::Command;
+use std::time::Instant;
+
+type Step = (&'static str, Box<dyn Fn() -> Result<(), String>>);
+
+/// A step that runs cargo with these arguments.
+fn step(name: &'static str, args: &'static [&'static str]) -> Step {
+    (name, Box::new(move || run(cargo().args(args))))
+}
+
+/// Instruction sets to force, one after the other; those this machine lacks are named and passed over.
+const ISAS: [&str; 3] = ["avx512", "avx2", "portable"];
+
+/// Whether this processor has what an instruction set of `kernels` needs.
+fn has(isa: &str) -> bool {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        "avx512" => ["avx512f", "avx512bw", "avx512dq", "avx512vl"].iter().all(|f| flag(f)),
+        #[cfg(target_arch = "x86_64")]
+        "avx2" => flag("avx2") && flag("fma"),
+        name => name == "portable",
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn flag(name: &str) -> bool {
+    match name {
+        "avx512f" => std::is_x86_feature_detected!("avx512f"),
+        "avx512bw" => std::is_x86_feature_detected!("avx512bw"),
+        "avx512dq" => std::is_x86_feature_detected!("avx512dq"),
+        "avx512vl" => std::is_x86_feature_detected!("avx512vl"),
+        "avx2" => std::is_x86_feature_detected!("avx2"),
+        "fma" => std::is_x86_feature_detected!("fma"),
+        _ => false,
+    }
+}
+
+/// The kernels' own tests with each instruction set forced.
+fn forced() -> Result<(), String> {
+    for isa in ISAS {
+        if !has(isa) {
+            println!("{isa}: not on this machine");
+            continue;
+        }
+        println!("{isa}:");
+        let tests = ["test", "--quiet", "--package", "kernels", "--test", "bits", "--test", "gemm"];
+        run(cargo().args(tests).args(["--test", "dense"]).env("WEFT_ISA", isa))?;
+    }
+    Ok(())
+}
+
+fn docs() -> Result<(), String> {
+    let args = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
+    run(cargo().args(args).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Runs the steps in order and stops at the first that fails.
+pub(crate) fn test(args: &[String]) -> Result<(), String> {
+    let (mut fast, mut deep) = (false, false);
+    for arg in args {
+        match arg.as_str() {
+            "--fast" => fast = true,
+            "--deep" => deep = true,
+            other => return Err(format!("test takes --fast or --deep, not `{other}`")),
+        }
+    }
+    let mut steps = vec![
+        step("format", &["fmt", "--all", "--check"]),
+        ("tidiness", Box::new(tidy) as Box<dyn Fn() -> Result<(), String>>),
+        step("lints", &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-Dwarnings"]),
+        step("tests", &["test", "--quiet", "--workspace"]),
+    ];
+    if !fast {
+        steps.push(("each instruction set", Box::new(forced)));
+        steps.push(("documentation", Box::new(docs)));
+    }
+    if deep {
+        const DEEP: &[&str] = &["test", "--release", "--workspace", "--", "--ignored"];
+        steps.push(step("exhaustive tests", DEEP));
+    }
+    let start = Instant::now();
+    let mut times = Vec::new();
+    for (name, what) in &steps {
+        println!("\n== {name}");
+        let begun = Instant::now();
+        what().map_err(|why| format!("{name}: {why}"))?;
+        times.push(format!("{name} {:.0} s", begun.elapsed().as_secs_f64()));
+    }
+    println!("\nAll good in {:.0} s: {}.", start.elapsed().as_secs_f64(), times.join(", "));
+    Ok(())
+}
+
+/// Runs each fuzz target for some seconds.
+pub(crate) fn fuzz(args: &[String]) -> Result<(), String> {
+    let seconds: u32 = match args {
+        [] => 60,
+        [n] => n.parse().map_err(|_| format!("fuzz takes a number of seconds, not `{n}`"))?,
+        _ => return Err("fuzz takes a number of seconds".to_owned()),
+    };
+    let fuzz = root().join("fuzz");
+    let there = Command::new("cargo").args(["+nightly", "fuzz", "--version"]).output();
+    if !there.is_ok_and(|o| o.status.success()) {
+        return Err("fuzzing needs a nightly toolchain and cargo-fuzz: \
+                    rustup toolchain install nightly; cargo install cargo-fuzz"
+            .to_owned());
+    }
+    for target in ["idx_parse", "idx_labelled", "checkpoint"] {
+        println!("== {target}");
+        let seeds = format!("seeds/{target}");
+        let limit = format!("-max_total_time={seconds}");
+        let corpus = format!("corpus/{target}");
+        std::fs::create_dir_all(fuzz.join(&corpus)).map_err(|e| format!("{corpus}: {e}"))?;
+        let mut cargo = Command::new("cargo");
+        cargo.args(["+nightly", "fuzz", "run", target, &corpus, &seeds, "--", &limit]);
+        run(cargo.current_dir(&fuzz))?;
+    }
+    Ok(())
+}
