@@ -11,6 +11,7 @@
 
 use kernels::Team;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What the caller and the tasks of a phase share. The team has to order their accesses: relaxed loads
@@ -43,17 +44,32 @@ fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
 fn phases(phases: usize, threads: usize, tasks: usize) {
     let mut team = Team::new(threads);
     let cells: Vec<Cells> = (0..phases).map(|_| Cells::new(tasks)).collect();
-    for cells in &cells {
+    for (phase, cells) in cells.iter().enumerate() {
         (0..tasks).for_each(|i| cells.add(i, 10));
-        team.for_each(tasks, |i| {
-            assert_eq!(cells.get(i), 10, "the caller's write is there, and no other task's");
-            cells.add(i, 1);
+        deeper(phase, &mut || {
+            team.for_each(tasks, |i| {
+                assert_eq!(cells.get(i), 10, "the caller's write is there, and no other task's");
+                cells.add(i, 1);
+            });
         });
         (0..tasks).for_each(|i| assert_eq!(cells.get(i), 11, "task {i} ran once"));
     }
     drop(team);
     let all = cells.iter().flat_map(|cells| (0..tasks).map(|i| cells.get(i)));
     assert!(all.into_iter().all(|x| x == 11), "a task ran again after its phase");
+}
+
+/// Runs `f` further down the stack: with all jobs in one place, a stale pointer to one would point to its
+/// successor and do no harm.
+#[inline(never)]
+fn deeper(levels: usize, f: &mut dyn FnMut()) {
+    let pad = black_box([levels; 64]);
+    if levels == 0 {
+        f()
+    } else {
+        deeper(levels - 1, f)
+    }
+    black_box(pad);
 }
 
 #[test]
