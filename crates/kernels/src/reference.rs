@@ -66,8 +66,7 @@ pub fn cross_entropy(z: &[f64], label: usize) -> f64 {
     sum.ln() + max - z[label]
 }
 
-/// Adam as its authors write it: algorithm 1 with the change of order at the end of section 2, the form
-/// of PyTorch.
+/// Adam as in its authors' algorithm 1 and in PyTorch.
 ///
 /// ```text
 /// m = β1 m + (1 - β1) g,   v = β2 v + (1 - β2) g²
