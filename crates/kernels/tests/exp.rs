@@ -8,13 +8,14 @@
 mod common;
 
 use common::isas;
-use kernels::exp_in_place;
 use kernels::twin::Twin;
+use kernels::{Isa, exp_in_place};
 
 /// Odd, so that every exponent and all kinds of low bits turn up.
 const STRIDE: usize = 4_099;
-/// Largest error in ulp that the documentation of `exp_in_place` promises.
-const LARGEST: f64 = 1.0;
+/// The largest errors in ulp that the documentation of `exp_in_place` promises: with and without fused
+/// multiply-add, and of denormal results.
+const LARGEST: [f64; 3] = [1.011, 0.991, 0.751];
 /// Floats computed at a time.
 const CHUNK: usize = 1 << 16;
 
@@ -77,11 +78,14 @@ fn assert_errors_are_small(stride: usize) {
             exp_in_place(isa, &mut y);
             x.iter().zip(&y).for_each(|(x, y)| errors.take(*x, *y));
         });
-        (isa.name(), errors)
+        (isa, errors)
     };
     let all: Vec<_> = isas().into_iter().map(measure).collect();
-    let small = |e: &Errors| e.normal.0 <= LARGEST && e.denormal.0 <= LARGEST;
-    assert!(all.iter().all(|(_, e)| small(e)), "more than {LARGEST} ulp: {all:#?}");
+    let [fused, not_fused, denormal] = LARGEST;
+    let small = |(isa, e): &(Isa, Errors)| {
+        e.normal.0 <= if isa.fused() { fused } else { not_fused } && e.denormal.0 <= denormal
+    };
+    assert!(all.iter().all(small), "more than {LARGEST:?} ulp: {all:#?}");
 }
 
 fn equals_the_twin(stride: usize) {
