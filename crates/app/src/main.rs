@@ -1,3 +1,74 @@
-//! The `weft` command.
+//! The `weft` command: parse, resolve, run one command, and say how it ended.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod cli;
+mod commands;
+mod config;
+mod events;
+mod exit;
+mod progress;
+mod run;
+mod term;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use exit::{Code, Failure, Outcome};
+use std::ffi::OsString;
+use std::process::ExitCode;
+use term::Terminal;
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    term::choose_colors(&args);
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return misunderstood(&error, &args),
+    };
+    let terminal = Terminal::new(&cli.output);
+    let json = wants_json(&args);
+    match run(&cli, terminal) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if json {
+                events::print_failure(&failure);
+            }
+            terminal.report(&failure);
+            ExitCode::from(failure.status())
+        }
+    }
+}
+
+fn run(cli: &Cli, terminal: Terminal) -> Outcome {
+    match &cli.command {
+        None => term::print(cli::WELCOME),
+        Some(Command::Fetch(args)) => commands::fetch::run(args, terminal),
+        Some(Command::Train(args)) => {
+            commands::train::run(&config::Train::resolve(args)?, terminal)
+        }
+        Some(Command::Eval(args)) => commands::eval::run(&config::Eval::resolve(args)?, terminal),
+        Some(Command::Predict(args)) => {
+            commands::predict::run(&config::Predict::resolve(args)?, terminal)
+        }
+        Some(Command::Plot(args)) => commands::plot::run(&config::Plot::resolve(args)?, terminal),
+        Some(Command::Info(args)) => commands::info::run(&config::Info::resolve(args)?, terminal),
+    }
+}
+
+/// Whether failures are to be printed as events, too.
+fn wants_json(args: &[OsString]) -> bool {
+    args.iter().any(|arg| arg == "--json")
+}
+
+/// The command line could not be parsed, or asks for help or the version.
+fn misunderstood(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    if error.use_stderr() && wants_json(args) {
+        let text = error.to_string();
+        let what = text.lines().next().unwrap_or("the command line is wrong");
+        let what = what.strip_prefix("error: ").unwrap_or(what);
+        let next = "`weft --help` lists the commands, `weft COMMAND --help` their options";
+        events::print_failure(&Failure::new(Code::Usage, what).at("the command line").next(next));
+    }
+    // A pipe that is closed leaves nobody to tell.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8))
+}

@@ -1,0 +1,125 @@
+//! The commands, and what several of them do.
+
+pub(crate) mod eval;
+pub(crate) mod fetch;
+mod figures;
+pub(crate) mod info;
+pub(crate) mod plot;
+pub(crate) mod predict;
+pub(crate) mod train;
+
+use crate::exit::{Code, Failure, Outcome};
+use crate::progress::Download;
+use crate::term::Terminal;
+use app::datasets::{self, Dataset, Half};
+use idx::Labelled;
+use nn::checkpoint::{self, Metadata};
+use nn::{Inputs, Model};
+use std::path::Path;
+
+/// Finds the data set, fetching it if need be.
+fn locate(options: &datasets::Options, terminal: Terminal) -> Outcome<Dataset> {
+    let mut download = Download::new(terminal);
+    let dataset = datasets::locate(options, &mut |progress| download.observe(progress));
+    download.finish();
+    dataset.map_err(data_failure)
+}
+
+/// Opens one half of a data set.
+fn open(dataset: &Dataset, half: Half) -> Outcome<Labelled> {
+    let labelled = dataset.open(half).map_err(data_failure)?;
+    if labelled.is_empty() {
+        return Err(Failure::new(Code::Data, "a file of images holds no image")
+            .at(dataset.place())
+            .next("fetch the data set anew with `weft fetch`"));
+    }
+    Ok(labelled)
+}
+
+/// The images as a network takes them.
+fn inputs(images: &Labelled, scale: f32) -> Outcome<Inputs<'_>> {
+    Inputs::u8(images.images(), images.features(), scale).map_err(network_failure)
+}
+
+/// A model file.
+struct Loaded {
+    model: Model,
+    metadata: Metadata,
+}
+
+/// The bytes of a model file.
+fn load_file(path: &Path) -> Outcome<Vec<u8>> {
+    std::fs::read(path).map_err(|e| {
+        Failure::io("cannot read the model file", path, &e)
+            .next("check the path; `weft train` makes a model")
+    })
+}
+
+/// Reads a model file.
+fn load(path: &Path) -> Outcome<Loaded> {
+    let (model, metadata) = checkpoint::from_bytes(&load_file(path)?).map_err(|e| {
+        Failure::new(Code::Model, e)
+            .at(path.display())
+            .next("name a model.safetensors that `weft train` wrote")
+    })?;
+    Ok(Loaded { model, metadata })
+}
+
+impl Loaded {
+    /// Names of the classes: the model's, else those of the data it is used on.
+    fn class_names(&self, dataset: Option<&Dataset>) -> Vec<String> {
+        let classes = self.model.architecture().classes();
+        let given = [Some(&self.metadata.class_names), dataset.map(|d| &d.class_names)];
+        let names = given.into_iter().flatten().find(|names| names.len() == classes);
+        names.cloned().unwrap_or_else(|| (0..classes).map(|c| c.to_string()).collect())
+    }
+}
+
+/// What `nn` cannot do, once a model is there.
+fn network_failure(error: nn::Error) -> Failure {
+    match error {
+        nn::Error::Diverged { epoch, step, loss } => {
+            let what = format!("training diverged: the loss is {loss}");
+            Failure::new(Code::Diverged, what)
+                .at(format_args!("epoch {epoch}, step {step}"))
+                .next("try a smaller learning rate: --lr")
+        }
+        nn::Error::Architecture(_) => Failure::usage(error).next("change --hidden"),
+        nn::Error::Input(_) => Failure::new(Code::Data, error)
+            .next("use the model on data of the shape it was trained on"),
+        nn::Error::Checkpoint(_) => Failure::new(Code::Model, error),
+        _ => Failure::new(Code::Other, error),
+    }
+}
+
+/// What is wrong with data, in three parts.
+fn data_failure(error: datasets::Error) -> Failure {
+    use datasets::Error;
+    match error {
+        Error::Missing { folder, missing } => {
+            Failure::new(Code::Data, "there is no data set in that folder")
+                .at(format_args!("{}: {missing} is not there", folder.display()))
+                .next("`weft fetch --data FOLDER` puts one there; or try --dataset sample")
+        }
+        Error::Unreachable { folder, tried } => {
+            let tried = tried.iter().map(|t| format!("\n    {t}")).collect::<String>();
+            Failure::new(Code::Data, "the data set is not here and cannot be fetched")
+                .at(format_args!("{}; tried:{tried}", folder.display()))
+                .next(
+                    "put its four files (.gz or unpacked) into a folder and say --data FOLDER; \
+                     or install the package dataset-fashion-mnist (Debian, Ubuntu); \
+                     or try the built-in sample: --dataset sample",
+                )
+        }
+        Error::Io { path, source } => {
+            Failure::io("cannot use a file of the data set", &path, &source)
+                .next("check the folder and its permissions")
+        }
+        Error::Idx(idx::Error::Io { path, source }) => {
+            Failure::io("cannot read a file of the data set", &path, &source)
+                .next("check the folder and its permissions")
+        }
+        other => Failure::new(Code::Data, other)
+            .next("remove the file, and fetch it anew with `weft fetch`"),
+    }
+}

@@ -1,0 +1,66 @@
+//! `weft plot`: the figures for a model that was trained.
+
+use super::figures::Figures;
+use super::{load, locate, open};
+use crate::config::Plot;
+use crate::exit::Outcome;
+use crate::run::HISTORY;
+use crate::term::{Terminal, print};
+use app::datasets::Half;
+use app::plot::Epoch;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn run(config: &Plot, terminal: Terminal) -> Outcome {
+    let loaded = load(&config.model)?;
+    let dataset = locate(&config.data, terminal)?;
+    let test = open(&dataset, Half::Test)?;
+    let class_names = loaded.class_names(Some(&dataset));
+    let figures = Figures {
+        model: &loaded.model,
+        scale: loaded.metadata.pixel_scale,
+        class_names: &class_names,
+        test: &test,
+        folder: &config.out,
+        format: config.format,
+    };
+    let mut engine = config.machine.engine(config.machine.threads.unwrap_or(1));
+    let paths = if config.indices.is_empty() {
+        let train = open(&dataset, Half::Train)?;
+        figures.tutorial(&mut engine, &train, &history(&config.model, terminal))?
+    } else {
+        figures.of(&mut engine, &config.indices)?
+    };
+    print(list(&paths))
+}
+
+/// Paths, one a line.
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|p| format!("{}\n", p.display())).collect()
+}
+
+/// The epochs that made the model, if its run folder tells.
+fn history(model: &Path, terminal: Terminal) -> Vec<Epoch> {
+    let path = model.with_file_name(HISTORY);
+    let Ok(mut reader) = csv::Reader::from_path(&path) else {
+        terminal.note(format_args!("No {} beside the model, so no curves.", HISTORY));
+        return Vec::new();
+    };
+    let rows = reader.deserialize::<Row>().map(|row| row.map(|r| r.into()));
+    rows.collect::<Result<Vec<_>, _>>().unwrap_or_else(|error| {
+        terminal.warn(format_args!("no curves: {}: {error}", path.display()));
+        Vec::new()
+    })
+}
+
+/// What is needed of a row of the history.
+#[derive(serde::Deserialize)]
+struct Row {
+    loss: f64,
+    accuracy: f64,
+}
+
+impl From<Row> for Epoch {
+    fn from(Row { loss, accuracy }: Row) -> Epoch {
+        Epoch { loss, accuracy }
+    }
+}

@@ -1,0 +1,219 @@
+//! `weft train`: data, network, training, evaluation, files.
+
+mod record;
+mod summary;
+
+use super::figures::Figures;
+use super::{info, inputs, load_file, locate, network_failure, open};
+use crate::config::{MODEL, Train};
+use crate::events::Events;
+use crate::exit::{Code, Failure, Outcome};
+use crate::progress::Training;
+use crate::run::{EVENTS, HISTORY, PLOTS, RECORD, RunFolder};
+use crate::term::{Grouped, Terminal, print};
+use app::datasets::{Dataset, Half};
+use app::plot::{Epoch, Format};
+use idx::Labelled;
+use nn::checkpoint::{self, Metadata};
+use nn::{Activation, Engine, Evaluation, Event, History, Model, Sequential};
+use record::{Finished, Record, Resolved, Timings};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+use summary::Summary;
+
+/// Brings pixels to 0..1.
+const PIXEL_SCALE: f32 = 1.0 / 255.0;
+
+/// Everything that a run works with.
+struct Job<'j> {
+    config: &'j Train,
+    terminal: Terminal,
+    dataset: Dataset,
+    train: Labelled,
+    test: Labelled,
+    folder: RunFolder,
+    engine: Engine,
+    events: Events,
+}
+
+pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
+    let start = Instant::now();
+    let dataset = locate(&config.data, terminal)?;
+    let (train, test) = (open(&dataset, Half::Train)?, open(&dataset, Half::Test)?);
+    let model = network(config, &dataset, &train)?;
+    let folder = RunFolder::create(config.out.as_deref(), config.force, config.fit.seed)?;
+    let engine = config.machine.engine(config.machine.all_threads());
+    let events = Events::new(config.json);
+    let mut job = Job { config, terminal, dataset, train, test, folder, engine, events };
+    let done = job.run(model, start);
+    if let Err(failure) = &done {
+        job.events.keep_failure(failure);
+        // The failure itself is what the user must hear of.
+        let _ = job.folder.write(EVENTS, job.events.log());
+    }
+    done
+}
+
+/// The network, with its first weights.
+fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Outcome<Model> {
+    let (height, width) = train.shape();
+    let mut network = Sequential::new(&[height, width]).flatten();
+    for units in &config.hidden {
+        network = network.dense(*units, Activation::Relu);
+    }
+    let classes = dataset.class_names.len();
+    let network = network.dense(classes, Activation::Softmax);
+    let mut model = network.build(config.fit.seed).map_err(network_failure)?;
+    if let Some(path) = &config.init {
+        checkpoint::load_weights(&mut model, &load_file(path)?).map_err(|e| {
+            Failure::new(Code::Model, e).at(path.display()).next(
+                "--init takes a safetensors file with the shapes of this network: see --hidden",
+            )
+        })?;
+    }
+    Ok(model)
+}
+
+impl Job<'_> {
+    fn run(&mut self, mut model: Model, start: Instant) -> Outcome {
+        self.greet(&model);
+        let resolved = self.resolve(&model)?;
+        self.events.emit("start", &resolved)?;
+        let loaded = start.elapsed();
+        let history = self.fit(&mut model)?;
+        let fitted = start.elapsed();
+        let found = self.evaluate(&model)?;
+        let evaluated = start.elapsed();
+        let model_path = self.save(&model, &history, &resolved)?;
+        let plots = self.plot(&model, &history)?;
+        let timings = Timings {
+            load: loaded.as_secs_f64(),
+            train: history.seconds(),
+            evaluate: (evaluated - fitted).as_secs_f64(),
+            save: (start.elapsed() - evaluated).as_secs_f64(),
+            total: start.elapsed().as_secs_f64(),
+        };
+        let finished = Finished::new(&history, &found, &resolved, &model_path);
+        self.events.emit("result", &finished)?;
+        self.folder.write(EVENTS, self.events.log())?;
+        let record = Record::new(&resolved, &timings, &finished, &plots);
+        self.folder.write(RECORD, &record.to_json()?)?;
+        if self.config.json {
+            return Ok(());
+        }
+        let (config, total) = (self.config, timings.total);
+        let (dataset, folder) = (&self.dataset, self.folder.path());
+        let summary = Summary { config, dataset, folder, model, history, found, plots, total };
+        print(summary)
+    }
+
+    /// Says what is about to happen.
+    fn greet(&self, model: &Model) {
+        let sizes = model.architecture().dense().map(|d| format!("-{}", d.units));
+        let sizes = sizes.fold(model.architecture().features().to_string(), |all, d| all + &d);
+        let (isa, threads) = (self.engine.isa(), self.engine.threads());
+        let plural = if threads == 1 { "" } else { "s" };
+        self.terminal.note(format_args!(
+            "{} ({}): {} training and {} test images\n\
+             {sizes}, {} parameters, seed {}; {threads} thread{plural}, {isa}",
+            self.dataset.name,
+            self.dataset.place(),
+            Grouped(self.train.len()),
+            Grouped(self.test.len()),
+            Grouped(model.parameters()),
+            self.config.fit.seed,
+        ));
+        if cfg!(debug_assertions) {
+            self.terminal.warn("this is a debug build and slow; build with --release");
+        }
+        if !isa.fused() {
+            let text = "rounds twice where others round once: its models differ in the last bits";
+            self.terminal.warn(format_args!("the instruction set {isa} {text}"));
+        }
+    }
+
+    fn resolve(&self, model: &Model) -> Outcome<Resolved> {
+        let hash = self.dataset.hash().map_err(super::data_failure)?;
+        Ok(Resolved::new(
+            self.config,
+            &self.dataset,
+            record::Counts { train: self.train.len(), test: self.test.len() },
+            hash,
+            model,
+            &self.engine,
+            info::cpu_name(),
+            self.folder.path(),
+        ))
+    }
+
+    fn fit(&mut self, model: &mut Model) -> Outcome<History> {
+        let Job { config, terminal, train, engine, events, .. } = self;
+        let mut progress = Training::new(*terminal, config.fit.epochs);
+        let mut closed = None;
+        let mut observe = |event: &Event| {
+            progress.observe(event);
+            if let Event::Epoch(stats) = event
+                && let Err(failure) = events.emit("epoch", &record::Epoch::from(stats))
+            {
+                closed = Some(failure);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        };
+        let images = inputs(train, PIXEL_SCALE)?;
+        let fitted = model.fit(engine, images, train.labels(), &config.fit, &mut observe);
+        match (fitted, closed) {
+            (Ok(history), _) => Ok(history),
+            (Err(_), Some(failure)) => Err(failure),
+            (Err(error), None) => Err(network_failure(error)),
+        }
+    }
+
+    fn evaluate(&mut self, model: &Model) -> Outcome<Evaluation> {
+        let images = inputs(&self.test, PIXEL_SCALE)?;
+        let found = model
+            .evaluate(&mut self.engine, images, self.test.labels())
+            .map_err(network_failure)?;
+        // The loss of the last step was taken before its update, which may have gone too far.
+        if !found.loss.is_finite() {
+            let what = format!("training diverged: the test loss is {}", found.loss);
+            return Err(Failure::new(Code::Diverged, what)
+                .at("after the last step")
+                .next("try a smaller learning rate: --lr"));
+        }
+        Ok(found)
+    }
+
+    /// Writes model and history; returns the model's path.
+    fn save(&self, model: &Model, history: &History, resolved: &Resolved) -> Outcome<PathBuf> {
+        let metadata = Metadata {
+            class_names: self.dataset.class_names.clone(),
+            pixel_scale: PIXEL_SCALE,
+            data_hash: Some(resolved.data_hash().to_owned()),
+            seed: self.config.fit.seed,
+            weft_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let bytes = checkpoint::to_bytes(model, &metadata).map_err(network_failure)?;
+        self.folder.write(HISTORY, &record::history_csv(history)?)?;
+        self.folder.write(MODEL, &bytes)
+    }
+
+    fn plot(&mut self, model: &Model, history: &History) -> Outcome<Vec<PathBuf>> {
+        if !self.config.plots {
+            return Ok(Vec::new());
+        }
+        let figures = Figures {
+            model,
+            scale: PIXEL_SCALE,
+            class_names: &self.dataset.class_names,
+            test: &self.test,
+            folder: &self.folder.join(PLOTS),
+            format: Format::Png,
+        };
+        let epochs = history.epochs.iter();
+        let epochs: Vec<Epoch> =
+            epochs.map(|e| Epoch { loss: e.loss, accuracy: e.accuracy }).collect();
+        figures.tutorial(&mut self.engine, &self.train, &epochs)
+    }
+}

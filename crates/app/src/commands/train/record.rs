@@ -1,0 +1,225 @@
+//! What is written down about a run: in events, in `run.json`, in `history.csv`.
+
+use crate::config::Train;
+use crate::events::SCHEMA;
+use crate::exit::{Code, Failure, Outcome};
+use app::datasets::Dataset;
+use nn::{Engine, EpochStats, Evaluation, History, Model};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Images of the two halves.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Counts {
+    pub(super) train: usize,
+    pub(super) test: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Data {
+    name: String,
+    source: String,
+    sha256: String,
+    images: Counts,
+    class_names: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Network {
+    input: Vec<usize>,
+    hidden: Vec<usize>,
+    classes: usize,
+    parameters: usize,
+    init: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Adam {
+    name: &'static str,
+    lr: f64,
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+}
+
+/// Everything that was resolved before the first step.
+#[derive(Debug, Serialize)]
+pub(super) struct Resolved {
+    weft_version: &'static str,
+    started: String,
+    out: String,
+    dataset: Data,
+    network: Network,
+    epochs: usize,
+    batch_size: usize,
+    optimizer: Adam,
+    shuffle: bool,
+    max_steps: Option<u64>,
+    seed: u64,
+    threads: usize,
+    isa: &'static str,
+    fused_multiply_add: bool,
+    cpu: String,
+    os: &'static str,
+    arch: &'static str,
+}
+
+impl Resolved {
+    #[expect(clippy::too_many_arguments, reason = "one of everything a run consists of, named")]
+    pub(super) fn new(
+        config: &Train,
+        dataset: &Dataset,
+        images: Counts,
+        sha256: String,
+        model: &Model,
+        engine: &Engine,
+        cpu: String,
+        out: &Path,
+    ) -> Resolved {
+        let architecture = model.architecture();
+        let nn::AdamConfig { lr, beta1, beta2, eps } = config.fit.adam;
+        Resolved {
+            weft_version: env!("CARGO_PKG_VERSION"),
+            started: jiff::Zoned::now().strftime("%FT%T%:z").to_string(),
+            out: out.display().to_string(),
+            dataset: Data {
+                name: dataset.name.clone(),
+                source: dataset.place(),
+                sha256,
+                images,
+                class_names: dataset.class_names.clone(),
+            },
+            network: Network {
+                input: architecture.input.clone(),
+                hidden: config.hidden.clone(),
+                classes: architecture.classes(),
+                parameters: model.parameters(),
+                init: config.init.as_ref().map(|p| p.display().to_string()),
+            },
+            epochs: config.fit.epochs,
+            batch_size: config.fit.batch_size,
+            optimizer: Adam { name: "adam", lr, beta1, beta2, eps },
+            shuffle: config.fit.shuffle,
+            max_steps: config.fit.max_steps,
+            seed: config.fit.seed,
+            threads: engine.threads(),
+            isa: engine.isa().name(),
+            fused_multiply_add: engine.isa().fused(),
+            cpu,
+            os: std::env::consts::OS,
+            arch: std::env::consts::ARCH,
+        }
+    }
+
+    /// What identifies the data.
+    pub(super) fn data_hash(&self) -> &str {
+        &self.dataset.sha256
+    }
+}
+
+/// An epoch, in events and in the history.
+#[derive(Debug, Serialize)]
+pub(super) struct Epoch {
+    epoch: usize,
+    steps: usize,
+    seconds: f64,
+    loss: f64,
+    accuracy: f64,
+}
+
+impl From<&EpochStats> for Epoch {
+    fn from(stats: &EpochStats) -> Epoch {
+        let EpochStats { epoch, steps, seconds, loss, accuracy } = *stats;
+        Epoch { epoch, steps, seconds, loss, accuracy }
+    }
+}
+
+/// What came out.
+#[derive(Debug, Serialize)]
+pub(super) struct Finished {
+    train_seconds: f64,
+    train_loss: f64,
+    train_accuracy: f64,
+    test_loss: f64,
+    test_accuracy: f64,
+    epochs: usize,
+    seed: u64,
+    threads: usize,
+    isa: &'static str,
+    model: String,
+}
+
+impl Finished {
+    pub(super) fn new(
+        history: &History,
+        found: &Evaluation,
+        resolved: &Resolved,
+        model: &Path,
+    ) -> Finished {
+        let last = history.epochs.last();
+        Finished {
+            train_seconds: history.seconds(),
+            train_loss: last.map_or(f64::NAN, |e| e.loss),
+            train_accuracy: last.map_or(f64::NAN, |e| e.accuracy),
+            test_loss: found.loss,
+            test_accuracy: found.accuracy,
+            epochs: history.epochs.len(),
+            seed: resolved.seed,
+            threads: resolved.threads,
+            isa: resolved.isa,
+            model: model.display().to_string(),
+        }
+    }
+}
+
+/// Where the time went, in seconds.
+#[derive(Debug, Serialize)]
+pub(super) struct Timings {
+    pub(super) load: f64,
+    pub(super) train: f64,
+    pub(super) evaluate: f64,
+    pub(super) save: f64,
+    pub(super) total: f64,
+}
+
+/// `run.json`
+#[derive(Debug, Serialize)]
+pub(super) struct Record<'r> {
+    schema: u32,
+    #[serde(flatten)]
+    resolved: &'r Resolved,
+    seconds: &'r Timings,
+    result: &'r Finished,
+    plots: Vec<String>,
+}
+
+impl<'r> Record<'r> {
+    pub(super) fn new(
+        resolved: &'r Resolved,
+        seconds: &'r Timings,
+        result: &'r Finished,
+        plots: &[PathBuf],
+    ) -> Record<'r> {
+        let plots = plots.iter().map(|p| p.display().to_string()).collect();
+        Record { schema: SCHEMA, resolved, seconds, result, plots }
+    }
+
+    pub(super) fn to_json(&self) -> Outcome<Vec<u8>> {
+        let mut json = serde_json::to_vec_pretty(self)
+            .map_err(|e| Failure::new(Code::Other, "cannot write the run's record").at(e))?;
+        json.push(b'\n');
+        Ok(json)
+    }
+}
+
+/// A header and a row an epoch.
+pub(super) fn history_csv(history: &History) -> Outcome<Vec<u8>> {
+    let failed = |e: csv::Error| Failure::new(Code::Other, "cannot write the history").at(e);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for epoch in &history.epochs {
+        writer.serialize(Epoch::from(epoch)).map_err(failed)?;
+    }
+    writer
+        .into_inner()
+        .map_err(|e| Failure::new(Code::Other, "cannot write the history").at(e.error()))
+}

@@ -1,0 +1,205 @@
+//! What the commands work with: the command line and the environment, resolved.
+
+use crate::cli;
+use crate::exit::{Failure, Outcome};
+use app::datasets;
+use app::plot::Format;
+use nn::{AdamConfig, FitConfig, Isa};
+use std::path::{Path, PathBuf};
+
+/// Name of the model file in a run folder.
+pub(crate) const MODEL: &str = "model.safetensors";
+
+/// What to compute with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// As many as asked for, or none: the command knows best.
+    pub(crate) threads: Option<usize>,
+    pub(crate) isa: Isa,
+}
+
+impl Machine {
+    pub(crate) fn resolve(args: &cli::EngineArgs) -> Outcome<Machine> {
+        let isa = match args.isa.as_deref() {
+            Some(name) => Isa::named(name),
+            None => Isa::from_env(),
+        };
+        let place = if args.isa.is_some() { "--isa" } else { "$WEFT_ISA" };
+        let isa = isa.map_err(|e| {
+            Failure::usage(e).at(place).next("choose one of those, or leave it out for the best")
+        })?;
+        Ok(Machine { threads: args.threads.map(usize::from), isa })
+    }
+
+    /// Threads for work that fills them.
+    pub(crate) fn all_threads(&self) -> usize {
+        self.threads.unwrap_or_else(available_threads)
+    }
+
+    /// An engine with that many threads.
+    pub(crate) fn engine(&self, threads: usize) -> nn::Engine {
+        nn::Engine::new(Some(threads), Some(self.isa))
+    }
+}
+
+/// Threads that this process may use.
+pub(crate) fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Which data, as `datasets` takes it.
+pub(crate) fn data(args: &cli::DataArgs) -> Outcome<datasets::Options> {
+    let sample = args.dataset == cli::DatasetName::Sample;
+    if sample && args.data.is_some() {
+        return Err(Failure::usage("--data and --dataset sample exclude each other")
+            .at("the sample is inside this program, not in a folder")
+            .next("leave one of them out"));
+    }
+    Ok(datasets::Options { data: args.data.clone(), sample, no_mmap: args.no_mmap })
+}
+
+/// A model file, or the one in a run folder.
+pub(crate) fn model_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(MODEL) } else { path.to_owned() }
+}
+
+/// `weft train`
+#[derive(Debug)]
+pub(crate) struct Train {
+    pub(crate) hidden: Vec<usize>,
+    pub(crate) init: Option<PathBuf>,
+    pub(crate) fit: FitConfig,
+    pub(crate) data: datasets::Options,
+    pub(crate) machine: Machine,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) force: bool,
+    pub(crate) plots: bool,
+    pub(crate) json: bool,
+}
+
+impl Train {
+    pub(crate) fn resolve(args: &cli::TrainArgs) -> Outcome<Train> {
+        let cli::TrainArgs { network, training, data: data_args, engine, run } = args;
+        let fit = FitConfig {
+            epochs: training.epochs as usize,
+            batch_size: training.batch_size as usize,
+            adam: AdamConfig { lr: training.lr, ..AdamConfig::default() },
+            shuffle: !training.no_shuffle,
+            seed: training.seed,
+            max_steps: training.max_steps,
+        };
+        Ok(Train {
+            hidden: network.hidden.iter().map(|units| *units as usize).collect(),
+            init: network.init.clone(),
+            fit,
+            data: data(data_args)?,
+            machine: Machine::resolve(engine)?,
+            out: run.out.clone(),
+            force: run.force,
+            plots: !run.no_plots,
+            json: run.json,
+        })
+    }
+}
+
+/// `weft eval`
+#[derive(Debug)]
+pub(crate) struct Eval {
+    pub(crate) model: PathBuf,
+    pub(crate) data: datasets::Options,
+    pub(crate) machine: Machine,
+    pub(crate) json: bool,
+}
+
+impl Eval {
+    pub(crate) fn resolve(args: &cli::EvalArgs) -> Outcome<Eval> {
+        Ok(Eval {
+            model: model_file(&args.model.model),
+            data: data(&args.data)?,
+            machine: Machine::resolve(&args.engine)?,
+            json: args.json,
+        })
+    }
+}
+
+/// What to classify.
+#[derive(Debug)]
+pub(crate) enum What {
+    Indices(Vec<usize>),
+    All,
+    Picture(PathBuf),
+}
+
+/// How to print predictions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Text,
+    Json,
+    Csv,
+}
+
+/// `weft predict`
+#[derive(Debug)]
+pub(crate) struct Predict {
+    pub(crate) model: PathBuf,
+    pub(crate) what: What,
+    pub(crate) data: datasets::Options,
+    pub(crate) machine: Machine,
+    pub(crate) style: Style,
+}
+
+impl Predict {
+    pub(crate) fn resolve(args: &cli::PredictArgs) -> Outcome<Predict> {
+        let what = match &args.what.image {
+            Some(picture) => What::Picture(picture.clone()),
+            None if args.what.all => What::All,
+            None => What::Indices(args.what.index.clone()),
+        };
+        let style = match (args.json, args.csv) {
+            (true, _) => Style::Json,
+            (_, true) => Style::Csv,
+            _ => Style::Text,
+        };
+        let (data, machine) = (data(&args.data)?, Machine::resolve(&args.engine)?);
+        Ok(Predict { model: model_file(&args.model.model), what, data, machine, style })
+    }
+}
+
+/// `weft plot`
+#[derive(Debug)]
+pub(crate) struct Plot {
+    pub(crate) model: PathBuf,
+    pub(crate) out: PathBuf,
+    pub(crate) indices: Vec<usize>,
+    pub(crate) format: Format,
+    pub(crate) data: datasets::Options,
+    pub(crate) machine: Machine,
+}
+
+impl Plot {
+    pub(crate) fn resolve(args: &cli::PlotArgs) -> Outcome<Plot> {
+        let format = match args.format {
+            cli::PictureFormat::Png => Format::Png,
+            cli::PictureFormat::Svg => Format::Svg,
+        };
+        let (data, machine) = (data(&args.data)?, Machine::resolve(&args.engine)?);
+        let (model, out) = (model_file(&args.model.model), args.out.clone());
+        Ok(Plot { model, out, indices: args.index.clone(), format, data, machine })
+    }
+}
+
+/// `weft info`
+#[derive(Debug)]
+pub(crate) struct Info {
+    pub(crate) model: Option<PathBuf>,
+    pub(crate) data: datasets::Options,
+    pub(crate) machine: Machine,
+}
+
+impl Info {
+    pub(crate) fn resolve(args: &cli::InfoArgs) -> Outcome<Info> {
+        let data = datasets::Options { data: args.data.clone(), ..datasets::Options::default() };
+        let model = args.model.as_deref().map(model_file);
+        Ok(Info { model, data, machine: Machine::resolve(&args.engine)? })
+    }
+}

@@ -1,0 +1,98 @@
+//! A run folder: where it is, and how its files get there.
+
+use crate::config::MODEL;
+use crate::exit::{Failure, Outcome};
+use app::store;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Files that say that a folder holds a run.
+const MARKS: [&str; 2] = [MODEL, RECORD];
+/// Everything about a run, for people and programs.
+pub(crate) const RECORD: &str = "run.json";
+/// The epochs.
+pub(crate) const HISTORY: &str = "history.csv";
+/// The events.
+pub(crate) const EVENTS: &str = "events.ndjson";
+/// The folder of the pictures.
+pub(crate) const PLOTS: &str = "plots";
+
+/// A folder for the files of one run.
+#[derive(Debug)]
+pub(crate) struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// The folder that was named, or a fresh one below `runs`.
+    pub(crate) fn create(named: Option<&Path>, force: bool, seed: u64) -> Outcome<RunFolder> {
+        match named {
+            Some(path) => RunFolder::named(path, force),
+            None => RunFolder::fresh(Path::new("runs"), seed),
+        }
+    }
+
+    fn named(path: &Path, force: bool) -> Outcome<RunFolder> {
+        let mark = MARKS.iter().map(|m| path.join(m)).find(|m| m.exists());
+        if let Some(mark) = mark.filter(|_| !force) {
+            return Err(Failure::usage("there is a run in that folder already")
+                .at(mark.display())
+                .next("name another folder with --out, or add --force to replace the run"));
+        }
+        fs::create_dir_all(path).map_err(|e| refused(path, &e))?;
+        let folder = RunFolder { path: path.to_owned() };
+        folder.probe()?;
+        Ok(folder)
+    }
+
+    fn fresh(below: &Path, seed: u64) -> Outcome<RunFolder> {
+        fs::create_dir_all(below).map_err(|e| refused(below, &e))?;
+        let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+        for attempt in 1.. {
+            let number = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+            let path = below.join(format!("{now}-seed{seed}{number}"));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(RunFolder { path }),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(refused(&path, &e)),
+            }
+        }
+        unreachable!("some number is free")
+    }
+
+    /// Fails now rather than after the training if the folder takes no files.
+    fn probe(&self) -> Outcome {
+        let probe = tempfile::Builder::new().prefix(".weft-").tempfile_in(&self.path);
+        probe.map(drop).map_err(|e| refused(&self.path, &e))
+    }
+
+    /// The path of a file in the folder.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file, whole or not at all; returns its path.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Outcome<PathBuf> {
+        let path = self.join(name);
+        write(&path, bytes)?;
+        Ok(path)
+    }
+}
+
+/// Writes a file, whole or not at all.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome {
+    store::write_bytes(path, bytes).map_err(|e| {
+        Failure::io("cannot write a file", path, &e)
+            .next("check that the folder is there, writable and not full")
+    })
+}
+
+fn refused(path: &Path, error: &io::Error) -> Failure {
+    Failure::io("cannot write to the run's folder", path, error)
+        .next("name a folder that you may write to with --out")
+}
