@@ -84,7 +84,7 @@ pub use gemm::{MatMut, MatRef, gemm};
 pub use isa::Portable;
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512};
-pub use isa::{Isa, IsaError, LANES, Line};
+pub use isa::{Isa, IsaError, LANES, Line, prefetch};
 pub use ops::adam::{AdamStep, adam_step};
 pub use ops::dense::{
     MOST_BLOCKS, Owned, Then, bias_update, dense_backward_input, dense_forward, dense_update,

@@ -42,6 +42,8 @@ const SPINS: u32 = if sync::HASTY { 1 } else { 2_000 };
 const YIELDS: u32 = if sync::HASTY { 0 } else { 200 };
 /// Tasks that one phase can hand out; longer loops run as several phases.
 const MAX_TASKS: usize = 0xfff;
+/// Phase numbers start again after this one, which takes days; no worker sleeps through just as many.
+const MOST_PHASES: u64 = (1 << 40) - 1;
 
 /// `(phase, next, end)` in one word: 40, 12 and 12 bits.
 #[derive(Clone, Copy)]
@@ -247,7 +249,7 @@ impl Team {
         let shared = &*self.shared;
         let threads = self.workers.len() + 1;
         let job = Job { run };
-        self.phase += 1;
+        self.phase = (self.phase + 1) & MOST_PHASES;
         shared.job.store((&raw const job).cast_mut().cast(), Ordering::Relaxed);
         shared.left.0.store(tasks, Ordering::Relaxed);
         for (w, claim) in shared.claims.iter().enumerate() {
@@ -287,7 +289,7 @@ impl Team {
 impl Drop for Team {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        self.phase += 1;
+        self.phase = (self.phase + 1) & MOST_PHASES;
         self.publish();
         for (_, handle) in self.workers.drain(..) {
             // A worker catches its tasks' panics, so there is none to report here.

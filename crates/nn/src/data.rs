@@ -73,6 +73,13 @@ impl<'a> Inputs<'a> {
         Inputs { rows, ..*self }
     }
 
+    /// Asks for example `i` to be brought near.
+    pub(crate) fn prefetch(&self, i: usize) {
+        if let Row::U8 { data, .. } = self.row(i) {
+            kernels::prefetch(data);
+        }
+    }
+
     /// Example `i`.
     pub(crate) fn row(&self, i: usize) -> Row<'a> {
         let span = i * self.features..(i + 1) * self.features;

@@ -273,8 +273,8 @@ impl Run<'_> {
         let config = self.config;
         let steps = config.steps(order.len());
         let mut running = Running::default();
-        let mut batches = order.chunks(config.batch_size);
-        self.gather(batches.next().unwrap_or(&[]));
+        let batch = |i: usize| order.chunks(config.batch_size).nth(i).unwrap_or(&[]);
+        self.gather(batch(0));
         let mut step = 0;
         while step < steps && *left > 0 {
             *done += 1;
@@ -283,7 +283,7 @@ impl Run<'_> {
             let Adam { lr, beta1, beta2, eps } = config.adam;
             let adam = AdamStep::new(lr, beta1, beta2, eps, *done);
             let before = running;
-            self.step(adam, batches.next().unwrap_or(&[]), &mut running);
+            self.step(adam, [batch(step), batch(step + 1)], &mut running);
             let batch_loss =
                 (running.loss - before.loss) / (running.examples - before.examples) as f64;
             if !batch_loss.is_finite() {
@@ -310,8 +310,9 @@ impl Run<'_> {
         });
     }
 
-    /// One step on the batch that was fetched; fetches the `next` one meanwhile.
-    fn step(&mut self, adam: AdamStep, next: &[u32], running: &mut Running) {
+    /// One step on the batch that was fetched; fetches the `next` one meanwhile, and asks for the one
+    /// `after` it.
+    fn step(&mut self, adam: AdamStep, [next, after]: [&[u32]; 2], running: &mut Running) {
         for l in 0..self.workspace.hidden.len() {
             self.forward(l);
         }
@@ -327,7 +328,7 @@ impl Run<'_> {
         for l in (1..self.layers.len()).rev() {
             self.backward(l, adam);
         }
-        self.update_first(adam);
+        self.update_first(adam, after);
         self.workspace.now ^= 1;
     }
 
@@ -368,12 +369,8 @@ impl Run<'_> {
                 layer.forward(isa, column, x, logits, column * (PANEL_COLS / kernels::LANES));
             }
             block.loss(isa, now, batch);
-            block.examples[now ^ 1].gather(
-                isa,
-                inputs,
-                labels,
-                Workspace::share(capacity, b, next),
-            );
+            let next = Workspace::share(capacity, b, next);
+            block.examples[now ^ 1].gather(isa, inputs, labels, next);
         });
     }
 
@@ -409,12 +406,18 @@ impl Run<'_> {
         self.team.for_each_mut2((&mut upper.parts, update), (inputs, gradient));
     }
 
-    /// The updates of the first layer and the second.
-    fn update_first(&mut self, adam: AdamStep) {
+    /// The updates of the first layer and the second. Each task also asks for a share of the examples that
+    /// the next step will fetch: they lie all over the data set, each some dozen cache lines from memory,
+    /// and this is the phase that leaves the memory idle the longest.
+    fn update_first(&mut self, adam: AdamStep, after: &[u32]) {
+        let inputs = self.inputs;
+        let parts = self.layers[0].parts.len();
         let Workspace { now, blocks, hidden } = &self.workspace;
         let (now, isa) = (*now, self.isa);
         let (first, rest) = self.layers.split_at_mut(1);
-        let update_first = |_: usize, part: &mut Part| {
+        let update_first = |i: usize, part: &mut Part| {
+            let share = i * after.len() / parts..(i + 1) * after.len() / parts;
+            after[share].iter().for_each(|&row| inputs.prefetch(row as usize));
             let (from, rows) = (part.row0, part.owned.w.rows());
             let x = |b: usize| blocks[b].examples[now].view().cols_at(from, rows);
             update(part, isa, now, blocks, Blocks::new(blocks.len(), &x), hidden.first(), adam);

@@ -119,11 +119,18 @@ kernel! {
         s, x: Blocks<'f, 'x>, w: Blocks<'f, 'w>, bias: &'f [Line], then: Then, out: &'f mut Panel, at: usize,
     ) {
         let mut done = 0;
+        if x.count() == 0 {
+            let rows = out.rows();
+            let nothing = [(Strided::NONE, Rows::NONE); 0];
+            let mut ending = Forward { out: &mut *out, at, first: true, last: Some((bias, then)) };
+            product(s, rows, bias.len(), &nothing, &mut ending);
+        }
         for j in 0..w.count() {
             let w_part = w.get(j);
             let mut k = 0;
             while k < w_part.rows() {
                 let block = x.get(done);
+                assert!(block.cols() > 0, "block {done} of the inputs has no columns");
                 let panel = w_part.rows_at(k, block.cols());
                 k += block.cols();
                 done += 1;
@@ -398,6 +405,7 @@ kernel! {
         let mut p = 0;
         while ending.row0 < rows {
             let inputs = x.get(p * blocks).cols();
+            assert!(inputs > 0, "panel {p} of the inputs has no columns");
             let pair = |b| (x.get(p * blocks + b).a_transposed(), dz.get(b).b());
             product(s, inputs, vectors, Pairs::new(blocks, pair).list(), &mut ending);
             ending.row0 += inputs;
