@@ -114,17 +114,12 @@ kernel! {
     /// - `out`: gets the result in its vectors from `at` on
     ///
     /// # Panics
-    /// If the blocks do not fit together.
+    /// If there is no block, or the blocks do not fit together.
     pub fn dense_forward<'f, 'x, 'w>(
         s, x: Blocks<'f, 'x>, w: Blocks<'f, 'w>, bias: &'f [Line], then: Then, out: &'f mut Panel, at: usize,
     ) {
         let mut done = 0;
-        if x.count() == 0 {
-            let rows = out.rows();
-            let nothing = [(Strided::NONE, Rows::NONE); 0];
-            let mut ending = Forward { out: &mut *out, at, first: true, last: Some((bias, then)) };
-            product(s, rows, bias.len(), &nothing, &mut ending);
-        }
+        assert!(x.count() > 0, "a layer without inputs");
         for j in 0..w.count() {
             let w_part = w.get(j);
             let mut k = 0;
