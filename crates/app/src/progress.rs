@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const REDRAW: Duration = Duration::from_millis(50);
 /// The clock is looked at once in so many steps: a step takes some 50 µs, and so does a careless observer.
 const STEPS_A_LOOK: usize = 64;
+/// Columns that the text of a line takes, the bar aside.
+const TEXT: u16 = 60;
 
 /// The epochs of a training run, as Keras shows them.
 pub(crate) struct Training {
@@ -50,7 +52,8 @@ impl Training {
             return;
         }
         self.terminal.note(format_args!("Epoch {epoch}/{}", self.epochs));
-        self.bar = Some(bar(self.terminal, steps as u64, "{pos}/{len}"));
+        let counts = format!("{{pos:>{}}}/{{len}}", steps.to_string().len());
+        self.bar = Some(bar(self.terminal, steps as u64, &counts));
     }
 
     fn redraw(&mut self, step: usize, steps: usize, loss: f64, accuracy: f64) {
@@ -75,6 +78,8 @@ impl Training {
             Some(bar) => {
                 bar.set_position(steps as u64);
                 bar.abandon_with_message(format!("{} {metrics}", whole_seconds(seconds)));
+                // The cursor stays in the last column.
+                self.terminal.note("");
             }
             None => self.terminal.note(format_args!(
                 "Epoch {epoch}/{} - {steps} steps - {seconds:.2}s {metrics}",
@@ -112,10 +117,12 @@ fn whole_seconds(seconds: f64) -> String {
     }
 }
 
-/// A bar of 30 characters behind `counts`.
+/// A bar behind `counts`: 30 characters as Keras has it, fewer where the line would break.
 fn bar(terminal: Terminal, length: u64, counts: &str) -> ProgressBar {
     let (on, off) = if terminal.colored() { ("\x1b[32m", "\x1b[0m") } else { ("", "") };
-    let template = format!("{counts} {on}{{bar:30}}{off} {{msg}}");
+    let columns = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(w, _)| w.0);
+    let width = columns.saturating_sub(TEXT).clamp(5, 30);
+    let template = format!("{counts} {on}{{bar:{width}}}{off} {{msg}}");
     let style = ProgressStyle::with_template(&template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─");
@@ -178,6 +185,7 @@ impl Download {
     pub(crate) fn finish(&mut self) {
         if let Some((_, bar)) = self.bar.take() {
             bar.abandon();
+            self.terminal.note("");
         }
     }
 }

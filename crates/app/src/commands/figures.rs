@@ -6,7 +6,11 @@ use crate::run;
 use app::plot::{self, Epoch, Figure, Format, Image, Labelled as Item, Prediction, Size, render};
 use idx::Labelled;
 use nn::{Engine, Inputs, Model};
+use std::iter;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// Training images in the gallery.
 const GALLERY: usize = 25;
@@ -33,6 +37,9 @@ struct Known {
     probabilities: Vec<f32>,
 }
 
+/// A figure and the name of its file.
+type Named<'n> = (String, Figure<'n>);
+
 impl Figures<'_> {
     /// All figures of the tutorial; returns their paths.
     pub(super) fn tutorial(
@@ -41,28 +48,41 @@ impl Figures<'_> {
         train: &Labelled,
         history: &[Epoch],
     ) -> Outcome<Vec<PathBuf>> {
-        self.create_folder()?;
-        let mut paths = vec![self.first_image(train)?, self.gallery(train)?];
-        for known in self.predict(engine, &self.there(SINGLE))? {
-            paths.push(self.single(&known)?);
-        }
+        let class_names = self.class_names;
+        let name = train.label(0).and_then(|l| class_names.get(usize::from(l)));
+        let title = name.map(|n| format!("Training image 0: {n}")).unwrap_or_default();
+        let gallery = gallery(train)?;
+        let single = self.predict(engine, &self.there(SINGLE))?;
+        let named = self.predict(engine, &self.there([NAMED]))?;
         let (count, columns) = GRID;
-        paths.push(self.grid(&self.predict(engine, &self.there(0..count))?, columns)?);
-        for known in self.predict(engine, &self.there([NAMED]))? {
-            paths.push(self.bars(&known)?);
-        }
+        let grid = self.predict(engine, &self.there(0..count))?;
+        let grid = grid.iter().map(|k| self.prediction(k)).collect::<Outcome<Vec<_>>>()?;
+
+        let mut all: Vec<Named<'_>> = Vec::new();
+        let mut add = |name: &str, figure| all.push((name.to_owned(), figure));
+        // The largest first: they are drawn side by side.
+        add("predictions", Figure::Predictions { items: &grid, class_names, columns });
+        add("training-images", Figure::Gallery { items: &gallery, class_names, columns: 5 });
+        add("first-image", Figure::Image { image: image(train, 0)?, title: &title });
         if !history.is_empty() {
-            let figure = Figure::Curves { training: history, validation: &[] };
-            paths.push(self.save("loss-and-accuracy", &figure)?);
+            add("loss-and-accuracy", Figure::Curves { training: history, validation: &[] });
         }
-        Ok(paths)
+        for known in &single {
+            all.push(self.single(known)?);
+        }
+        for known in &named {
+            let (probabilities, truth) = (&known.probabilities[..], self.truth(known));
+            let figure = Figure::Bars { probabilities, truth, class_names };
+            all.push((format!("probabilities-{}", known.index), figure));
+        }
+        self.save(&all, engine.threads())
     }
 
     /// The predictions of some test images; returns the paths of the figures.
     pub(super) fn of(&self, engine: &mut Engine, indices: &[usize]) -> Outcome<Vec<PathBuf>> {
         let known = self.predict(engine, indices)?;
-        self.create_folder()?;
-        known.iter().map(|k| self.single(k)).collect()
+        let all = known.iter().map(|k| self.single(k)).collect::<Outcome<Vec<_>>>()?;
+        self.save(&all, engine.threads())
     }
 
     /// Those test images that there are.
@@ -70,48 +90,10 @@ impl Figures<'_> {
         indices.into_iter().filter(|i| *i < self.test.len()).collect()
     }
 
-    fn create_folder(&self) -> Outcome {
-        std::fs::create_dir_all(self.folder).map_err(|e| {
-            Failure::io("cannot make the folder of the pictures", self.folder, &e)
-                .next("name a folder that you may write to with --out")
-        })
-    }
-
-    fn first_image(&self, train: &Labelled) -> Outcome<PathBuf> {
-        let name = train.label(0).and_then(|l| self.class_names.get(usize::from(l)));
-        let title = name.map(|n| format!("Training image 0: {n}")).unwrap_or_default();
-        let figure = Figure::Image { image: image(train, 0)?, title: &title };
-        self.save("first-image", &figure)
-    }
-
-    fn gallery(&self, train: &Labelled) -> Outcome<PathBuf> {
-        let item = |i: usize| {
-            let label = train.label(i).map_or(0, usize::from);
-            Ok(Item { image: image(train, i)?, label })
-        };
-        let items = (0..train.len().min(GALLERY)).map(item).collect::<Outcome<Vec<_>>>()?;
-        let class_names = self.class_names;
-        let figure = Figure::Gallery { items: &items, class_names, columns: 5 };
-        self.save("training-images", &figure)
-    }
-
-    fn single(&self, known: &Known) -> Outcome<PathBuf> {
-        let prediction = self.prediction(known)?;
-        let figure = Figure::Prediction { prediction, class_names: self.class_names };
-        self.save(&format!("prediction-{}", known.index), &figure)
-    }
-
-    fn grid(&self, known: &[Known], columns: usize) -> Outcome<PathBuf> {
-        let items = known.iter().map(|k| self.prediction(k)).collect::<Outcome<Vec<_>>>()?;
-        let class_names = self.class_names;
-        let figure = Figure::Predictions { items: &items, class_names, columns };
-        self.save("predictions", &figure)
-    }
-
-    fn bars(&self, known: &Known) -> Outcome<PathBuf> {
-        let (probabilities, class_names) = (&known.probabilities[..], self.class_names);
-        let figure = Figure::Bars { probabilities, truth: self.truth(known), class_names };
-        self.save(&format!("probabilities-{}", known.index), &figure)
+    fn single<'k>(&'k self, known: &'k Known) -> Outcome<Named<'k>> {
+        let (prediction, class_names) = (self.prediction(known)?, self.class_names);
+        let figure = Figure::Prediction { prediction, class_names };
+        Ok((format!("prediction-{}", known.index), figure))
     }
 
     fn prediction<'k>(&'k self, known: &'k Known) -> Outcome<Prediction<'k>> {
@@ -137,12 +119,45 @@ impl Figures<'_> {
         Ok(indices.iter().zip(rows).map(known).collect())
     }
 
-    fn save(&self, name: &str, figure: &Figure<'_>) -> Outcome<PathBuf> {
+    /// Draws figures on so many threads, and writes them; returns their paths.
+    fn save(&self, figures: &[Named<'_>], threads: usize) -> Outcome<Vec<PathBuf>> {
+        std::fs::create_dir_all(self.folder).map_err(|e| {
+            Failure::io("cannot make the folder of the pictures", self.folder, &e)
+                .next("name a folder that you may write to with --out")
+        })?;
+        let next = AtomicUsize::new(0);
+        let draw = || {
+            let mine = iter::from_fn(|| figures.get(next.fetch_add(1, Ordering::Relaxed)));
+            mine.map(|(name, figure)| self.save_one(name, figure)).collect::<Outcome<Vec<_>>>()
+        };
+        let mut paths = thread::scope(|scope| {
+            let helpers = 1..threads.min(figures.len());
+            let helpers: Vec<_> = helpers.map(|_| scope.spawn(draw)).collect();
+            let mut paths = draw()?;
+            for helper in helpers {
+                paths.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            }
+            Ok(paths)
+        })?;
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn save_one(&self, name: &str, figure: &Figure<'_>) -> Outcome<PathBuf> {
         let path = self.folder.join(name).with_extension(self.format.extension());
         let bytes = render(figure, self.format, Size::Natural).map_err(drawing_failure)?;
         run::write(&path, &bytes)?;
         Ok(path)
     }
+}
+
+/// The first training images.
+fn gallery(train: &Labelled) -> Outcome<Vec<Item<'_>>> {
+    let item = |i: usize| {
+        let label = train.label(i).map_or(0, usize::from);
+        Ok(Item { image: image(train, i)?, label })
+    };
+    (0..train.len().min(GALLERY)).map(item).collect()
 }
 
 /// An image of a data set as figures take it.

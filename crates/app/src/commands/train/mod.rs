@@ -102,9 +102,10 @@ impl Job<'_> {
         if self.config.json {
             return Ok(());
         }
+        self.terminal.note("");
         let (config, total) = (self.config, timings.total);
         let (dataset, folder) = (&self.dataset, self.folder.path());
-        let summary = Summary { config, dataset, folder, model, history, found, plots, total };
+        let summary = Summary { config, dataset, folder, history, found, plots, total };
         print(summary)
     }
 
@@ -115,12 +116,14 @@ impl Job<'_> {
         let (isa, threads) = (self.engine.isa(), self.engine.threads());
         let plural = if threads == 1 { "" } else { "s" };
         self.terminal.note(format_args!(
-            "{} ({}): {} training and {} test images\n\
-             {sizes}, {} parameters, seed {}; {threads} thread{plural}, {isa}",
+            "Data     {}: {} training and {} test images\n\
+             Place    {}\n\
+             Network  {sizes}, {} parameters, seed {}\n\
+             Machine  {threads} thread{plural}, {isa}",
             self.dataset.name,
-            self.dataset.place(),
             Grouped(self.train.len()),
             Grouped(self.test.len()),
+            self.dataset.place(),
             Grouped(model.parameters()),
             self.config.fit.seed,
         ));

@@ -4,7 +4,7 @@ use crate::config::{MODEL, Train};
 use crate::run::{EVENTS, HISTORY, PLOTS, RECORD};
 use crate::term::Grouped;
 use app::datasets::Dataset;
-use nn::{Evaluation, History, Model};
+use nn::{Evaluation, History};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,6 @@ pub(super) struct Summary<'s> {
     pub(super) config: &'s Train,
     pub(super) dataset: &'s Dataset,
     pub(super) folder: &'s Path,
-    pub(super) model: Model,
     pub(super) history: History,
     pub(super) found: Evaluation,
     pub(super) plots: Vec<PathBuf>,
@@ -30,8 +29,7 @@ impl Display for Summary<'_> {
         let plural = if epochs == 1 { "" } else { "s" };
         writeln!(
             f,
-            "Trained {} parameters on {} for {epochs} epoch{plural} in {:.2} s ({:.2} s in all).",
-            Grouped(self.model.parameters()),
+            "Trained on {}: {epochs} epoch{plural} in {:.2} s, {:.2} s with everything else.",
             self.dataset.name,
             self.history.seconds(),
             self.total
@@ -86,17 +84,18 @@ fn over_fitting(train: f64, test: f64) -> String {
     let gap = train - test;
     if gap > SAME {
         format!(
-            "That is {gap:.4} less than on the training images ({train:.4}): the network does worse on \
-             new images than on those it learned from. The gap is over-fitting."
+            "That is {gap:.4} less than on the training images ({train:.4}): the network does\n\
+             worse on new images than on those it learned from. The gap is over-fitting."
         )
     } else if gap >= -SAME {
         format!(
-            "That is about the same as on the training images ({train:.4}): no over-fitting to be seen."
+            "That is about the same as on the training images ({train:.4}): no over-fitting\n\
+             to be seen."
         )
     } else {
         format!(
-            "That is {:.4} more than on the training images ({train:.4}, over the last epoch while it \
-             was still learning): no over-fitting; more epochs may help.",
+            "That is {:.4} more than on the training images ({train:.4}, a mean over the last\n\
+             epoch, while it was learning): no over-fitting; more epochs may help.",
             -gap
         )
     }
