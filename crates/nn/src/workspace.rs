@@ -127,7 +127,7 @@ impl Workspace {
     }
 
     /// The indices that block `b` takes of a batch's.
-    pub(crate) fn share<'o>(rows: usize, b: usize, order: &'o [u32]) -> &'o [u32] {
+    pub(crate) fn share(rows: usize, b: usize, order: &[u32]) -> &[u32] {
         let from = (b * rows).min(order.len());
         &order[from..(from + rows).min(order.len())]
     }
