@@ -176,7 +176,7 @@ pub(crate) struct TrainingArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct RunArgs {
-    /// Folder for model, history, events and plots [default: runs/<date>-<time>-seed<N>]
+    /// Folder for model, history, events and plots [default: runs/DATE-TIME-seedN]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Replace the run that is in the folder of --out

@@ -1,6 +1,7 @@
 //! The commands, and what several of them do.
 
 pub(crate) mod eval;
+mod failures;
 pub(crate) mod fetch;
 mod figures;
 pub(crate) mod info;
@@ -12,6 +13,7 @@ use crate::exit::{Code, Failure, Outcome};
 use crate::progress::Download;
 use crate::term::Terminal;
 use app::datasets::{self, Dataset, Half};
+use failures::{data_failure, network_failure};
 use idx::Labelled;
 use nn::checkpoint::{self, Metadata};
 use nn::{Inputs, Model};
@@ -72,54 +74,5 @@ impl Loaded {
         let given = [Some(&self.metadata.class_names), dataset.map(|d| &d.class_names)];
         let names = given.into_iter().flatten().find(|names| names.len() == classes);
         names.cloned().unwrap_or_else(|| (0..classes).map(|c| c.to_string()).collect())
-    }
-}
-
-/// What `nn` cannot do, once a model is there.
-fn network_failure(error: nn::Error) -> Failure {
-    match error {
-        nn::Error::Diverged { epoch, step, loss } => {
-            let what = format!("training diverged: the loss is {loss}");
-            Failure::new(Code::Diverged, what)
-                .at(format_args!("epoch {epoch}, step {step}"))
-                .next("try a smaller learning rate: --lr")
-        }
-        nn::Error::Architecture(_) => Failure::usage(error).next("change --hidden"),
-        nn::Error::Input(_) => Failure::new(Code::Data, error)
-            .next("use the model on data of the shape it was trained on"),
-        nn::Error::Checkpoint(_) => Failure::new(Code::Model, error),
-        _ => Failure::new(Code::Other, error),
-    }
-}
-
-/// What is wrong with data, in three parts.
-fn data_failure(error: datasets::Error) -> Failure {
-    use datasets::Error;
-    match error {
-        Error::Missing { folder, missing } => {
-            Failure::new(Code::Data, "there is no data set in that folder")
-                .at(format_args!("{}: {missing} is not there", folder.display()))
-                .next("`weft fetch --data FOLDER` puts one there; or try --dataset sample")
-        }
-        Error::Unreachable { folder, tried } => {
-            let tried = tried.iter().map(|t| format!("\n    {t}")).collect::<String>();
-            Failure::new(Code::Data, "the data set is not here and cannot be fetched")
-                .at(format_args!("{}; tried:{tried}", folder.display()))
-                .next(
-                    "put its four files (.gz or unpacked) into a folder and say --data FOLDER; \
-                     or install the package dataset-fashion-mnist (Debian, Ubuntu); \
-                     or try the built-in sample: --dataset sample",
-                )
-        }
-        Error::Io { path, source } => {
-            Failure::io("cannot use a file of the data set", &path, &source)
-                .next("check the folder and its permissions")
-        }
-        Error::Idx(idx::Error::Io { path, source }) => {
-            Failure::io("cannot read a file of the data set", &path, &source)
-                .next("check the folder and its permissions")
-        }
-        other => Failure::new(Code::Data, other)
-            .next("remove the file, and fetch it anew with `weft fetch`"),
     }
 }

@@ -1,6 +1,7 @@
 //! `weft predict`: probabilities of the classes for test images or a picture.
 
-use super::{Loaded, load, locate, network_failure, open};
+use super::failures::{network_failure, picture_failure};
+use super::{Loaded, load, locate, open};
 use crate::config::{Predict, Style, What};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
@@ -85,12 +86,7 @@ fn picture(path: &Path, loaded: &Loaded, terminal: Terminal) -> Outcome<Examples
     };
     let side = |n: usize| u32::try_from(n).map_err(|_| Failure::usage("pictures are smaller"));
     let (width, height) = (side(width)?, side(height)?);
-    let prepared = image::load(path, width, height).map_err(|error| match error {
-        image::Error::Io { path, source } => {
-            Failure::io("cannot read the picture", &path, &source).next("check the path")
-        }
-        other => Failure::new(Code::Data, other),
-    })?;
+    let prepared = image::load(path, width, height).map_err(picture_failure)?;
     terminal.note(format_args!("{} became {width} x {height} pixels:", path.display()));
     for step in &prepared.steps {
         terminal.note(format_args!("  - {step}"));

@@ -1,0 +1,119 @@
+//! What the libraries report, in the three parts that the command speaks in: what, where, what next.
+
+use crate::exit::{Code, Failure};
+use app::{datasets, image};
+
+const ANEW: &str = "remove the file, and fetch it anew with `weft fetch`";
+const PERMISSIONS: &str = "check the path and its permissions";
+
+/// What `nn` cannot do, once a model is there.
+pub(super) fn network_failure(error: nn::Error) -> Failure {
+    match error {
+        nn::Error::Diverged { epoch, step, loss } => {
+            let what = format!("training diverged: the loss is {loss}");
+            Failure::new(Code::Diverged, what)
+                .at(format_args!("epoch {epoch}, step {step}"))
+                .next("try a smaller learning rate: --lr")
+        }
+        nn::Error::Architecture(what) => {
+            Failure::usage("such a network cannot be built").at(what).next("change --hidden")
+        }
+        nn::Error::Input(what) => {
+            Failure::new(Code::Data, "the model and the data do not fit together")
+                .at(what)
+                .next("use the model on data of the shape it was trained on")
+        }
+        nn::Error::Checkpoint(_) => Failure::new(Code::Model, error),
+        _ => Failure::new(Code::Other, error),
+    }
+}
+
+/// What is wrong with a data set.
+pub(super) fn data_failure(error: datasets::Error) -> Failure {
+    use datasets::Error;
+    match error {
+        Error::Missing { folder, missing } => data("there is no data set in that folder")
+            .at(format_args!("{}: {missing} is not there", folder.display()))
+            .next("`weft fetch --data FOLDER` puts one there; or try --dataset sample"),
+        Error::Unreachable { folder, tried } => {
+            let tried = tried.iter().map(|t| format!("\n    {t}")).collect::<String>();
+            data("the data set is not here and cannot be fetched")
+                .at(format_args!("{}; tried:{tried}", folder.display()))
+                .next(
+                    "put its four files (.gz or unpacked) into a folder and say --data FOLDER; \
+                     or install the package dataset-fashion-mnist (Debian, Ubuntu); \
+                     or try the built-in sample: --dataset sample",
+                )
+        }
+        Error::Corrupt { file, source_name, what } => {
+            let where_ = format!("{file} from {source_name}: {what}");
+            data("a file is not the data set's").at(where_).next(ANEW)
+        }
+        Error::Io { path, source } => {
+            Failure::io("cannot use a file of the data set", &path, &source).next(PERMISSIONS)
+        }
+        Error::Idx(error) => idx_failure(error),
+        other => data(other).next(ANEW),
+    }
+}
+
+/// What is wrong with an IDX file.
+fn idx_failure(error: idx::Error) -> Failure {
+    use idx::Error;
+    match error {
+        Error::Io { path, source } => {
+            Failure::io("cannot read a file of the data set", &path, &source).next(PERMISSIONS)
+        }
+        Error::Format { path, source } => {
+            let idx::FormatError { offset, expected, found, next } = source;
+            let path = path.display();
+            data("a file of the data set is not a valid IDX file")
+                .at(format_args!("{path}, byte {offset}: expected {expected}, found {found}"))
+                .next(next.unwrap_or(ANEW))
+        }
+        Error::Unsupported { path, expected, found } => {
+            data("a file of the data set holds something else")
+                .at(format_args!("{}: expected {expected}, found {found}", path.display()))
+                .next(ANEW)
+        }
+        Error::Mismatch { images, labels, what } => {
+            data("images and labels do not belong together")
+                .at(format_args!("{} and {}: {what}", images.display(), labels.display()))
+                .next("put files of the same data set side by side, or fetch it with `weft fetch`")
+        }
+        other => data(other).next(ANEW),
+    }
+}
+
+/// What is wrong with a picture.
+pub(super) fn picture_failure(error: image::Error) -> Failure {
+    use image::Error;
+    match error {
+        Error::Io { path, source } => {
+            Failure::io("cannot read the picture", &path, &source).next(PERMISSIONS)
+        }
+        Error::NotPng { path, found } => data("the picture is not a PNG file")
+            .at(format_args!("{}, byte 0: {found}", path.display()))
+            .next("convert it to PNG"),
+        Error::Truncated { path, length } => data("the picture is not all there")
+            .at(format_args!("{}: the file ends at byte {length}", path.display()))
+            .next("copy or download it again"),
+        Error::Damaged { path, detail } => data("the picture is damaged")
+            .at(format_args!("{}: {detail}", path.display()))
+            .next("save or download it again"),
+        Error::TooLarge { path, what } => data("the picture is too large")
+            .at(format_args!("{}: {what}", path.display()))
+            .next("reduce it first"),
+        Error::Blank { path, width, height } => data("there is nothing in the picture")
+            .at(format_args!(
+                "{}: all {width} x {height} pixels are within 5% of the corner's colour",
+                path.display()
+            ))
+            .next("choose one whose object stands out from its background"),
+        other => data(other).next("try another picture"),
+    }
+}
+
+fn data(what: impl std::fmt::Display) -> Failure {
+    Failure::new(Code::Data, what)
+}

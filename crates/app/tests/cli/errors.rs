@@ -1,0 +1,143 @@
+use crate::{Done, Room, events};
+use std::fs;
+
+/// Runs a command line that must end with this code, say something in three parts, and never panic.
+fn fails(room: &Room, code: i32, line: &str) -> Done {
+    let done = room.weft(line);
+    assert_eq!(done.code, Some(code), "weft {line}\n{}{}", done.out, done.err);
+    assert!(done.err.starts_with("error: ") || done.err.contains("\nerror: "), "{}", done.err);
+    assert!(done.err.contains("\n  where: "), "{}", done.err);
+    assert!(done.err.contains("\n  next:  "), "{}", done.err);
+    done
+}
+
+#[test]
+fn options_that_are_wrong_are_code_2() {
+    let room = Room::new();
+    let lines = [
+        "train --epochs 0",
+        "train --lr nan",
+        "train --lr -1",
+        "train --hidden 12,,3",
+        "train --threads 0",
+        "train --force",
+        "train --dataset mnist",
+        "train --nonsense",
+        "predict --model m",
+        "predict --model m --all --index 1",
+        "predict --model m --all --json --csv",
+        "trian",
+    ];
+    for line in lines {
+        let done = room.weft(line);
+        assert_eq!(done.code, Some(2), "weft {line}\n{}", done.err);
+        assert!(done.err.starts_with("error: "), "{}", done.err);
+    }
+    fails(&room, 2, "train --dataset sample --isa quantum");
+    fails(&room, 2, "train --dataset sample --data somewhere");
+    let mut command = room.command("info");
+    let done = crate::done(&command.env("WEFT_ISA", "quantum").output().expect("weft runs"));
+    assert_eq!(done.code, Some(2));
+    assert!(done.err.contains("$WEFT_ISA"), "{}", done.err);
+}
+
+#[test]
+fn an_image_that_is_not_there_is_code_2() {
+    let room = Room::new();
+    room.train("r", "--epochs 1 --quiet");
+    let done = fails(&room, 2, "predict --model r --dataset sample --index 200");
+    assert!(done.err.contains("0 to 199"), "{}", done.err);
+    fails(&room, 2, "plot --model r --dataset sample --out p --index 200");
+    assert!(!room.path("p").exists());
+}
+
+#[test]
+fn data_that_is_missing_or_bad_is_code_3() {
+    let room = Room::new();
+    let done = fails(&room, 3, "train --data no/such/folder --out r");
+    assert!(done.err.contains("no/such/folder"), "{}", done.err);
+    assert!(!room.path("r").exists(), "nothing was begun");
+
+    fs::create_dir(room.path("d")).expect("a folder");
+    let names = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"];
+    for name in names {
+        let sample = format!("../../data/sample/{name}-ubyte");
+        fs::copy(sample, room.path(&format!("d/{name}-ubyte"))).expect("a copy");
+    }
+    room.good("train --data d --epochs 1 --no-plots --quiet --out good");
+    room.good("train --data d --no-mmap --epochs 1 --no-plots --quiet --out read");
+    assert!(room.read("good/model.safetensors") == room.read("read/model.safetensors"));
+    fs::write(room.path("d/t10k-images-idx3-ubyte"), "<!DOCTYPE html>").expect("a file");
+    let done = fails(&room, 3, "train --data d --out r");
+    assert!(done.err.contains("t10k-images-idx3-ubyte"), "{}", done.err);
+}
+
+#[test]
+fn a_picture_that_is_none_is_code_3() {
+    let room = Room::new();
+    room.train("r", "--epochs 1 --quiet");
+    fs::write(room.path("text.png"), "no picture").expect("a file");
+    let done = fails(&room, 3, "predict --model r --image text.png");
+    assert!(done.err.contains("text.png"), "{}", done.err);
+    fails(&room, 5, "predict --model r --image none.png");
+}
+
+#[test]
+fn divergence_is_code_4_and_leaves_no_model() {
+    let room = Room::new();
+    let line = "train --dataset sample --lr 1e30 --out r --json";
+    let done = fails(&room, 4, line);
+    assert!(done.err.contains("--lr"), "{}", done.err);
+    let all = events(&done.out);
+    let last = all.last().expect("an event");
+    assert_eq!((&last["event"], &last["code"]), (&"error".into(), &4.into()));
+    assert!(last["where"].as_str().is_some_and(|w| w.contains("step")), "{last}");
+    assert_eq!(done.out, room.text("r/events.ndjson"));
+    assert!(!room.path("r/model.safetensors").exists());
+    // The last step's damage shows only after it.
+    fails(&room, 4, "train --dataset sample --lr 1e30 --out s --max-steps 1");
+}
+
+#[test]
+fn files_that_cannot_be_used_are_code_5() {
+    let room = Room::new();
+    fails(&room, 5, "eval --model none.safetensors --dataset sample");
+    fs::write(room.path("file"), "").expect("a file");
+    // Not even root can make a folder below a file.
+    let done = fails(&room, 5, "train --dataset sample --out file/run");
+    assert!(done.err.contains("file/run"), "{}", done.err);
+    room.train("r", "--epochs 1 --quiet");
+    fails(&room, 5, "plot --model r --dataset sample --out file/plots");
+}
+
+#[test]
+fn a_model_file_that_is_none_is_code_6() {
+    let room = Room::new();
+    fs::write(room.path("text"), "this is no model\n".repeat(50)).expect("a file");
+    let commands = ["eval", "predict --index 0", "plot --out p"];
+    for command in commands {
+        fails(&room, 6, &format!("{command} --dataset sample --model text"));
+    }
+    fails(&room, 6, "info --model text");
+    room.train("r", "--epochs 1 --quiet");
+    let mut short = room.read("r/model.safetensors");
+    short.truncate(short.len() / 2);
+    fs::write(room.path("short"), short).expect("a file");
+    fails(&room, 6, "eval --dataset sample --model short");
+}
+
+#[test]
+fn a_failure_is_an_event_where_events_are_asked_for() {
+    let room = Room::new();
+    let lines = ["eval --model none --json", "train --json --epochs none", "train --json --isa x"];
+    for (line, code) in lines.into_iter().zip([5, 2, 2]) {
+        let done = room.weft(line);
+        assert_eq!(done.code, Some(code), "{}", done.err);
+        let all = events(&done.out);
+        assert_eq!(
+            (all.len(), &all[0]["event"], &all[0]["code"]),
+            (1, &"error".into(), &code.into())
+        );
+        assert!(all[0]["what"].is_string() && all[0]["next"].is_string(), "{}", done.out);
+    }
+}

@@ -1,0 +1,77 @@
+use crate::Room;
+
+const COMMANDS: [&str; 6] = ["fetch", "train", "eval", "predict", "plot", "info"];
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let room = Room::new();
+    for command in COMMANDS {
+        let help = room.good(&format!("{command} --help")).out;
+        assert!(help.contains(&format!("Usage: weft {command}")), "{help}");
+        assert!(help.contains("\nExamples:\n"), "{help}");
+        assert!(help.contains(&format!("\n  weft {command}")), "{help}");
+    }
+}
+
+#[test]
+fn examples_in_the_help_are_command_lines_that_parse() {
+    let room = Room::new();
+    for command in COMMANDS {
+        let help = room.good(&format!("{command} --help")).out;
+        let examples = help.split("\nExamples:\n").nth(1).expect("examples");
+        for line in examples.lines().filter_map(|l| l.strip_prefix("  weft ")) {
+            let line = line.split(['|', '>']).next().expect("a first part");
+            // `--help` at the end keeps the command from running, but not its options from being parsed.
+            let done = room.weft(&format!("{line} --help"));
+            assert_eq!(done.code, Some(0), "weft {line}: {}", done.err);
+        }
+    }
+}
+
+#[test]
+fn the_help_lists_commands_and_exit_codes() {
+    let help = Room::new().good("--help").out;
+    for command in COMMANDS {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
+    }
+    let codes = help.split("\nExit codes:\n").nth(1).expect("exit codes");
+    let codes: Vec<_> = codes.lines().filter_map(|l| l.trim().split(' ').next()).collect();
+    assert_eq!(codes, ["0", "1", "2", "3", "4", "5", "6"]);
+}
+
+#[test]
+fn no_command_says_what_to_do_first() {
+    let done = Room::new().good("");
+    assert!(done.out.contains("weft train"), "{}", done.out);
+    assert!(done.out.contains("--dataset sample"), "{}", done.out);
+    assert_eq!(done.err, "");
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let version = Room::new().good("--version").out;
+    assert_eq!(version.trim(), format!("weft {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn info_lists_the_instruction_sets_and_where_data_is_looked_for() {
+    let room = Room::new();
+    let told = room.good("info --isa portable --threads 3 --data nowhere").out;
+    for isa in nn::Isa::available() {
+        assert!(told.contains(isa.name()), "{isa}: {told}");
+    }
+    assert!(told.contains("chosen            portable"), "{told}");
+    assert!(told.contains("threads           3 of "), "{told}");
+    assert!(told.contains("nowhere"), "{told}");
+    assert!(told.contains(&room.path("cache").display().to_string()), "{told}");
+}
+
+#[test]
+fn info_shows_what_a_model_is_made_of() {
+    let room = Room::new();
+    room.train("r", "--hidden 24,16 --epochs 1 --seed 9 --quiet");
+    let told = room.good("info --model r").out;
+    for part in ["dense, relu", "18,840", "seed     9", "Ankle boot", env!("CARGO_PKG_VERSION")] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}

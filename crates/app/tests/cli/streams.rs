@@ -1,0 +1,83 @@
+use crate::{Room, done, events};
+use std::process::Stdio;
+
+const ESCAPE: char = '\x1b';
+
+#[test]
+fn nothing_is_coloured_or_redrawn_without_a_terminal() {
+    let room = Room::new();
+    let done = room.good("train --dataset sample --epochs 2 --out r");
+    for text in [&done.out, &done.err] {
+        assert!(!text.contains([ESCAPE, '\r']), "{text:?}");
+    }
+    let lines: Vec<_> = done.err.lines().filter(|l| l.starts_with("Epoch ")).collect();
+    assert_eq!(lines.len(), 2, "{}", done.err);
+    assert!(lines[1].contains("/step - accuracy: ") && lines[1].contains(" - loss: "), "{lines:?}");
+    let wrong = room.weft("eval --model none");
+    assert!(!wrong.err.contains(ESCAPE), "{}", wrong.err);
+}
+
+#[test]
+fn colours_are_there_always_and_never_as_asked() {
+    let room = Room::new();
+    assert!(room.weft("eval --model none --color always").err.contains(ESCAPE));
+    assert!(room.weft("--color=always trian").err.contains(ESCAPE));
+    assert!(room.good("--help --color always").out.contains(ESCAPE));
+    assert!(!room.weft("eval --model none --color never").err.contains(ESCAPE));
+    let mut plain = room.command("eval --model none");
+    let plain = done(&plain.env("CLICOLOR_FORCE", "1").output().expect("weft runs"));
+    assert!(plain.err.contains(ESCAPE), "{}", plain.err);
+    let mut none = room.command("eval --model none");
+    let none = done(&none.env("NO_COLOR", "1").output().expect("weft runs"));
+    assert!(!none.err.contains(ESCAPE), "{}", none.err);
+}
+
+#[test]
+fn quiet_prints_nothing_on_standard_error() {
+    let room = Room::new();
+    let lines = [
+        "train --dataset sample --epochs 1 --out r --quiet",
+        "eval --model r --dataset sample -q",
+        "predict --model r --dataset sample --index 0 -q",
+        "-q plot --model r --dataset sample --out p",
+    ];
+    for line in lines {
+        let done = room.good(line);
+        assert_eq!(done.err, "", "weft {line}");
+        assert_ne!(done.out, "", "weft {line}");
+    }
+}
+
+#[test]
+fn standard_output_is_data_alone() {
+    let room = Room::new();
+    let trained = room.train("r", "--json");
+    assert_eq!(events(&trained.out).len(), 7);
+    assert!(trained.err.contains("Epoch 5/5"), "{}", trained.err);
+}
+
+#[test]
+fn a_closed_pipe_ends_it_without_a_word() {
+    let room = Room::new();
+    room.train("r", "--quiet");
+    let lines = [
+        "predict --model r --dataset sample --all --csv",
+        "predict --model r --dataset sample --all",
+        "eval --model r --dataset sample --json",
+        "info",
+        "train --help",
+        "",
+        "train --dataset sample --epochs 1 --no-plots --quiet --out s",
+        "train --dataset sample --epochs 2000 --no-plots --quiet --json --out t",
+    ];
+    for line in lines {
+        let mut command = room.command(line);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("weft runs");
+        drop(child.stdout.take());
+        let done = done(&child.wait_with_output().expect("weft ends"));
+        assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "weft {line}");
+    }
+    assert!(room.path("s/model.safetensors").exists(), "the run was finished");
+    assert!(!room.path("t/model.safetensors").exists(), "nobody listens to the epochs: it stopped");
+}

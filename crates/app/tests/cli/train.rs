@@ -1,0 +1,153 @@
+use crate::{Room, events, files};
+use serde_json::Value;
+
+#[test]
+fn a_run_folder_has_everything() {
+    let room = Room::new();
+    let done = room.good("train --dataset sample --epochs 2 --out r");
+    let all = ["events.ndjson", "history.csv", "model.safetensors", "plots", "run.json"];
+    assert_eq!(files(&room.path("r")), all);
+    let pictures = [
+        "first-image.png",
+        "loss-and-accuracy.png",
+        "prediction-0.png",
+        "prediction-12.png",
+        "predictions.png",
+        "probabilities-1.png",
+        "training-images.png",
+    ];
+    assert_eq!(files(&room.path("r/plots")), pictures);
+    for picture in pictures {
+        assert!(room.read(&format!("r/plots/{picture}")).starts_with(b"\x89PNG"), "{picture}");
+    }
+    for part in ["Test loss", "test accuracy", "over-fitting", "In r:", "predict --model r/model"] {
+        assert!(done.out.contains(part), "{part}: {}", done.out);
+    }
+    assert!(done.err.contains("Epoch 2/2 - 32 steps"), "{}", done.err);
+}
+
+#[test]
+fn the_next_commands_work_as_printed() {
+    let room = Room::new();
+    let out = room.train("r", "--epochs 1 --quiet").out;
+    let line = out.lines().find(|l| l.contains("--index")).expect("a command to try");
+    let line = line.split_once(" predict ").expect("predict").1;
+    assert!(room.good(&format!("predict {line}")).out.contains("Test image 12:"));
+}
+
+#[test]
+fn events_are_numbered_lines_with_all_fields() {
+    let room = Room::new();
+    let done = room.train("r", "--epochs 3 --seed 4 --threads 2 --json --quiet");
+    assert_eq!(done.out, room.text("r/events.ndjson"));
+    let events = events(&done.out);
+    let kinds: Vec<_> = events.iter().map(|e| e["event"].as_str().expect("a name")).collect();
+    assert_eq!(kinds, ["start", "epoch", "epoch", "epoch", "result"]);
+
+    let start = &events[0];
+    assert_eq!((&start["seed"], &start["threads"]), (&4.into(), &2.into()));
+    assert_eq!(start["dataset"]["images"]["train"], 1000);
+    assert_eq!(start["dataset"]["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(start["network"]["parameters"], 101_770);
+    for field in ["isa", "cpu", "weft_version", "batch_size", "optimizer", "shuffle", "started"] {
+        assert!(!start[field].is_null(), "{field}");
+    }
+    let number = |e: &Value, field: &str| {
+        e[field].as_f64().unwrap_or_else(|| panic!("{field} of {e} is not a number"))
+    };
+    for (i, epoch) in events[1..4].iter().enumerate() {
+        assert_eq!(epoch["epoch"], i + 1);
+        assert!(number(epoch, "accuracy") > 0.3 && number(epoch, "loss") > 0.0);
+    }
+    let (last, result) = (&events[3], &events[4]);
+    let sum: f64 = events[1..4].iter().map(|e| number(e, "seconds")).sum();
+    assert!((number(result, "train_seconds") - sum).abs() < 1e-9);
+    assert_eq!(result["train_loss"], last["loss"]);
+    assert_eq!(result["train_accuracy"], last["accuracy"]);
+    assert!(number(result, "test_accuracy") > 0.5 && number(result, "test_loss") < 1.5);
+    assert_eq!((&result["epochs"], &result["seed"]), (&3.into(), &4.into()));
+    assert_eq!((&result["threads"], &result["isa"]), (&start["threads"], &start["isa"]));
+    assert_eq!(result["model"], "r/model.safetensors");
+}
+
+#[test]
+fn record_and_history_tell_the_same_as_the_events() {
+    let room = Room::new();
+    let events = events(&room.train("r", "--epochs 2 --json --quiet").out);
+    let record: Value = serde_json::from_slice(&room.read("r/run.json")).expect("JSON");
+    assert_eq!(record["dataset"], events[0]["dataset"]);
+    assert_eq!(record["result"]["test_loss"], events[3]["test_loss"]);
+    assert!(record["seconds"]["total"].as_f64() >= record["seconds"]["train"].as_f64());
+    let history = room.text("r/history.csv");
+    let rows: Vec<Vec<&str>> = history.lines().map(|l| l.split(',').collect()).collect();
+    assert_eq!(rows[0], ["epoch", "steps", "seconds", "loss", "accuracy"]);
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[2][3].parse().ok(), events[2]["loss"].as_f64());
+}
+
+#[test]
+fn a_seed_gives_one_model_on_any_threads_and_instruction_set() {
+    let room = Room::new();
+    let options = "--epochs 1 --batch-size 50 --hidden 40,17 --quiet";
+    room.train("one", &format!("{options} --seed 3"));
+    let expected = room.read("one/model.safetensors");
+    let fused = nn::Isa::available().into_iter().filter(|isa| isa.fused());
+    for isa in fused {
+        for threads in 1..=4 {
+            let name = format!("{isa}-{threads}");
+            room.train(&name, &format!("{options} --threads {threads} --isa {isa} --seed 3"));
+            assert!(room.read(&format!("{name}/model.safetensors")) == expected, "{name}");
+        }
+    }
+    room.train("other", &format!("{options} --seed 4"));
+    assert!(room.read("other/model.safetensors") != expected, "another seed, another model");
+}
+
+#[test]
+fn without_a_name_every_run_gets_a_folder_of_its_own() {
+    let room = Room::new();
+    for _ in 0..3 {
+        room.good("train --dataset sample --epochs 1 --no-plots --quiet --seed 5");
+    }
+    let runs = files(&room.path("runs"));
+    assert_eq!(runs.len(), 3, "{runs:?}");
+    assert!(runs.iter().all(|r| r.contains("-seed5")), "{runs:?}");
+}
+
+#[test]
+fn a_run_is_replaced_only_by_force() {
+    let room = Room::new();
+    room.train("r", "--epochs 1 --quiet --seed 1");
+    let before = room.read("r/model.safetensors");
+    let again = room.weft("train --dataset sample --no-plots --epochs 1 --seed 2 --out r");
+    assert_eq!(again.code, Some(2));
+    assert!(again.err.contains("--force"), "{}", again.err);
+    assert!(room.read("r/model.safetensors") == before);
+    room.train("r", "--epochs 1 --quiet --seed 2 --force");
+    assert!(room.read("r/model.safetensors") != before);
+}
+
+#[test]
+fn training_goes_on_from_a_file_of_weights() {
+    let room = Room::new();
+    room.train("a", "--epochs 3 --quiet");
+    let first = |text: &str| events(text)[1]["loss"].as_f64().expect("a loss");
+    let cold = first(&room.train("b", "--epochs 1 --json --quiet").out);
+    let warm = first(&room.train("c", "--epochs 1 --json --quiet --init a/model.safetensors").out);
+    assert!(warm < 0.7 * cold, "{warm} after {cold}");
+    let line = "train --dataset sample --hidden 64 --init a/model.safetensors --out d";
+    let unfit = room.weft(line);
+    assert_eq!(unfit.code, Some(6), "{}", unfit.err);
+    assert!(!room.path("d").exists(), "nothing was begun");
+}
+
+#[test]
+fn steps_and_order_can_be_set() {
+    let room = Room::new();
+    let limited = events(&room.train("a", "--max-steps 40 --json --quiet").out);
+    let steps: Vec<_> = limited.iter().filter_map(|e| e["steps"].as_u64()).collect();
+    assert_eq!(steps, [32, 8]);
+    room.train("b", "--epochs 1 --no-shuffle --quiet");
+    room.train("c", "--epochs 1 --quiet");
+    assert!(room.read("b/model.safetensors") != room.read("c/model.safetensors"));
+}
