@@ -123,7 +123,7 @@ mod tests {
     fn the_gap_decides_what_is_said() {
         assert!(over_fitting(0.8912, 0.8725).contains("0.0187 less"));
         assert!(over_fitting(0.8912, 0.8725).ends_with("The gap is over-fitting."));
-        assert!(over_fitting(0.87, 0.868).contains("no over-fitting to be seen"));
+        assert!(over_fitting(0.87, 0.868).ends_with("no over-fitting\nto be seen."));
         assert!(over_fitting(0.6, 0.7).contains("0.1000 more"));
     }
 
