@@ -23,6 +23,7 @@ Developing weft:
   test       format, lints, tests, every instruction set, docs, tidiness [--fast: once, no docs]
   test --deep  and the exhaustive tests, in release (about half an hour)
   tidy       only the checks of the repository's own rules
+  bench      the benchmarks: train [--quick]
   fuzz [SECONDS]  every fuzz target in turn (needs nightly and cargo-fuzz)
 
 Examples:
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Some("weft") => return run::weft(rest),
         Some("test") => test::test(rest),
         Some("tidy") => tidy::tidy(),
+        Some("bench") => run::bench(rest),
         Some("fuzz") => test::fuzz(rest),
         Some(other) => Err(format!("there is no command `{other}`; `cargo xtask` lists them")),
     };

@@ -26,6 +26,18 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
+/// Builds the benchmarks and runs one.
+pub(crate) fn bench(args: &[String]) -> Result<(), String> {
+    let Some((name, rest)) = args.split_first() else {
+        return Err("bench takes the name of a benchmark: train".to_owned());
+    };
+    if name != "train" {
+        return Err(format!("there is no benchmark `{name}`; there is: train"));
+    }
+    let cargo_run = ["run", "--quiet", "--release", "--package", "benches", "--bin", name, "--"];
+    run(cargo().args(cargo_run).args(rest))
+}
+
 /// Builds the release binary and runs it where the user stands, with its exit code as ours.
 pub(crate) fn weft(args: &[String]) -> ExitCode {
     let manifest = root().join("Cargo.toml");

@@ -16,11 +16,12 @@ const UNSAFE: [&str; 6] = [
 ];
 
 /// Which of our crates a crate may use.
-const MAY_USE: [(&str, &[&str]); 5] = [
+const MAY_USE: [(&str, &[&str]); 6] = [
     ("idx", &[]),
     ("kernels", &[]),
     ("nn", &["kernels"]),
     ("app", &["idx", "kernels", "nn"]),
+    ("benches", &["app", "kernels", "nn"]),
     ("xtask", &[]),
 ];
 

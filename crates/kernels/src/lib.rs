@@ -73,6 +73,7 @@
 
 mod gemm;
 mod isa;
+pub mod meter;
 mod ops;
 mod panel;
 pub mod reference;

@@ -1,0 +1,93 @@
+//! What the machine can do at most, measured with the same instructions as the kernels: the yardsticks of
+//! the benchmarks.
+
+use crate::isa::{Isa, LANES, Line, kernel};
+use std::time::{Duration, Instant};
+
+/// Chains that run beside each other: enough for every latency, few enough for every register file.
+const CHAINS: usize = 24;
+
+kernel! {
+    /// `rounds` multiply-adds on each of 24 vectors in registers; returns a sum, so that it is not left out.
+    fn multiply_adds<'a>(s, seed: &'a [f32; LANES], rounds: usize) -> f32 {
+        let (x, y) = (s.splat(seed[0]), s.splat(seed[1]));
+        let mut acc = [s.load(seed); CHAINS];
+        for _ in 0..rounds {
+            for a in &mut acc {
+                *a = s.fma(*a, x, y);
+            }
+        }
+        let mut sum = acc[0];
+        for a in &acc[1..] {
+            sum = s.add(sum, *a);
+        }
+        s.sum(sum)
+    }
+}
+
+kernel! {
+    /// Multiplies every float by `factor`, `rounds` times over.
+    fn rewrite<'a>(s, lines: &'a mut [Line], factor: f32, rounds: usize) {
+        let factor = s.splat(factor);
+        for _ in 0..rounds {
+            for Line(line) in &mut *lines {
+                s.store(s.mul(s.load(line), factor), line);
+            }
+        }
+    }
+}
+
+/// Shortest of some runs: what the machine does when nothing is in the way.
+fn shortest(runs: usize, mut f: impl FnMut()) -> Duration {
+    let time = |_| {
+        let start = Instant::now();
+        f();
+        start.elapsed()
+    };
+    (0..runs).map(time).min().unwrap_or_default()
+}
+
+/// Floating-point operations a second of one thread, multiply-adds in registers only; a multiply-add
+/// counts as two.
+pub fn peak_flops(isa: Isa) -> f64 {
+    const ROUNDS: usize = 20_000;
+    let mut seed = [1.0; LANES];
+    (seed[0], seed[1]) = (0.999, 1e-3);
+    let time = shortest(20, || {
+        std::hint::black_box(multiply_adds(isa, std::hint::black_box(&seed), ROUNDS));
+    });
+    (2 * LANES * CHAINS * ROUNDS) as f64 / time.as_secs_f64()
+}
+
+/// Bytes a second that one thread reads and writes back in a buffer of this size: the smaller, the nearer
+/// the cache it stays in. Each byte counts once.
+pub fn rewrite_bandwidth(isa: Isa, bytes: usize) -> f64 {
+    let mut lines = vec![Line([1.0; LANES]); bytes.div_ceil(size_of::<Line>()).max(1)];
+    let rounds = (1 << 24) / bytes.max(1) + 1;
+    // By one, which the optimiser must not know.
+    let one = std::hint::black_box(1.0);
+    let time = shortest(20, || rewrite(isa, std::hint::black_box(&mut lines), one, rounds));
+    (lines.len() * size_of::<Line>() * rounds) as f64 / time.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_does_some_work() {
+        for isa in Isa::available() {
+            assert!(peak_flops(isa).is_finite() && peak_flops(isa) > 1e6, "{isa}");
+            assert!(rewrite_bandwidth(isa, 1 << 18) > 1e6, "{isa}");
+        }
+    }
+
+    #[test]
+    fn the_work_is_what_it_says() {
+        let mut seed = [2.0; LANES];
+        (seed[0], seed[1]) = (1.0, 1.0);
+        // Lanes 0 and 1 start from 1, the others from 2; three rounds add 3.
+        let sum = (CHAINS * (2 * (1 + 3) + 14 * (2 + 3))) as f32;
+        assert_eq!(multiply_adds(Isa::best(), &seed, 3), sum);
+    }
+}
