@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::Model;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Version of the metadata.
 const FORMAT: u32 = 1;
@@ -112,47 +112,85 @@ pub fn from_bytes(file: &[u8]) -> Result<(Model, Metadata), Error> {
         let format = header.format;
         return Err(bad(format!("format {format}; this version reads {FORMAT}")));
     }
+    if !header.metadata.pixel_scale.is_finite() {
+        return Err(bad(format!("metadata: a pixel scale of {}", header.metadata.pixel_scale)));
+    }
+    let tensors = SafeTensors::deserialize(file).map_err(bad)?;
+    header.architecture.check()?;
+    // Before memory is taken for a network of the size that the header claims.
+    check_tensors(&header.architecture, &tensors)?;
     let mut model = Model::zeros(header.architecture)?;
-    load_weights(&mut model, file)?;
+    fill(&mut model, &tensors)?;
     Ok((model, header.metadata))
 }
 
 /// Replaces a model's weights by those in a safetensors file of any origin that has the same tensors.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] if the file is not safetensors or its tensors do not fit; the model may then
-/// hold some of them.
+/// [`Error::Checkpoint`] if the file is not safetensors or its tensors do not fit; the model is then as it
+/// was.
 pub fn load_weights(model: &mut Model, file: &[u8]) -> Result<(), Error> {
     let tensors = SafeTensors::deserialize(file).map_err(bad)?;
-    let count = 2 * model.layers.len();
-    if tensors.len() != count {
-        return Err(bad(format!("{} tensors; the network has {count}", tensors.len())));
+    check_tensors(&model.architecture, &tensors)?;
+    fill(model, &tensors)
+}
+
+/// Names of the two tensors of dense layer `i`, counted from 0.
+fn names(i: usize) -> [String; 2] {
+    ["weight", "bias"].map(|what| format!("dense_{}.{what}", i + 1))
+}
+
+/// Checks that the tensors are those of the network, no more and no less.
+fn check_tensors(architecture: &Architecture, tensors: &SafeTensors<'_>) -> Result<(), Error> {
+    let mut expected = HashSet::new();
+    for (i, dense) in architecture.dense().enumerate() {
+        for (name, shape) in
+            names(i).into_iter().zip([&[dense.units, dense.inputs][..], &[dense.units]])
+        {
+            let Ok(tensor) = tensors.tensor(&name) else {
+                let mut found: Vec<&str> = tensors.names().into_iter().take(8).collect();
+                found.sort_unstable();
+                return Err(bad(format!(
+                    "there is no tensor `{name}`; found: {}",
+                    found.join(", ")
+                )));
+            };
+            if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
+                let (dtype, got) = (tensor.dtype(), tensor.shape());
+                return Err(bad(format!("`{name}` is {dtype:?} {got:?}; expected F32 {shape:?}")));
+            }
+            expected.insert(name);
+        }
     }
+    let foreign = tensors.names().into_iter().filter(|name| !expected.contains(*name)).min();
+    match foreign {
+        Some(name) => {
+            Err(bad(format!("tensor `{name}` is none of the network's {}", expected.len())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Copies the tensors into the model.
+fn fill(model: &mut Model, tensors: &SafeTensors<'_>) -> Result<(), Error> {
     for (i, dense) in model.layers.iter_mut().enumerate() {
-        let (inputs, units) = (dense.shape.inputs, dense.shape.units);
-        let weight = floats(&tensors, &format!("dense_{}.weight", i + 1), &[units, inputs])?;
-        for (at, value) in weight.enumerate() {
+        let [weight, bias] = names(i);
+        let inputs = dense.shape.inputs;
+        for (at, value) in floats(tensors, &weight)?.enumerate() {
             dense.set(at % inputs, at / inputs, value);
         }
-        let bias = floats(&tensors, &format!("dense_{}.bias", i + 1), &[units])?;
-        for (j, value) in bias.enumerate() {
+        for (j, value) in floats(tensors, &bias)?.enumerate() {
             dense.set_bias(j, value);
         }
     }
     Ok(())
 }
 
-/// The floats of one tensor, if it is there with this shape.
+/// The floats of one tensor.
 fn floats<'t>(
     tensors: &SafeTensors<'t>,
     name: &str,
-    shape: &[usize],
 ) -> Result<impl Iterator<Item = f32> + use<'t>, Error> {
-    let tensor = tensors.tensor(name).map_err(|_| bad(format!("there is no tensor `{name}`")))?;
-    if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
-        let (dtype, got) = (tensor.dtype(), tensor.shape());
-        return Err(bad(format!("`{name}` is {dtype:?} {got:?}; expected F32 {shape:?}")));
-    }
-    let (chunks, _) = tensor.data().as_chunks::<4>();
+    let (chunks, _) = tensors.tensor(name).map_err(bad)?.data().as_chunks::<4>();
     Ok(chunks.iter().map(|b| f32::from_le_bytes(*b)))
 }

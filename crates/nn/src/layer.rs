@@ -32,6 +32,14 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// Forgets the moments of an earlier training.
+    pub(crate) fn restart(&mut self) {
+        for owned in [Some(&mut self.owned), self.bias.as_mut()].into_iter().flatten() {
+            owned.m.lines_mut().fill(Line::ZERO);
+            owned.v.lines_mut().fill(Line::ZERO);
+        }
+    }
+
     /// The gradient of these weights from the batch, and a step of Adam with it.
     pub(crate) fn update(
         &mut self,

@@ -77,7 +77,7 @@ impl FitConfig {
         if self.batch_size == 0 {
             return bad("a batch size of 0".to_owned());
         }
-        if !(lr.is_finite() && lr >= 0.0) {
+        if !((lr as f32).is_finite() && lr >= 0.0) {
             return bad(format!("a learning rate of {lr}"));
         }
         for beta in [beta1, beta2] {
@@ -85,8 +85,8 @@ impl FitConfig {
                 return bad(format!("a decay of {beta}; Adam's betas are in 0..1"));
             }
         }
-        // A zero gradient divides zero by eps.
-        if !(eps as f32 > 0.0 && eps.is_finite()) {
+        // A zero gradient divides zero by eps, which is corrected and rounded, the first step's most.
+        if !(eps.is_finite() && AdamStep::new(lr, beta1, beta2, eps, 1).eps > 0.0) {
             return bad(format!("an epsilon of {eps}; it must be above 0"));
         }
         Ok(())
@@ -165,7 +165,8 @@ impl Running {
 }
 
 impl Model {
-    /// Trains on labelled examples: Adam on the mean cross-entropy of each batch.
+    /// Trains on labelled examples: Adam on the mean cross-entropy of each batch, its moments and its
+    /// count of steps starting at zero.
     ///
     /// `observe` is called after every step and every epoch, and ends the training by breaking.
     ///
@@ -186,6 +187,8 @@ impl Model {
         if inputs.is_empty() {
             return Err(Error::Input("no examples to train on".to_owned()));
         }
+        // A model that was trained before and the same model from a file go the same way.
+        self.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::restart);
         let workspace = Workspace::new(&self.architecture, config.batch_size.min(inputs.len()));
         let Engine { isa, ref mut team } = *engine;
         let mut run =

@@ -70,7 +70,8 @@ fn files_that_are_something_else_are_refused() {
     let mut load =
         |file: &[u8]| load_weights(&mut model, file).expect_err("a bad file").to_string();
     assert!(
-        load(&file("x", Dtype::F32, vec![1], &[0; 4])).contains("1 tensors; the network has 2")
+        load(&file("x", Dtype::F32, vec![1], &[0; 4]))
+            .contains("no tensor `dense_1.weight`; found: x")
     );
     let two = |w: (Dtype, Vec<usize>), bytes: &[u8]| {
         let weight = TensorView::new(w.0, w.1, bytes).expect("a tensor");
@@ -81,6 +82,29 @@ fn files_that_are_something_else_are_refused() {
     assert!(load(&transposed).contains("expected F32 [10, 784]"));
     let halves = two((Dtype::F16, vec![10, 784]), &vec![0; 15680]);
     assert!(load(&halves).contains("F16"));
+}
+
+#[test]
+fn a_claim_of_a_huge_network_takes_no_memory() {
+    let model =
+        nn::Sequential::new(&[3]).dense(2, nn::Activation::Softmax).build(1).expect("a network");
+    let file = bytes(&model);
+    // A network of gigabytes in a file of some hundred bytes.
+    let at = file.windows(3).position(|w| w == b"[3]").expect("the input's shape");
+    let mut claim = [&file[..at], b"[300000000]", &file[at + 3..]].concat();
+    let grown = claim.len() - file.len();
+    let header = u64::from_le_bytes(claim[..8].try_into().expect("eight bytes")) + grown as u64;
+    claim[..8].copy_from_slice(&header.to_le_bytes());
+    refused(&claim, "expected F32 [2, 300000000]");
+}
+
+#[test]
+fn weights_that_do_not_fit_leave_the_model_as_it_was() {
+    let mut model = network(&[20]).build(1).expect("a network");
+    let before = bytes(&model);
+    let other = bytes(&network(&[21]).build(2).expect("a network"));
+    assert!(load_weights(&mut model, &other).is_err());
+    assert_eq!(before, bytes(&model));
 }
 
 #[test]

@@ -66,6 +66,19 @@ fn the_last_examples_of_an_epoch_count_too() {
 }
 
 #[test]
+fn training_again_starts_adam_afresh() {
+    let data = sample();
+    let config = FitConfig { epochs: 1, ..FitConfig::default() };
+    let mut model = network(&[20]).build(1).expect("a network");
+    fit(&mut model, &mut one_thread(), inputs(&data), data.labels(), &config);
+    let (mut loaded, _) = nn::checkpoint::from_bytes(&bytes(&model)).expect("our own file");
+    for model in [&mut model, &mut loaded] {
+        fit(model, &mut one_thread(), inputs(&data), data.labels(), &config);
+    }
+    assert_eq!(bytes(&model), bytes(&loaded));
+}
+
+#[test]
 fn training_stops_after_the_steps_it_was_given() {
     let data = sample();
     let mut model = network(&[20]).build(1).expect("a network");
