@@ -54,7 +54,7 @@ fn forced() -> Result<(), String> {
 }
 
 fn docs() -> Result<(), String> {
-    let args = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
+    let args = ["doc", "--quiet", "--workspace", "--no-deps"];
     run(cargo().args(args).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
