@@ -1,91 +1,202 @@
-//! One step changes every parameter as Adam does with the gradient of the whole network's loss, which is
-//! taken here by central differences in f64.
+//! Training follows the mathematics: a network's parameters after some steps are those that Adam reaches in
+//! f64 with the gradient of the whole network's loss.
+//!
+//! The gradient is written out here, in f64, and is itself checked against central differences of the
+//! loss. Weights are then compared after all steps, which also shows moments, the correction for the
+//! number of the step and short last batches. Learning rate and epsilon are large so that a gradient's
+//! error would show: a step is `lr g / (|g| + eps)` at first.
 
 mod common;
 
 use common::{Gen, fit};
-use nn::{Activation, AdamConfig, Engine, FitConfig, Inputs, Model, Sequential};
+use nn::Activation::{self, Linear, Relu};
+use nn::{AdamConfig, DenseShape, Engine, FitConfig, Inputs, Isa, Model, Sequential};
 
-const FEATURES: usize = 5;
-const CLASSES: usize = 3;
-const EXAMPLES: usize = 6;
+const ADAM: AdamConfig = AdamConfig { lr: 0.5, beta1: 0.9, beta2: 0.999, eps: 0.1 };
 
-/// All parameters, layer by layer: weights, then biases.
-fn parameters(model: &Model, layers: usize) -> Vec<Vec<f64>> {
-    let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect::<Vec<_>>();
-    (0..layers).flat_map(|l| [wide(model.weights(l)), wide(model.biases(l))]).collect()
-}
+/// A network with its parameters in f64: weights `[inputs, units]`, biases and activation of each layer.
+#[derive(Clone)]
+struct Wide(Vec<(Vec<f64>, Vec<f64>, Activation)>);
 
-/// Mean cross-entropy of the network with these parameters, in f64.
-fn loss(parameters: &[Vec<f64>], x: &[f32], labels: &[u8]) -> f64 {
-    let layers = parameters.len() / 2;
-    let example = |(row, label): (&[f32], &u8)| {
-        let mut h: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
-        for (l, wb) in parameters.chunks(2).enumerate() {
-            let units = wb[1].len();
-            let z = |j: usize| {
-                wb[1][j] + h.iter().enumerate().map(|(k, h)| h * wb[0][k * units + j]).sum::<f64>()
-            };
-            let hidden = |z: f64| if l + 1 < layers { z.max(0.0) } else { z };
-            h = (0..units).map(z).map(hidden).collect();
+impl Wide {
+    fn of(model: &Model) -> Wide {
+        let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect::<Vec<_>>();
+        let layers = model.architecture().dense().enumerate();
+        let layer = |(l, d): (usize, DenseShape)| {
+            (wide(model.weights(l)), wide(model.biases(l)), d.activation)
+        };
+        Wide(layers.map(layer).collect())
+    }
+
+    /// All parameters in one order, to go through.
+    fn parameters(&mut self) -> impl Iterator<Item = &mut f64> {
+        self.0.iter_mut().flat_map(|(w, b, _)| w.iter_mut().chain(b))
+    }
+
+    /// Outputs of all layers for one example, the example first and the logits last.
+    fn forward(&self, x: &[f32]) -> Vec<Vec<f64>> {
+        let mut outputs = vec![x.iter().map(|x| f64::from(*x)).collect::<Vec<_>>()];
+        for (w, b, activation) in &self.0 {
+            let mut z = b.clone();
+            for (h, row) in outputs[outputs.len() - 1].iter().zip(w.chunks(b.len())) {
+                z.iter_mut().zip(row).for_each(|(z, w)| *z += h * w);
+            }
+            if *activation == Relu {
+                z.iter_mut().for_each(|z| *z = z.max(0.0));
+            }
+            outputs.push(z);
         }
-        h.iter().map(|z| z.exp()).sum::<f64>().ln() - h[usize::from(*label)]
-    };
-    x.chunks(FEATURES).zip(labels).map(example).sum::<f64>() / labels.len() as f64
-}
+        outputs
+    }
 
-fn step_follows_the_gradient(hidden: &[usize]) {
-    let net = Sequential::new(&[FEATURES]);
-    let net = hidden.iter().fold(net, |net, units| net.dense(*units, Activation::Relu));
-    let mut model = net.dense(CLASSES, Activation::Softmax).build(5).expect("a network");
-    let mut random = Gen(9);
-    let x: Vec<f32> = (0..EXAMPLES * FEATURES).map(|_| random.float()).collect();
-    let labels: Vec<u8> = (0..EXAMPLES).map(|i| (i % CLASSES) as u8).collect();
-    let layers = hidden.len() + 1;
-    let before = parameters(&model, layers);
-    // Large steps show in f32. In the first step Adam's moments are the gradient's multiples.
-    let (lr, eps) = (0.5, 0.1);
-    let adam = AdamConfig { lr, eps, ..AdamConfig::default() };
-    let config =
-        FitConfig { epochs: 1, batch_size: EXAMPLES, adam, shuffle: false, ..FitConfig::default() };
-    let inputs = Inputs::f32(&x, FEATURES).expect("whole rows");
-    fit(&mut model, &mut Engine::new(Some(1), None), inputs, &labels, &config);
-    let after = parameters(&model, layers);
-    let mut moved = 0;
-    for (t, tensor) in before.iter().enumerate() {
-        for i in 0..tensor.len() {
-            let at = |delta: f64| {
-                let mut shifted = before.clone();
-                shifted[t][i] += delta;
-                loss(&shifted, &x, &labels)
-            };
-            let g = (at(1e-6) - at(-1e-6)) / 2e-6;
-            let want = before[t][i] - lr * g / (g.abs() + eps);
-            assert!(
-                (after[t][i] - want).abs() < 1e-4,
-                "tensor {t}, entry {i}: {} and {want}",
-                after[t][i]
-            );
-            moved += usize::from((want - before[t][i]).abs() > 1e-3);
+    /// Mean cross-entropy.
+    fn loss(&self, (x, labels): (&[f32], &[u8])) -> f64 {
+        let example = |(x, label): (&[f32], &u8)| {
+            let logits = self.forward(x).pop().expect("logits");
+            logits.iter().map(|z| z.exp()).sum::<f64>().ln() - logits[usize::from(*label)]
+        };
+        let examples = x.chunks(x.len() / labels.len()).zip(labels);
+        examples.map(example).sum::<f64>() / labels.len() as f64
+    }
+
+    /// Gradient of the loss, in the order of `parameters`.
+    fn gradient(&self, (x, labels): (&[f32], &[u8])) -> Vec<f64> {
+        let mut sums = self.clone();
+        sums.parameters().for_each(|p| *p = 0.0);
+        for (x, label) in x.chunks(x.len() / labels.len()).zip(labels) {
+            let outputs = self.forward(x);
+            let logits = &outputs[self.0.len()];
+            let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+            let mut dz: Vec<f64> = logits.iter().map(|z| z.exp() / sum).collect();
+            dz[usize::from(*label)] -= 1.0;
+            for (l, (w, b, activation)) in self.0.iter().enumerate().rev() {
+                if *activation == Relu {
+                    dz.iter_mut().zip(&outputs[l + 1]).for_each(|(d, h)| *d *= f64::from(*h > 0.0));
+                }
+                let (dw, db, _) = &mut sums.0[l];
+                db.iter_mut().zip(&dz).for_each(|(s, d)| *s += d);
+                for (h, row) in outputs[l].iter().zip(dw.chunks_mut(b.len())) {
+                    row.iter_mut().zip(&dz).for_each(|(s, d)| *s += h * d);
+                }
+                let dot = |row: &[f64]| row.iter().zip(&dz).map(|(w, d)| w * d).sum();
+                dz = w.chunks(b.len()).map(dot).collect();
+            }
+        }
+        sums.parameters().map(|s| *s / labels.len() as f64).collect()
+    }
+
+    /// The gradient of parameter `i` by central differences.
+    fn difference(&self, i: usize, batch: (&[f32], &[u8])) -> f64 {
+        let shifted = |by: f64| {
+            let mut shifted = self.clone();
+            *shifted.parameters().nth(i).expect("a parameter") += by;
+            shifted.loss(batch)
+        };
+        (shifted(1e-6) - shifted(-1e-6)) / 2e-6
+    }
+
+    /// Step `t` of Adam.
+    fn step(&mut self, t: i32, gradient: &[f64], moments: &mut [(f64, f64)]) {
+        let AdamConfig { lr, beta1, beta2, eps } = ADAM;
+        for ((p, g), (m, v)) in self.parameters().zip(gradient).zip(moments) {
+            *m = beta1 * *m + (1.0 - beta1) * g;
+            *v = beta2 * *v + (1.0 - beta2) * g * g;
+            let (m, v) = (*m / (1.0 - beta1.powi(t)), *v / (1.0 - beta2.powi(t)));
+            *p -= lr * m / (v.sqrt() + eps);
         }
     }
-    assert!(
-        moved > before.iter().map(Vec::len).sum::<usize>() / 3,
-        "only {moved} parameters moved"
-    );
+}
+
+struct Case {
+    features: usize,
+    hidden: &'static [(usize, Activation)],
+    classes: u8,
+    examples: usize,
+    batch: usize,
+}
+
+/// Trains for one epoch in f32 and in f64, and compares all parameters.
+fn follows_the_gradient(case: &Case) {
+    let Case { features, hidden, classes, examples, batch } = *case;
+    let net = hidden.iter().fold(Sequential::new(&[features]), |net, (u, a)| net.dense(*u, *a));
+    let model = net.dense(classes.into(), Activation::Softmax).build(5).expect("a network");
+    let mut random = Gen(9);
+    let x: Vec<f32> = (0..examples * features).map(|_| random.float()).collect();
+    let labels: Vec<u8> = (0..examples).map(|_| random.bits() as u8 % classes).collect();
+
+    let (start, mut want) = (Wide::of(&model), Wide::of(&model));
+    let mut moments = vec![(0.0, 0.0); model.parameters()];
+    let batches = x.chunks(batch * features).zip(labels.chunks(batch));
+    for (t, batch) in (1..).zip(batches) {
+        let gradient = want.gradient(batch);
+        if t == 1 {
+            let some = (0..gradient.len()).step_by(gradient.len().div_ceil(300));
+            for i in some {
+                let (analytic, numeric) = (gradient[i], want.difference(i, batch));
+                assert!((analytic - numeric).abs() < 1e-8, "{i}: {analytic} and {numeric}");
+            }
+        }
+        want.step(t, &gradient, &mut moments);
+    }
+
+    let inputs = Inputs::f32(&x, features).expect("whole rows");
+    let config = FitConfig {
+        epochs: 1,
+        batch_size: batch,
+        adam: ADAM,
+        shuffle: false,
+        ..FitConfig::default()
+    };
+    for isa in Isa::available() {
+        let mut trained = model.clone();
+        fit(&mut trained, &mut Engine::new(Some(2), Some(isa)), inputs, &labels, &config);
+        let (mut got, mut start, mut moved) = (Wide::of(&trained), start.clone(), 0);
+        let parameters = got.parameters().zip(want.parameters()).zip(start.parameters());
+        for (i, ((got, want), start)) in parameters.enumerate() {
+            assert!((*got - *want).abs() < 1e-4, "{isa}, parameter {i}: {got} and {want}");
+            moved += usize::from((*want - *start).abs() > 1e-3);
+        }
+        assert!(3 * moved > moments.len(), "only {moved} of {} parameters moved", moments.len());
+    }
 }
 
 #[test]
 fn of_a_single_layer() {
-    step_follows_the_gradient(&[]);
+    follows_the_gradient(&Case { features: 5, hidden: &[], classes: 3, examples: 6, batch: 6 });
 }
 
 #[test]
-fn of_one_hidden_layer() {
-    step_follows_the_gradient(&[7]);
+fn of_one_hidden_layer_over_several_steps_and_a_short_one() {
+    let hidden = &[(7, Relu)];
+    follows_the_gradient(&Case { features: 5, hidden, classes: 3, examples: 20, batch: 6 });
 }
 
 #[test]
-fn of_three_hidden_layers_wider_than_a_panel() {
-    step_follows_the_gradient(&[9, 70, 6]);
+fn of_three_hidden_layers_one_of_them_wider_than_a_panel() {
+    let hidden = &[(9, Relu), (70, Relu), (6, Relu)];
+    follows_the_gradient(&Case { features: 5, hidden, classes: 3, examples: 15, batch: 7 });
+}
+
+#[test]
+fn of_linear_layers_beside_relu_layers() {
+    let hidden = &[(9, Linear), (8, Relu), (7, Linear)];
+    follows_the_gradient(&Case { features: 5, hidden, classes: 3, examples: 20, batch: 10 });
+}
+
+#[test]
+fn of_inputs_and_classes_that_take_several_panels() {
+    let hidden = &[(20, Relu)];
+    follows_the_gradient(&Case { features: 600, hidden, classes: 70, examples: 12, batch: 5 });
+}
+
+#[test]
+fn of_a_layer_of_more_panels_than_a_kernel_takes_at_once() {
+    let hidden = &[(1100, Relu), (5, Relu)];
+    follows_the_gradient(&Case { features: 3, hidden, classes: 3, examples: 6, batch: 6 });
+}
+
+#[test]
+fn of_batches_of_more_rows_than_sixteen_blocks_of_a_panel() {
+    let hidden = &[(4, Relu)];
+    follows_the_gradient(&Case { features: 5, hidden, classes: 3, examples: 2300, batch: 1100 });
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{bytes, fit, inputs, network, sample};
+use common::{bytes, first, fit, inputs, network, sample};
 use nn::{Activation, AdamConfig, Engine, Error, Event, FitConfig, Inputs, Sequential};
 use std::ops::ControlFlow;
 
@@ -38,31 +38,97 @@ fn the_sample_is_learned_and_the_loss_falls() {
 #[test]
 fn the_first_loss_is_that_of_the_first_batch_and_sums_are_of_the_examples() {
     let data = sample();
-    let all = inputs(&data);
     let mut model = network(&[20]).build(1).expect("a network");
-    let first = model.evaluate(&mut one_thread(), all.slice(0, 64), &data.labels()[..64]);
+    let (some, labels) = first(&data, 64);
+    let before = model.evaluate(&mut one_thread(), some, labels).expect("an evaluation");
     // 1,000 in batches of 64: the last has 40.
     let config = FitConfig { epochs: 1, batch_size: 64, shuffle: false, ..FitConfig::default() };
+    let all = inputs(&data);
     let (history, losses) = fit(&mut model, &mut one_thread(), all, data.labels(), &config);
-    assert!((losses[0] - first.expect("an evaluation").loss).abs() < 1e-12);
+    assert!((losses[0] - before.loss).abs() < 1e-12);
     assert_eq!((losses.len(), history.epochs[0].steps), (16, 16));
     let sum: f64 = losses[..15].iter().map(|l| l * 64.0).sum::<f64>() + losses[15] * 40.0;
     assert!((history.epochs[0].loss - sum / 1000.0).abs() < 1e-9);
 }
 
+/// With a learning rate of nothing every step sees the same weights, so what is shown after a step is what
+/// an evaluation of the epoch's examples so far finds.
 #[test]
-fn the_last_examples_of_an_epoch_count_too() {
+fn what_is_shown_is_the_mean_over_the_examples_so_far() {
+    let data = sample();
+    let mut model = network(&[20]).build(1).expect("a network");
+    let untouched = model.clone();
+    let adam = AdamConfig { lr: 0.0, ..AdamConfig::default() };
+    let config =
+        FitConfig { epochs: 2, batch_size: 64, adam, shuffle: false, ..FitConfig::default() };
+    let (mut seen, mut ends) = (Vec::new(), Vec::new());
+    let mut observe = |event: &Event| {
+        match *event {
+            Event::Step { epoch, step, steps, loss, accuracy, .. } => {
+                assert_eq!(steps, 16);
+                seen.push((epoch, step, loss, accuracy));
+            }
+            Event::Epoch(stats) => ends.push(stats),
+            _ => unreachable!("an event of another kind"),
+        }
+        ControlFlow::Continue(())
+    };
+    let history = model
+        .fit(&mut one_thread(), inputs(&data), data.labels(), &config, &mut observe)
+        .expect("a training that stands still");
+    assert_eq!(seen.len(), 32);
+    for (i, (epoch, step, loss, accuracy)) in seen.into_iter().enumerate() {
+        assert_eq!((epoch, step), (1 + i / 16, 1 + i % 16));
+        let (so_far, labels) = first(&data, 1000.min(64 * step));
+        let want = untouched.evaluate(&mut one_thread(), so_far, labels).expect("an evaluation");
+        assert!((loss - want.loss).abs() < 1e-9, "step {step}: {loss} and {}", want.loss);
+        assert!((accuracy - want.accuracy).abs() < 1e-12, "step {step}");
+    }
+    assert_eq!(history.epochs, ends);
+    let whole = untouched.evaluate(&mut one_thread(), inputs(&data), data.labels());
+    let whole = whole.expect("an evaluation");
+    for (i, stats) in ends.iter().enumerate() {
+        assert_eq!((stats.epoch, stats.steps), (i + 1, 16));
+        assert!((stats.loss - whole.loss).abs() < 1e-9 && stats.accuracy == whole.accuracy);
+        assert!(stats.seconds > 0.0);
+    }
+    assert!((history.seconds() - ends[0].seconds - ends[1].seconds).abs() < 1e-12);
+    assert_eq!(bytes(&model), bytes(&untouched), "nothing was learned");
+}
+
+#[test]
+fn the_last_example_of_an_epoch_counts_even_alone() {
     let data = sample();
     let train = |examples: usize| {
         let mut model = network(&[20]).build(1).expect("a network");
-        let (some, labels) = (inputs(&data).slice(0, examples), &data.labels()[..examples]);
+        let (some, labels) = first(&data, examples);
         let config = FitConfig { epochs: 1, shuffle: false, ..FitConfig::default() };
         let (_, losses) = fit(&mut model, &mut one_thread(), some, labels, &config);
-        (bytes(&model), losses.len())
+        (model, losses)
     };
-    let ((whole, steps), (more, more_steps)) = (train(64), train(65));
-    assert_eq!((steps, more_steps), (2, 3));
-    assert_ne!(whole, more, "a batch of one example changes the weights");
+    let ((without, two), (with, three)) = (train(64), train(65));
+    assert_eq!(two, three[..2]);
+    // The third step's loss is that of the one example left.
+    let (last, label) = (inputs(&data).slice(64, 1), &data.labels()[64..65]);
+    let alone = without.evaluate(&mut one_thread(), last, label).expect("an evaluation").loss;
+    assert_eq!(three.len(), 3);
+    assert!((three[2] - alone).abs() < 1e-12, "{} and {alone}", three[2]);
+    let after = with.evaluate(&mut one_thread(), last, label).expect("an evaluation").loss;
+    assert!(after < alone, "the step was taken: {after} and {alone}");
+}
+
+#[test]
+fn a_batch_larger_than_the_data_is_all_of_it() {
+    let data = sample();
+    let (some, labels) = first(&data, 100);
+    let train = |batch_size| {
+        let mut model = network(&[20]).build(1).expect("a network");
+        let config = FitConfig { epochs: 3, batch_size, shuffle: false, ..FitConfig::default() };
+        let (_, losses) = fit(&mut model, &mut one_thread(), some, labels, &config);
+        (bytes(&model), losses)
+    };
+    assert_eq!(train(100).1.len(), 3);
+    assert!(train(100) == train(101) && train(100) == train(usize::MAX));
 }
 
 #[test]
@@ -104,33 +170,127 @@ fn an_observer_can_end_it() {
         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert!(matches!(error, Error::Stopped { epoch: 1, step: 5 }), "{error}");
+    assert_eq!(error.to_string(), "training was stopped in epoch 1, step 5");
+    let error = failing(&FitConfig::default(), &mut |event| match event {
+        Event::Epoch(stats) if stats.epoch == 2 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert!(matches!(error, Error::Stopped { epoch: 2, step: 32 }), "{error}");
+}
+
+#[test]
+fn a_training_that_was_stopped_leaves_the_weights_of_its_last_step() {
+    let data = sample();
+    let trained = |max_steps, stop_at| {
+        let mut model = network(&[20]).build(1).expect("a network");
+        let config = FitConfig { max_steps, ..FitConfig::default() };
+        let mut steps = 0;
+        let ended =
+            model.fit(&mut one_thread(), inputs(&data), data.labels(), &config, &mut |_| {
+                steps += 1;
+                if steps == stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+        (bytes(&model), ended.is_ok())
+    };
+    let ((limited, true), (stopped, false)) = (trained(Some(7), 0), trained(None, 7)) else {
+        panic!("only one of them was stopped")
+    };
+    assert!(limited == stopped);
+}
+
+#[test]
+fn no_epochs_and_no_steps_change_nothing() {
+    let data = sample();
+    let untouched = network(&[20]).build(1).expect("a network");
+    let none = FitConfig::default();
+    for config in [FitConfig { epochs: 0, ..none }, FitConfig { max_steps: Some(0), ..none }] {
+        let mut model = untouched.clone();
+        let (history, losses) =
+            fit(&mut model, &mut one_thread(), inputs(&data), data.labels(), &config);
+        assert_eq!((history.epochs.len(), losses.len()), (0, 0));
+        assert!(bytes(&model) == bytes(&untouched));
+    }
 }
 
 #[test]
 fn a_loss_that_leaves_the_numbers_ends_it() {
     let adam = AdamConfig { lr: 1e30, ..AdamConfig::default() };
-    let error =
-        failing(&FitConfig { adam, ..FitConfig::default() }, &mut |_| ControlFlow::Continue(()));
-    assert!(matches!(error, Error::Diverged { epoch: 1, step: 2.., .. }), "{error}");
+    let mut steps = 0;
+    let error = failing(&FitConfig { adam, ..FitConfig::default() }, &mut |_| {
+        steps += 1;
+        ControlFlow::Continue(())
+    });
+    let Error::Diverged { epoch: 1, step, loss } = error else { panic!("{error}") };
+    assert!(step == steps + 1 && step > 1, "step {step} after {steps} good ones");
+    assert!(!loss.is_finite());
     let text = error.to_string();
-    assert!(text.contains("epoch 1") && text.contains("smaller learning rate"), "{text}");
+    let place = format!("training diverged: the loss of epoch 1, step {step} is {loss}");
+    assert!(text.starts_with(&place) && text.contains("a smaller learning rate"), "{text}");
+}
+
+#[test]
+fn an_input_that_is_no_number_ends_it_at_its_step() {
+    let mut x = vec![0.5; 12 * 3];
+    x[9 * 3 + 1] = f32::NAN;
+    let net = Sequential::new(&[3]).dense(8, Activation::Relu).dense(2, Activation::Softmax);
+    let mut model = net.build(1).expect("a network");
+    let inputs = Inputs::f32(&x, 3).expect("whole rows");
+    let config = FitConfig { batch_size: 4, shuffle: false, ..FitConfig::default() };
+    let fitted =
+        model.fit(&mut one_thread(), inputs, &[0; 12], &config, &mut |_| ControlFlow::Continue(()));
+    let error = fitted.expect_err("a training that fails");
+    assert!(matches!(error, Error::Diverged { epoch: 1, step: 3, .. }), "{error}");
+}
+
+/// However wild the steps, the weights are numbers or the training says that it failed.
+#[test]
+fn success_means_weights_that_are_numbers() {
+    let data = sample();
+    let (some, labels) = first(&data, 200);
+    let mut ended = [0, 0];
+    for power in -3..39 {
+        let adam = AdamConfig { lr: 10f64.powi(power), ..AdamConfig::default() };
+        let mut model = network(&[20, 9]).build(1).expect("a network");
+        let config = FitConfig { epochs: 3, adam, ..FitConfig::default() };
+        let fitted =
+            model.fit(&mut one_thread(), some, labels, &config, &mut |_| ControlFlow::Continue(()));
+        let finite = (0..3).all(|l| {
+            let (w, b) = (model.weights(l), model.biases(l));
+            w.iter().chain(&b).all(|x| x.is_finite())
+        });
+        assert!(finite || fitted.is_err(), "a learning rate of 1e{power}");
+        ended[usize::from(fitted.is_ok())] += 1;
+    }
+    assert!(ended[0] > 5 && ended[1] > 5, "{ended:?}");
 }
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let adam = AdamConfig::default();
     let fine = FitConfig::default();
+    let with = |adam: AdamConfig| FitConfig { adam, ..fine };
     let cases = [
         (FitConfig { batch_size: 0, ..fine }, "batch size of 0"),
-        (FitConfig { adam: AdamConfig { lr: f64::NAN, ..adam }, ..fine }, "learning rate of NaN"),
-        (FitConfig { adam: AdamConfig { lr: -1.0, ..adam }, ..fine }, "learning rate of -1"),
-        (FitConfig { adam: AdamConfig { beta1: 1.0, ..adam }, ..fine }, "decay of 1"),
-        (FitConfig { adam: AdamConfig { beta2: -0.1, ..adam }, ..fine }, "decay of -0.1"),
-        (FitConfig { adam: AdamConfig { eps: 0.0, ..adam }, ..fine }, "epsilon of 0"),
+        (with(AdamConfig { lr: f64::NAN, ..adam }), "learning rate of NaN"),
+        (with(AdamConfig { lr: f64::INFINITY, ..adam }), "learning rate of inf"),
+        (with(AdamConfig { lr: 1e39, ..adam }), "learning rate of 1000000"),
+        (with(AdamConfig { lr: -1.0, ..adam }), "learning rate of -1"),
+        (with(AdamConfig { beta1: 1.0, ..adam }), "decay of 1;"),
+        (with(AdamConfig { beta1: f64::NAN, ..adam }), "decay of NaN"),
+        (with(AdamConfig { beta2: 1.5, ..adam }), "decay of 1.5"),
+        (with(AdamConfig { beta2: -0.1, ..adam }), "decay of -0.1"),
+        (with(AdamConfig { eps: 0.0, ..adam }), "epsilon of 0;"),
+        (with(AdamConfig { eps: -1e-7, ..adam }), "epsilon of -0.0000001"),
+        (with(AdamConfig { eps: f64::NAN, ..adam }), "epsilon of NaN"),
+        (with(AdamConfig { eps: f64::INFINITY, ..adam }), "epsilon of inf"),
+        // Corrected for the first step these are zero in f32.
+        (with(AdamConfig { eps: 2e-45, ..adam }), "epsilon of 0.000"),
+        (with(AdamConfig { eps: 1e-40, beta2: 1.0 - 1e-16, ..adam }), "epsilon of 0.000"),
     ];
     for (config, what) in cases {
-        let error = failing(&config, &mut |_| ControlFlow::Continue(())).to_string();
-        assert!(error.contains(what), "`{what}` is not in: {error}");
+        let error = failing(&config, &mut |_| ControlFlow::Continue(()));
+        assert!(matches!(error, Error::Input(_)), "{error}");
+        assert!(error.to_string().contains(what), "`{what}` is not in: {error}");
     }
 }
 
@@ -138,41 +298,89 @@ fn settings_that_make_no_sense_are_refused() {
 fn data_that_does_not_fit_is_refused() {
     let data = sample();
     let model = network(&[20]).build(1).expect("a network");
-    let error = |inputs: Inputs<'_>, labels: &[u8]| {
-        model.evaluate(&mut one_thread(), inputs, labels).expect_err("bad data").to_string()
+    let refused = |inputs: Inputs<'_>, labels: &[u8], what: &str| {
+        let evaluated = model.evaluate(&mut one_thread(), inputs, labels).expect_err("bad data");
+        let config = FitConfig::default();
+        let mut observe = |_: &Event| ControlFlow::Continue(());
+        let mut trained = model.clone();
+        let fitted = trained.fit(&mut one_thread(), inputs, labels, &config, &mut observe);
+        for error in [evaluated, fitted.expect_err("bad data")] {
+            assert!(matches!(error, Error::Input(_)), "{error}");
+            assert!(error.to_string().contains(what), "`{what}` is not in: {error}");
+        }
+        assert!(bytes(&trained) == bytes(&model), "refused before anything is changed");
     };
     let all = inputs(&data);
-    assert!(error(all, &data.labels()[1..]).contains("1000 examples and 999 labels"));
+    refused(all, &data.labels()[1..], "1000 examples and 999 labels");
     let mut labels = data.labels().to_vec();
     labels[7] = 10;
-    assert!(error(all, &labels).contains("label 10 of example 7"));
+    refused(all, &labels, "label 10 of example 7, of 10 classes");
     let narrow = Inputs::u8(data.images(), 16, 1.0).expect("whole rows of 16");
-    assert!(error(narrow, data.labels()).contains("the network takes 784"));
-    assert!(Inputs::u8(&[0; 5], 2, 1.0).is_err() && Inputs::f32(&[], 0).is_err());
-    let nothing = all.slice(0, 0);
+    refused(narrow, data.labels(), "examples of 16 features; the network takes 784 ([28, 28])");
+    let predicted = model.predict(&mut one_thread(), narrow).expect_err("narrow rows");
+    assert!(predicted.to_string().contains("takes 784"), "{predicted}");
+}
+
+#[test]
+fn values_that_are_not_whole_examples_are_refused() {
+    let text = |made: Result<Inputs<'_>, Error>| made.expect_err("no examples").to_string();
+    assert_eq!(text(Inputs::u8(&[0; 5], 2, 1.0)), "5 values are not whole examples of 2");
+    assert_eq!(text(Inputs::f32(&[0.0; 5], 2)), "5 values are not whole examples of 2");
+    assert_eq!(text(Inputs::f32(&[], 0)), "0 values are not whole examples of 0");
+}
+
+#[test]
+fn of_no_examples_nothing_is_learned_and_nothing_predicted() {
     let mut model = network(&[20]).build(1).expect("a network");
-    let config = FitConfig::default();
-    let fitted =
-        model.fit(&mut one_thread(), nothing, &[], &config, &mut |_| ControlFlow::Continue(()));
+    let nothing = Inputs::u8(&[], 784, 1.0).expect("no rows");
+    let mut observe = |_: &Event| ControlFlow::Continue(());
+    let fitted = model.fit(&mut one_thread(), nothing, &[], &FitConfig::default(), &mut observe);
     assert!(fitted.expect_err("no data").to_string().contains("no examples"));
     assert_eq!(model.predict(&mut one_thread(), nothing).expect("nothing"), Vec::<f32>::new());
+    let evaluated = model.evaluate(&mut one_thread(), nothing, &[]).expect("nothing");
+    assert_eq!((evaluated.count, evaluated.correct), (0, 0));
+    assert_eq!((evaluated.loss, evaluated.accuracy), (0.0, 0.0));
+}
+
+#[test]
+fn probabilities_are_probabilities() {
+    let data = sample();
+    let model = network(&[20]).build(1).expect("a network");
+    let predicted = model.predict(&mut one_thread(), inputs(&data)).expect("probabilities");
+    let evaluated = model.evaluate(&mut one_thread(), inputs(&data), data.labels());
+    let evaluated = evaluated.expect("an evaluation");
+    let (mut loss, mut correct) = (0.0, 0);
+    for (row, label) in predicted.chunks(10).zip(data.labels()) {
+        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6 && row.iter().all(|p| *p >= 0.0));
+        loss -= f64::from(row[usize::from(*label)]).ln();
+        correct += usize::from(row.iter().all(|p| *p <= row[usize::from(*label)]));
+    }
+    assert!((loss / 1000.0 - evaluated.loss).abs() < 1e-6, "{loss} and {}", evaluated.loss);
+    assert_eq!((correct, 1000), (evaluated.correct, evaluated.count));
 }
 
 #[test]
 fn networks_that_make_no_sense_are_refused() {
     let new = || Sequential::new(&[28, 28]).flatten();
-    let error = |net: Sequential| net.build(1).expect_err("a bad network").to_string();
-    let soft = Activation::Softmax;
-    assert!(error(new()).contains("no dense layer"));
-    assert!(error(new().dense(10, Activation::Relu)).contains("relu, not softmax"));
-    assert!(error(new().dense(0, Activation::Relu).dense(10, soft)).contains("no units"));
-    assert!(error(new().dense(10, soft).dense(10, soft)).contains("softmax in a hidden layer"));
-    assert!(error(new().dense(1, soft)).contains("1 classes"));
-    assert!(error(Sequential::new(&[0]).dense(10, soft)).contains("shape [0]"));
-    assert!(error(Sequential::new(&[usize::MAX, 2]).dense(10, soft)).contains("shape"));
-    assert!(
-        error(new().dense(usize::MAX / 2, Activation::Relu).dense(10, soft)).contains("parameters")
-    );
+    let refused = |net: Sequential, what: &str| {
+        let error = net.build(1).expect_err("a bad network");
+        assert!(matches!(error, Error::Architecture(_)), "{error}");
+        assert!(error.to_string().contains(what), "`{what}` is not in: {error}");
+    };
+    let (soft, relu) = (Activation::Softmax, Activation::Relu);
+    refused(Sequential::new(&[28, 28]), "no dense layer");
+    refused(new(), "no dense layer");
+    refused(new().dense(10, relu), "the last layer is relu, not softmax");
+    refused(new().dense(10, Activation::Linear), "the last layer is linear, not softmax");
+    refused(new().dense(0, relu).dense(10, soft), "a dense layer of 784 inputs has no units");
+    refused(new().dense(10, soft).dense(10, soft), "softmax in a hidden layer");
+    refused(new().dense(1, soft), "1 classes; 2 to 256");
+    refused(new().dense(257, soft), "257 classes; 2 to 256");
+    refused(Sequential::new(&[28, 0]).dense(10, soft), "examples of shape [28, 0]");
+    refused(Sequential::new(&[usize::MAX, 2]).dense(10, soft), "examples of shape");
+    refused(new().dense(usize::MAX / 2, relu).dense(10, soft), "parameters");
+    refused(new().dense(usize::MAX, relu).dense(10, soft), "parameters");
+    refused(new().dense(1 << 15, relu).dense(1 << 15, relu).dense(10, soft), "parameters");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "each test program uses a part")]
 
-use nn::{Activation, Engine, Event, FitConfig, History, Inputs, Model, Sequential, checkpoint};
+use nn::{
+    Activation, Engine, Event, FitConfig, History, Inputs, Isa, Model, Sequential, checkpoint,
+};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +51,16 @@ pub(crate) fn fit(
         })
         .expect("a training that converges");
     (history, losses)
+}
+
+/// The first `count` examples of the sample and their labels.
+pub(crate) fn first(data: &idx::Labelled, count: usize) -> (Inputs<'_>, &[u8]) {
+    (inputs(data).slice(0, count), &data.labels()[..count])
+}
+
+/// The instruction sets of this CPU that give the same bits as its best one.
+pub(crate) fn equal_isas() -> impl Iterator<Item = Isa> {
+    Isa::available().into_iter().filter(|isa| isa.fused() == Isa::best().fused())
 }
 
 /// The bytes of the model's file.
