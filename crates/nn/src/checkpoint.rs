@@ -44,6 +44,12 @@ struct Header {
     rng: String,
 }
 
+/// The part of [`Header`] that every format has.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
 fn bad(what: impl std::fmt::Display) -> Error {
     Error::Checkpoint(what.to_string())
 }
@@ -107,11 +113,13 @@ pub fn from_bytes(file: &[u8]) -> Result<(Model, Metadata), Error> {
     let Some(entry) = entry else {
         return Err(bad("it has no metadata entry `weft`, so its architecture is not known"));
     };
-    let header: Header = serde_json::from_str(entry).map_err(|e| bad(format!("metadata: {e}")))?;
-    if header.format != FORMAT {
-        let format = header.format;
+    let no_json = |e| bad(format!("metadata: {e}"));
+    // First of all, for what stands beside it may be something else in another format.
+    let Version { format } = serde_json::from_str(entry).map_err(no_json)?;
+    if format != FORMAT {
         return Err(bad(format!("format {format}; this version reads {FORMAT}")));
     }
+    let header: Header = serde_json::from_str(entry).map_err(no_json)?;
     if !header.metadata.pixel_scale.is_finite() {
         return Err(bad(format!("metadata: a pixel scale of {}", header.metadata.pixel_scale)));
     }
