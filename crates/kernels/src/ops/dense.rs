@@ -53,15 +53,15 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// Accumulators wait in the output between blocks of k; after the last come bias and activation.
-struct Forward<'o> {
+/// Accumulators wait in the panel between blocks of k; after the last may come bias and activation.
+struct IntoPanel<'o> {
     out: &'o mut Panel,
     at: usize,
     first: bool,
     last: Option<(&'o [Line], Then)>,
 }
 
-impl<S: Simd> Ending<S> for Forward<'_> {
+impl<S: Simd> Ending<S> for IntoPanel<'_> {
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
         &self,
@@ -130,49 +130,11 @@ kernel! {
                 k += block.cols();
                 done += 1;
                 let last = (done == x.count()).then_some((bias, then));
-                let mut ending = Forward { out: &mut *out, at, first: done == 1, last };
+                let mut ending = IntoPanel { out: &mut *out, at, first: done == 1, last };
                 product(s, block.rows(), panel.b().vectors(), &[(block.a(), panel.b())], &mut ending);
             }
         }
         assert_eq!(done, x.count(), "blocks of inputs and of weights");
-    }
-}
-
-/// Stores the chain, or goes on with what is stored.
-struct Store<'o> {
-    out: &'o mut Panel,
-    first: bool,
-}
-
-impl<S: Simd> Ending<S> for Store<'_> {
-    #[inline(always)]
-    fn start<const MR: usize, const NV: usize>(
-        &self,
-        s: S,
-        i: usize,
-        v: usize,
-    ) -> Acc<S::V, MR, NV> {
-        let mut acc = [[s.splat(0.0); NV]; MR];
-        if !self.first {
-            unroll!(R in 0..MR => {
-                let row = &self.out.row(i + R)[v..][..NV];
-                unroll!(J in 0..NV => acc[R][J] = s.load(&row[J].0));
-            });
-        }
-        acc
-    }
-    #[inline(always)]
-    fn finish<const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        i: usize,
-        v: usize,
-        acc: Acc<S::V, MR, NV>,
-    ) {
-        unroll!(R in 0..MR => {
-            let row = &mut self.out.row_mut(i + R)[v..][..NV];
-            unroll!(J in 0..NV => s.store(acc[R][J], &mut row[J].0));
-        });
     }
 }
 
@@ -202,7 +164,7 @@ kernel! {
         for from in (0..w.count()).step_by(MOST_BLOCKS) {
             let count = MOST_BLOCKS.min(w.count() - from);
             let pairs = Pairs::new(count, |q| (w.get(from + q).a(), dz_t.get(from + q).b()));
-            let mut ending = Store { out: &mut *dx_t, first: from == 0 };
+            let mut ending = IntoPanel { out: &mut *dx_t, at: 0, first: from == 0, last: None };
             product(s, inputs, vectors, pairs.list(), &mut ending);
         }
         transpose_into(s, dx_t, dx);
