@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Links followed before giving up, as Linux does.
+const LINKS: usize = 40;
 
 /// Writes a file by way of a temporary one in the same folder: written, flushed to the disk, then renamed over
 /// the old one, whose permissions it takes. If anything fails, the old file is as it was and nothing is left
-/// behind.
+/// behind. A link is followed and stays. What is no file and no folder (`/dev/stdout`, a pipe) is written to as
+/// it comes: replacing it would break it.
 ///
 /// # Errors
 /// What the system or `write` says.
@@ -14,21 +18,24 @@ pub fn write_atomic(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    // Through a link to the file it names: renaming over the link would replace the link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let old = match fs::metadata(path) {
+        Ok(old) if old.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(old) if !old.is_file() => return write_through(path, write),
+        old => old.ok(),
+    };
+    // Renaming over a link would replace the link.
+    let path = if old.is_some() { fs::canonicalize(path)? } else { target(path)? };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".weft-");
+    // What any new file has; the umask takes its part.
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
-    if let Ok(old) = fs::metadata(&path) {
+    if let Some(old) = old {
         file.as_file().set_permissions(old.permissions())?;
     }
-    let mut buffered = BufWriter::new(file.as_file_mut());
-    write(&mut buffered)?;
-    buffered.flush()?;
-    drop(buffered);
+    buffered(file.as_file_mut(), write)?;
     file.as_file().sync_all()?;
     file.persist(&path).map_err(|e| e.error)?;
     // The rename itself is on the disk only once the folder is; not every file system can do that.
@@ -36,6 +43,34 @@ pub fn write_atomic(
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+fn write_through(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    buffered(&mut fs::File::options().write(true).open(path)?, write)
+}
+
+fn buffered(
+    file: &mut fs::File,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut buffered = BufWriter::new(file);
+    write(&mut buffered)?;
+    buffered.flush()
+}
+
+/// The file that a path leads to where there is none yet.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(next) = fs::read_link(&path) else { return Ok(path) };
+        // A relative link is meant from the folder that it lies in; an absolute one replaces all of the path.
+        path.pop();
+        path.push(next);
+    }
+    Err(io::Error::other(format!("{} leads through too many links", path.display())))
 }
 
 /// [`write_atomic`] of bytes that are there already.
@@ -80,8 +115,34 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_an_error() {
+    fn a_folder_that_is_not_there_or_none_is_an_error() {
         assert!(write_bytes(Path::new("no/such/folder/f"), b"x").is_err());
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("f");
+        write_bytes(&file, b"old").expect("written");
+        assert!(write_bytes(&file.join("g"), b"x").is_err(), "a file is no folder");
+        let error = write_bytes(folder.path(), b"x").expect_err("a folder is no file");
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(names(folder.path()), ["f"]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_folder_that_takes_no_files_is_an_error() {
+        // Nobody may make files there, not even root, for whom permissions do not count.
+        assert!(write_bytes(Path::new("/proc/self/weft"), b"x").is_err());
+    }
+
+    #[test]
+    fn a_writer_that_panics_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("f");
+        write_bytes(&path, b"old").expect("written");
+        let panicked =
+            std::panic::catch_unwind(|| write_atomic(&path, |_| panic!("in the middle of it")));
+        assert!(panicked.is_err());
+        assert_eq!(fs::read(&path).expect("there"), b"old");
+        assert_eq!(names(folder.path()), ["f"]);
     }
 
     #[test]
@@ -91,11 +152,67 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, link) = (folder.path().join("f"), folder.path().join("link"));
         write_bytes(&path, b"old").expect("written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
-        symlink(&path, &link).expect("a link");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("permissions");
+        symlink("f", &link).expect("a link");
         write_bytes(&link, b"new").expect("written through the link");
         assert_eq!(fs::read(&path).expect("there"), b"new");
-        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);
         assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_to_a_file_that_is_not_there_yet_makes_that_file() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("below")).expect("a folder");
+        symlink("below/second", at("first")).expect("a link");
+        symlink("../f", at("below/second")).expect("a link");
+        write_bytes(&at("first"), b"new").expect("written through both links");
+        assert_eq!(fs::read(at("f")).expect("there"), b"new");
+        assert!(fs::symlink_metadata(at("first")).expect("there").is_symlink());
+        assert!(fs::symlink_metadata(at("below/second")).expect("there").is_symlink());
+        symlink("round", at("round")).expect("a link");
+        assert!(write_bytes(&at("round"), b"x").is_err(), "a link to itself leads nowhere");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_new_file_has_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ours, any) = (folder.path().join("ours"), folder.path().join("any"));
+        write_bytes(&ours, b"x").expect("written");
+        fs::write(&any, b"x").expect("written");
+        let mode = |path| fs::metadata(path).expect("there").permissions().mode();
+        assert_eq!(mode(ours), mode(any));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_file_is_not_replaced() {
+        use std::os::unix::net::UnixListener;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let _socket = UnixListener::bind(&path).expect("a socket");
+        assert!(write_bytes(&path, b"x").is_err(), "a socket cannot be opened");
+        assert!(!fs::symlink_metadata(&path).expect("still there").is_file());
+        assert_eq!(names(folder.path()), ["socket"]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_pipe_is_written_to() {
+        use std::io::Read;
+        use std::os::fd::AsRawFd;
+        let (mut reader, writer) = io::pipe().expect("a pipe");
+        // As a shell names it in `weft … >(command)`, and what /dev/stdout leads to.
+        let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        write_bytes(Path::new(&path), b"through").expect("written");
+        drop(writer);
+        let mut came = String::new();
+        reader.read_to_string(&mut came).expect("read");
+        assert_eq!(came, "through");
     }
 }

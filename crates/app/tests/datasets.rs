@@ -1,187 +1,88 @@
-//! Finding, fetching and opening data, with a server of our own on this machine.
+//! Finding, unpacking and opening data sets.
 
-use app::datasets::fetch::{Sources, fetch};
-use app::datasets::manifest::{Entry, Manifest, sha256, sha256_of};
-use app::datasets::{Dataset, Error, Half, Options, locate};
+use app::datasets::fetch::Sources;
+use app::datasets::manifest::{Entry, Manifest, sha256_of};
+use app::datasets::{CLASS_NAMES, Dataset, Error, Half, Options, Search, locate};
 use flate2::{Compression, write::GzEncoder};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
-/// How the server answers.
-#[derive(Clone, Copy)]
-enum Mood {
-    Good,
-    OtherBytes,
-    Page,
-    Forbidden,
-    /// Sends half, then hangs up; the rest when asked for the rest.
-    HangsUp,
+const NAMES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+/// A machine of its own: a cache, and nothing anywhere else.
+struct Room {
+    folder: tempfile::TempDir,
+    search: Search,
 }
 
-/// A server that has one file, and what it was asked.
-struct Server {
-    url: String,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-fn serve(gz: Vec<u8>, mood: Mood) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}/", listener.local_addr().expect("an address"));
-    let requests = Arc::new(Mutex::new(Vec::new()));
-    let log = Arc::clone(&requests);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let _ = answer(stream, &gz, mood, &log);
-        }
-    });
-    Server { url, requests }
-}
-
-fn answer(
-    mut stream: TcpStream,
-    gz: &[u8],
-    mood: Mood,
-    log: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut request = String::new();
-    let mut lines = BufReader::new(stream.try_clone()?);
-    while !request.ends_with("\r\n\r\n") {
-        lines.read_line(&mut request)?;
-    }
-    let lower = request.to_lowercase();
-    let start = lower.split("range: bytes=").nth(1).and_then(|r| r.split('-').next()?.parse().ok());
-    log.lock().expect("a log").push(request);
-    let mut send = |status: &str, body: &[u8], length: usize| {
-        let head =
-            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(body)
-    };
-    match (mood, start) {
-        (Mood::Good, None) => send("200 OK", gz, gz.len()),
-        (Mood::Good | Mood::HangsUp, Some(n)) => {
-            send("206 Partial Content", &gz[n..], gz.len() - n)
-        }
-        (Mood::HangsUp, None) => send("200 OK", &gz[..gz.len() / 2], gz.len()),
-        (Mood::OtherBytes, _) => {
-            let other = gzip(b"something else of some length");
-            send("200 OK", &other, other.len())
-        }
-        (Mood::Page, _) => send("200 OK", b"<!DOCTYPE html><html>Hello</html>", 33),
-        (Mood::Forbidden, _) => send("403 Forbidden", b"no", 2),
-    }
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
-    gz.write_all(bytes).expect("compressed in memory");
-    gz.finish().expect("compressed in memory")
-}
-
-/// Content that does not compress away, and its entry.
-fn content() -> (Vec<u8>, Entry) {
-    let bytes: Vec<u8> =
-        (0..200_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let sha256 = sha256(&bytes[..]).expect("hashed in memory");
-    (bytes.clone(), Entry { name: "file".to_owned(), bytes: bytes.len() as u64, sha256 })
-}
-
-fn from_mirrors(mirrors: &[&Server], folder: &Path) -> Result<(), Error> {
-    let mirrors = mirrors.iter().map(|s| s.url.clone()).collect();
-    let sources = Sources { files: vec![content().1], mirrors, package: None };
-    fetch(&sources, folder, &mut |_| {})
-}
-
-fn assert_there(folder: &Path) {
-    assert_eq!(sha256_of(&folder.join("file")).expect("the file is there"), content().1.sha256);
-    let parts = fs::read_dir(folder).expect("a folder").flatten();
-    let left = parts.filter(|e| e.file_name().to_string_lossy().ends_with(".part")).count();
-    assert_eq!(left, 0, "nothing half done is left");
-}
-
-#[test]
-fn a_good_mirror_gives_the_file() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let server = serve(gzip(&content().0), Mood::Good);
-    from_mirrors(&[&server], folder.path()).expect("fetched");
-    assert_there(folder.path());
-    from_mirrors(&[&server], folder.path()).expect("nothing left to fetch");
-    assert_eq!(
-        server.requests.lock().expect("a log").len(),
-        1,
-        "what is there is not fetched again"
-    );
-}
-
-#[test]
-fn bad_mirrors_are_passed_over() {
-    let gz = gzip(&content().0);
-    for mood in [Mood::OtherBytes, Mood::Page, Mood::Forbidden] {
+impl Room {
+    fn new() -> Room {
         let folder = tempfile::tempdir().expect("a folder");
-        let (bad, good) = (serve(gz.clone(), mood), serve(gz.clone(), Mood::Good));
-        from_mirrors(&[&bad, &good], folder.path()).expect("fetched from the second");
-        assert_there(folder.path());
+        let cache = Some(folder.path().join("cache"));
+        Room { search: Search { cache, ..Search::default() }, folder }
+    }
+
+    /// A folder of the room.
+    fn folder(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(&path).expect("a folder");
+        path
+    }
+
+    fn locate(&self, options: &Options) -> Result<Dataset, Error> {
+        self.search.locate(options, &mut |_| {})
+    }
+
+    fn data(&self, folder: &Path) -> Result<Dataset, Error> {
+        self.locate(&Options { data: Some(folder.to_owned()), ..Options::default() })
     }
 }
 
-#[test]
-fn a_broken_connection_goes_on_where_it_broke() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let gz = gzip(&content().0);
-    let half = gz.len() / 2;
-    let server = serve(gz, Mood::HangsUp);
-    from_mirrors(&[&server], folder.path()).expect("fetched in two parts");
-    assert_there(folder.path());
-    let requests = server.requests.lock().expect("a log");
-    assert_eq!(requests.len(), 2);
-    assert!(
-        requests[1].to_lowercase().contains(&format!("range: bytes={half}-")),
-        "{}",
-        requests[1]
-    );
+fn sample_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sample").join(name)
 }
 
-#[test]
-fn when_nothing_works_the_error_says_what_was_tried_and_what_to_do() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let gz = gzip(&content().0);
-    let moods = [Mood::OtherBytes, Mood::Page, Mood::Forbidden];
-    let servers = moods.map(|mood| serve(gz.clone(), mood));
-    let package: app::datasets::fetch::PackageStep =
-        Box::new(|_| Err("no such package".to_owned()));
-    let mirrors = servers.iter().map(|s| s.url.clone()).collect();
-    let sources = Sources { files: vec![content().1], mirrors, package: Some(package) };
-    let error = fetch(&sources, folder.path(), &mut |_| {}).expect_err("nothing works").to_string();
-    let expected =
-        ["expected 200000 bytes", "gzip", "403", "no such package", "--data", "--dataset sample"];
-    for part in expected {
-        assert!(error.contains(part), "`{part}` is not in: {error}");
+fn put_sample(folder: &Path) {
+    for name in NAMES {
+        fs::copy(sample_file(name), folder.join(name)).expect("a copy");
     }
-    assert!(!folder.path().join("file").exists(), "no wrong file is left in place");
 }
 
-#[test]
-fn a_package_serves_where_mirrors_do_not() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let package: app::datasets::fetch::PackageStep = Box::new(|below| {
-        fs::write(below.join("file.gz"), gzip(&content().0)).map_err(|e| e.to_string())?;
-        Ok(below.to_owned())
-    });
-    let dead = "http://127.0.0.1:9/".to_owned();
-    let sources = Sources { files: vec![content().1], mirrors: vec![dead], package: Some(package) };
-    fetch(&sources, folder.path(), &mut |_| {}).expect("from the package");
-    assert_there(folder.path());
+/// A set of as many images as there are labels, all pixels of one grey.
+fn put_set(folder: &Path, grey: u8, labels: &[u8]) {
+    let n = labels.len();
+    for (i, name) in NAMES.iter().enumerate() {
+        let mut bytes = Vec::new();
+        let written = match i % 2 {
+            0 => idx::write(&mut bytes, &[n, 2, 2], &vec![grey; n * 4]),
+            _ => idx::write(&mut bytes, &[n], labels),
+        };
+        written.expect("written in memory");
+        fs::write(folder.join(name), bytes).expect("written");
+    }
 }
 
-#[test]
-fn a_gzip_bomb_is_cut_off() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let server = serve(gzip(&vec![0; 50_000_000]), Mood::Good);
-    let error = from_mirrors(&[&server], folder.path()).expect_err("too long").to_string();
-    assert!(error.contains("found more than 200000"), "{error}");
+/// Compresses all files of a folder.
+fn compress(folder: &Path) {
+    for name in NAMES {
+        let bytes = fs::read(folder.join(name)).expect("a file");
+        let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+        gz.write_all(&bytes).expect("compressed in memory");
+        let gz = gz.finish().expect("compressed in memory");
+        fs::write(folder.join(format!("{name}.gz")), gz).expect("written");
+        fs::remove_file(folder.join(name)).expect("removed");
+    }
+}
+
+/// Where a data set's test images are seen to come from.
+fn grey(set: &Dataset) -> u8 {
+    set.open(Half::Test).expect("a test half").images()[0]
 }
 
 fn sample() -> Dataset {
@@ -198,24 +99,34 @@ fn the_sample_has_every_class_equally_often() {
             assert_eq!(data.labels().iter().filter(|l| **l == class).count(), each);
         }
     }
-    assert_eq!(sample().hash().expect("a hash").len(), 64);
+    assert_eq!(sample().class_names, CLASS_NAMES);
+}
+
+#[test]
+fn the_sample_in_git_takes_a_megabyte_at_most_and_has_its_licence() {
+    let files = fs::read_dir(sample_file("")).expect("the sample").flatten();
+    let bytes: u64 = files.map(|f| f.metadata().expect("a file").len()).sum();
+    assert!(bytes <= 1_000_000, "{bytes}");
+    let licence = fs::read_to_string(sample_file("LICENSE")).expect("a licence");
+    assert!(licence.contains("Copyright (c) 2017 Zalando SE, https://tech.zalando.com"));
 }
 
 /// The full set, if it is on this machine.
-fn full() -> Option<PathBuf> {
-    let places = app::datasets::places(&Options::default());
-    let found = places
-        .into_iter()
-        .find(|(_, p, there)| *there && p.join("train-images-idx3-ubyte").exists());
-    found.map(|(_, p, _)| p)
+fn full() -> Option<Dataset> {
+    let here = Search::here();
+    let places = here.places(&Options::default()).into_iter();
+    let folder = places.map(|(_, p, _)| p).find(|p| NAMES.iter().all(|n| p.join(n).exists()))?;
+    // Without its sources, so that nothing is ever downloaded by a test.
+    let search = Search { sources: Sources::default(), ..here };
+    let options = Options { data: Some(folder), ..Options::default() };
+    search.locate(&options, &mut |_| {}).ok().filter(|set| set.name == "fashion-mnist")
 }
 
 #[test]
 fn the_sample_is_the_first_of_each_class() {
     // Only where the full set is: CI fetches it in its last step.
-    let Some(folder) = full() else { return };
-    let options = Options { data: Some(folder), ..Options::default() };
-    let set = locate(&options, &mut |_| {}).expect("it is there");
+    let Some(set) = full() else { return };
+    assert_eq!(set.class_names, CLASS_NAMES);
     for (half, each) in [(Half::Train, 100), (Half::Test, 20)] {
         let (all, few) = (set.open(half).expect("the set"), sample().open(half).expect("built in"));
         let mut seen = [0; 10];
@@ -235,39 +146,221 @@ fn the_sample_is_the_first_of_each_class() {
 
 #[test]
 fn a_folder_without_the_files_is_an_error_that_names_them() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let options = Options { data: Some(folder.path().to_owned()), ..Options::default() };
-    let error = locate(&options, &mut |_| {}).expect_err("an empty folder").to_string();
-    assert!(
-        error.contains("train-images-idx3-ubyte") && error.contains("four IDX files"),
-        "{error}"
-    );
+    let room = Room::new();
+    let empty = room.folder("empty");
+    let error = room.data(&empty).expect_err("an empty folder").to_string();
+    for name in NAMES {
+        assert!(error.contains(name), "{error}");
+    }
+    assert!(error.contains(&empty.display().to_string()), "{error}");
 }
 
 #[test]
 fn any_folder_with_four_files_will_do_mapped_or_read() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let sample_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sample");
-    for file in fs::read_dir(sample_folder).expect("the sample").flatten() {
-        fs::copy(file.path(), folder.path().join(file.file_name())).expect("a copy");
-    }
-    let data = Some(folder.path().to_owned());
+    let room = Room::new();
+    let folder = room.folder("clothes");
+    put_sample(&folder);
     for no_mmap in [false, true] {
-        let options = Options { data: data.clone(), no_mmap, sample: false };
-        let set = locate(&options, &mut |_| {}).expect("four files");
+        let options = Options { data: Some(folder.clone()), no_mmap, sample: false };
+        let set = room.locate(&options).expect("four files");
         assert_eq!(set.open(Half::Test).expect("the test half").len(), 200);
         assert_eq!(set.hash().expect("a hash"), sample().hash().expect("a hash"));
+        assert_eq!((set.name.as_str(), &set.class_names), ("sample", &sample().class_names));
+        assert_eq!(set.place(), folder.display().to_string());
     }
+    let names = fs::read_dir(&folder).expect("a folder").count();
+    assert_eq!(names, 4, "nothing is written into a folder that is only read");
+}
+
+#[test]
+fn another_set_has_its_own_name_classes_and_hash() {
+    let room = Room::new();
+    let folder = room.folder("digits");
+    put_set(&folder, 5, &[0, 3, 11]);
+    let set = room.data(&folder).expect("four files");
+    assert_eq!(set.name, "digits");
+    let numbers: Vec<String> = (0..=11).map(|n| n.to_string()).collect();
+    assert_eq!(set.class_names, numbers);
+    assert_eq!(set.open(Half::Train).expect("a train half").labels(), [0, 3, 11]);
+    assert_ne!(set.hash().expect("a hash"), sample().hash().expect("a hash"));
+
+    fs::write(folder.join("classes.txt"), "zero\n one \n\ntwo\nthree\n").expect("written");
+    let set = room.data(&folder).expect("four files");
+    assert_eq!(set.class_names, ["zero", "one", "two", "three"]);
+    let error = set.open(Half::Train).expect_err("label 11 of 4 classes").to_string();
+    assert!(error.contains("label 11") && error.contains("4 classes"), "{error}");
+}
+
+#[test]
+fn a_file_that_changes_changes_the_hash() {
+    let room = Room::new();
+    let folder = room.folder("digits");
+    put_set(&folder, 5, &[0, 1]);
+    let before = room.data(&folder).and_then(|set| set.hash()).expect("a hash");
+    assert_eq!(room.data(&folder).and_then(|set| set.hash()).expect("a hash"), before);
+    put_set(&folder, 6, &[0, 1]);
+    let after = room.data(&folder).and_then(|set| set.hash()).expect("a hash");
+    assert_ne!(before, after);
+}
+
+#[test]
+fn bad_labels_are_an_error_with_their_path() {
+    let room = Room::new();
+    let folder = room.folder("bad");
+    put_set(&folder, 5, &[0, 1]);
+    fs::write(folder.join(NAMES[3]), "<!DOCTYPE html>").expect("written");
+    let error = room.data(&folder).expect_err("a web page").to_string();
+    assert!(error.contains(NAMES[3]) && error.contains("HTML"), "{error}");
+}
+
+#[test]
+fn compressed_sets_of_the_same_sizes_are_not_mixed_up() {
+    let room = Room::new();
+    let (one, two) = (room.folder("one"), room.folder("two"));
+    put_set(&one, 1, &[0, 1]);
+    put_set(&two, 2, &[0, 1]);
+    let plain = room.data(&one).and_then(|set| set.hash()).expect("a hash");
+    compress(&one);
+    compress(&two);
+    for _ in 0..2 {
+        for (folder, name, value) in [(&one, "one", 1), (&two, "two", 2)] {
+            let set = room.data(folder).expect("unpacked");
+            assert_eq!((set.name.as_str(), grey(&set)), (name, value));
+            assert_eq!(set.place(), folder.display().to_string());
+        }
+    }
+    assert_eq!(room.data(&one).and_then(|set| set.hash()).expect("a hash"), plain);
+    assert_eq!(fs::read_dir(&one).expect("a folder").count(), 4, "nothing is written there");
+}
+
+#[test]
+fn a_compressed_set_that_changes_is_unpacked_again_and_damage_is_mended() {
+    let room = Room::new();
+    let folder = room.folder("set");
+    for value in [1, 2] {
+        put_set(&folder, value, &[0, 1]);
+        compress(&folder);
+        assert_eq!(grey(&room.data(&folder).expect("unpacked")), value);
+    }
+    let unpacked = fs::read_dir(room.folder("cache/unpacked")).expect("a folder");
+    let unpacked = unpacked.flatten().next().expect("one folder").path();
+    fs::write(unpacked.join(NAMES[2]), "damaged").expect("written");
+    assert_eq!(grey(&room.data(&folder).expect("unpacked again")), 2);
+    fs::remove_file(unpacked.join(NAMES[2])).expect("removed");
+    assert_eq!(grey(&room.data(&folder).expect("unpacked again")), 2);
+}
+
+#[test]
+fn a_compressed_file_that_is_none_is_an_error_that_names_it() {
+    let room = Room::new();
+    let folder = room.folder("set");
+    put_set(&folder, 1, &[0, 1]);
+    compress(&folder);
+    let last = folder.join(format!("{}.gz", NAMES[3]));
+    let whole = fs::read(&last).expect("a file");
+    let cases = [
+        (&b"<!DOCTYPE html>"[..], "a web page"),
+        (&b""[..], "found nothing"),
+        (&b"PK\x03\x04"[..], "50, 4b"),
+        (&whole[..whole.len() - 5], "not a whole gzip file"),
+    ];
+    for (bytes, reason) in cases {
+        fs::write(&last, bytes).expect("written");
+        let error = room.data(&folder).expect_err("no gzip file").to_string();
+        assert!(error.contains(reason) && error.contains(NAMES[3]), "`{reason}`: {error}");
+    }
+    let mut plain = Vec::new();
+    idx::write(&mut plain, &[2], &[1u8, 1]).expect("written in memory");
+    fs::write(&last, &plain).expect("written");
+    let set = room.data(&folder).expect("unpacked by a browser, that left the name");
+    assert_eq!(set.open(Half::Test).expect("a test half").labels(), [1, 1]);
+}
+
+/// A machine where a small set of four files is what Fashion-MNIST is elsewhere, installed by a package.
+fn with_package(room: &mut Room) {
+    let place = room.folder("installed");
+    put_set(&place, 9, &[0, 1]);
+    let entry = |name: &&str| {
+        let path = place.join(name);
+        let bytes = fs::metadata(&path).expect("a file").len();
+        Entry { name: (*name).to_owned(), bytes, sha256: sha256_of(&path).expect("a hash") }
+    };
+    let files = NAMES.iter().map(entry).collect();
+    compress(&place);
+    room.search.sources = Sources { files, installed: Some(place), ..Sources::default() };
+}
+
+#[test]
+fn places_are_looked_at_in_order() {
+    let mut room = Room::new();
+    with_package(&mut room);
+    let set = room.locate(&Options::default()).expect("from the package");
+    assert_eq!((grey(&set), set.place()), (9, room.search.home().display().to_string()));
+
+    let (near, nearer) = (room.folder("near"), room.folder("nearer"));
+    room.search.near = vec![nearer.clone(), near.clone()];
+    assert_eq!(grey(&room.locate(&Options::default()).expect("from the cache")), 9);
+    for (value, folder) in [(1, &near), (2, &nearer)] {
+        put_set(folder, value, &[0, 1]);
+        assert_eq!(grey(&room.locate(&Options::default()).expect("near")), value);
+    }
+    let (variable, named) = (room.folder("variable"), room.folder("named"));
+    room.search.variable = Some(variable.clone());
+    room.locate(&Options::default()).expect_err("the variable's folder is empty");
+    put_set(&variable, 3, &[0, 1]);
+    assert_eq!(grey(&room.locate(&Options::default()).expect("the variable's")), 3);
+    room.data(&named).expect_err("the named folder is empty");
+    put_set(&named, 4, &[0, 1]);
+    assert_eq!(grey(&room.data(&named).expect("the named one")), 4);
+
+    let options = Options { data: Some(named), ..Options::default() };
+    let places = room.search.places(&options);
+    let order: Vec<&str> = places.iter().map(|(what, _, _)| what.as_str()).collect();
+    assert_eq!(order, ["--data", "$WEFT_DATA", "here", "here", "cache", "package"]);
+    assert!(places.iter().all(|(_, _, there)| *there), "{places:?}");
+}
+
+#[test]
+fn a_wrong_file_in_the_cache_is_put_right() {
+    let mut room = Room::new();
+    with_package(&mut room);
+    let right = room.locate(&Options::default()).and_then(|s| s.hash()).expect("a hash");
+    let path = room.search.home().join(NAMES[1]);
+    let mut bytes = fs::read(&path).expect("a file");
+    *bytes.last_mut().expect("a label") = 0;
+    fs::write(&path, bytes).expect("written: same size, another label");
+    let set = room.locate(&Options::default()).expect("put right");
+    assert_eq!(set.open(Half::Train).expect("a train half").labels(), [0, 1]);
+    assert_eq!(set.hash().expect("a hash"), right);
+}
+
+#[test]
+fn fetching_into_a_folder_does_not_replace_files_of_the_users() {
+    let mut room = Room::new();
+    with_package(&mut room);
+    let (empty, theirs) = (room.folder("empty"), room.folder("theirs"));
+    let fetch = |folder: &Path| room.search.fetch_into(Some(folder.to_owned()), &mut |_| {});
+    assert_eq!(fetch(&empty).expect("fetched"), empty);
+    assert_eq!(grey(&room.data(&empty).expect("a set")), 9);
+
+    put_set(&theirs, 8, &[0, 1]);
+    let error = fetch(&theirs).expect_err("files of another set").to_string();
+    assert!(error.contains(NAMES[0]) && error.contains("another folder"), "{error}");
+    assert_eq!(grey(&room.data(&theirs).expect("a set")), 8);
 }
 
 #[test]
 fn the_manifest_names_four_files_mirrors_over_tls_and_a_package() {
     let manifest = Manifest::fashion_mnist();
-    assert_eq!(manifest.files.len(), 4);
+    let names: Vec<&str> = manifest.files.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, NAMES);
     assert_eq!(manifest.files.iter().map(|f| f.bytes).sum::<u64>(), 54_950_048);
-    assert!(manifest.files.iter().all(|f| f.sha256.len() == 64));
-    assert!(
-        !manifest.mirrors.is_empty() && manifest.mirrors.iter().all(|m| m.starts_with("https://"))
-    );
-    assert!(manifest.package.is_some());
+    for file in &manifest.files {
+        assert!(file.sha256.len() == 64 && file.sha256.bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+    assert!(!manifest.mirrors.is_empty());
+    for mirror in &manifest.mirrors {
+        assert!(mirror.starts_with("https://") && mirror.ends_with('/'), "{mirror}");
+    }
+    assert_eq!(manifest.package.expect("a package").name, "dataset-fashion-mnist");
 }

@@ -5,21 +5,33 @@
 //! 1. `--data DIR`, else `$WEFT_DATA`: there and nowhere else
 //! 2. `data/fashion-mnist` and `data` in the current folder
 //! 3. the user's cache (`$XDG_CACHE_HOME/weft/fashion-mnist`)
-//! 4. where the distribution's package installs it; the `.gz` there are unpacked into the cache, once
-//! 5. fetched into the cache: mirrors, then the distribution's package (see [`fetch`])
+//! 4. fetched into the cache: from where the distribution's package installs it, from mirrors, or from the
+//!    package itself (see [`fetch`])
 //!
-//! What is put into the cache has been checked against the SHA-256 in `data/MANIFEST`, and a stamp beside it
-//! says so with sizes and times of change; so a start does not hash 55 MB again. Files of other folders are
-//! used as they are, and hashed when their hash is asked for.
+//! Plain files are used where they are. Four `.gz` are unpacked once, into a folder of the cache that is theirs
+//! alone, and again when they change.
+//!
+//! What a set is, its files' SHA-256 say: Fashion-MNIST if they are those of `data/MANIFEST`, else the set that
+//! the folder is named after. Its classes are then the lines of `classes.txt` beside the files, or numbers. A
+//! file is hashed when it is put in place or first seen, and a stamp with its size, times and hash saves hashing
+//! 55 MB at every start; a file whose state is not the stamp's is hashed again, and fetched again if it lies in
+//! weft's cache and is wrong.
 
 pub mod fetch;
 pub mod manifest;
+pub mod package;
+mod search;
+mod stamp;
+mod transfer;
 pub mod unpack;
 
+pub use search::Search;
+pub use transfer::Patience;
+
 use idx::{IdxFile, Labelled};
-use manifest::{Entry, Manifest, sha256, sha256_of};
+use manifest::{Manifest, sha256};
+use stamp::Stamp;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Names of Fashion-MNIST's classes.
@@ -54,8 +66,8 @@ const SAMPLE: [[&[u8]; 2]; 2] = [
     ],
 ];
 
-/// The file that says what was verified.
-const STAMP: &str = ".verified";
+/// Names of classes, one a line, that a folder may have beside its files.
+const CLASSES: &str = "classes.txt";
 
 /// What can go wrong with data.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +108,9 @@ pub enum Error {
     /// No source of the data set could be used.
     #[error(
         "Fashion-MNIST is not on this machine and could not be fetched into {}; tried:\n{}\n\
-         What you can do: put the four .gz or unpacked files into a folder and say --data FOLDER; or install \
+         What you can do: put {}, as they are or as .gz, into a folder and say --data FOLDER; or install \
          the package dataset-fashion-mnist (Debian, Ubuntu); or try the built-in sample: --dataset sample",
-        folder.display(), list(tried)
+        folder.display(), list(tried), FILES.as_flattened().join(", ")
     )]
     Unreachable {
         /// Where it was to go.
@@ -156,15 +168,54 @@ pub struct Dataset {
     pub name: String,
     /// Names of the classes.
     pub class_names: Vec<String>,
-    folder: Option<PathBuf>,
+    folder: Option<Folder>,
+}
+
+/// A data set in files.
+#[derive(Clone, Debug)]
+struct Folder {
+    /// What the user knows it by.
+    place: PathBuf,
+    /// Where its files are.
+    files: PathBuf,
+    /// Their SHA-256, in the order of [`FILES`].
+    hashes: Vec<String>,
     no_mmap: bool,
 }
 
 impl Dataset {
+    /// The built-in sample.
+    fn sample() -> Dataset {
+        Dataset { name: "sample".to_owned(), class_names: fashion_names(), folder: None }
+    }
+
+    /// The data set whose files are in a folder, and which the user knows as `place`.
+    fn in_folder(
+        place: &Path,
+        files: &Path,
+        mut stamp: Stamp,
+        options: &Options,
+    ) -> Result<Dataset, Error> {
+        let hash = |name: &&str| {
+            let path = files.join(name);
+            stamp.hash(&path).map_err(|source| Error::Io { path, source })
+        };
+        let hashes: Vec<String> =
+            FILES.as_flattened().iter().map(hash).collect::<Result<_, _>>()?;
+        stamp.save();
+        let (name, class_names) = match known(&hashes)? {
+            Some(name) => (name.to_owned(), fashion_names()),
+            None => (folder_name(place), class_names(place, files)?),
+        };
+        let (place, files) = (place.to_owned(), files.to_owned());
+        let folder = Some(Folder { place, files, hashes, no_mmap: options.no_mmap });
+        Ok(Dataset { name, class_names, folder })
+    }
+
     /// Where it is.
     pub fn place(&self) -> String {
         match &self.folder {
-            Some(folder) => folder.display().to_string(),
+            Some(folder) => folder.place.display().to_string(),
             None => "built in".to_owned(),
         }
     }
@@ -177,185 +228,114 @@ impl Dataset {
     pub fn open(&self, half: Half) -> Result<Labelled, Error> {
         let file = |i: usize| match &self.folder {
             None => IdxFile::from_bytes(SAMPLE[half as usize][i], FILES[half as usize][i]),
-            Some(folder) if self.no_mmap => IdxFile::read(folder.join(FILES[half as usize][i])),
+            Some(f) if f.no_mmap => IdxFile::read(f.files.join(FILES[half as usize][i])),
             // SAFETY: files in weft's own folders are only ever replaced by renaming (`store`), never written in
             // place. For a folder that the user names, the same is asked of the user, in the help of `--data`,
             // and `--no-mmap` is there for files that other programs may change.
-            Some(folder) => unsafe { IdxFile::map(folder.join(FILES[half as usize][i])) },
+            Some(f) => unsafe { IdxFile::map(f.files.join(FILES[half as usize][i])) },
         };
         Ok(Labelled::new(file(0)?, file(1)?, self.class_names.len())?)
     }
 
-    /// SHA-256 over the names and SHA-256 of the four files.
+    /// SHA-256 over the names and SHA-256 of the four files, as they were when the set was found.
     ///
     /// # Errors
-    /// [`Error::Io`] if a file cannot be read.
+    /// None today: the signature leaves room for sets that are hashed when they are asked.
     pub fn hash(&self) -> Result<String, Error> {
+        let hashes = match &self.folder {
+            Some(folder) => &folder.hashes,
+            None => &sample_hashes()?,
+        };
         let mut lines = String::new();
-        for (half, names) in FILES.iter().enumerate() {
-            for (i, name) in names.iter().enumerate() {
-                let hash = match &self.folder {
-                    None => sha256(SAMPLE[half][i]),
-                    Some(folder) => {
-                        let known = stamped(folder, name);
-                        known.map_or_else(|| sha256_of(&folder.join(name)), Ok)
-                    }
-                };
-                let path = || self.folder.clone().unwrap_or_default().join(name);
-                let hash = hash.map_err(|source| Error::Io { path: path(), source })?;
-                let _ = writeln!(lines, "{name} {hash}");
-            }
+        for (name, hash) in FILES.as_flattened().iter().zip(hashes) {
+            let _ = writeln!(lines, "{name} {hash}");
         }
-        sha256(lines.as_bytes()).map_err(|source| Error::Io { path: PathBuf::new(), source })
+        hash_of(lines.as_bytes())
     }
 }
 
-/// The user's cache, if there is one.
-pub fn cache() -> Option<PathBuf> {
-    use etcetera::BaseStrategy as _;
-    let base = etcetera::choose_base_strategy().ok()?;
-    Some(base.cache_dir().join("weft").join("fashion-mnist"))
+fn fashion_names() -> Vec<String> {
+    CLASS_NAMES.map(str::to_owned).to_vec()
 }
 
-/// Where the distribution's package installs the files.
-fn system() -> Option<PathBuf> {
-    Manifest::fashion_mnist().package.map(|p| Path::new("/").join(p.folder))
+/// SHA-256 of bytes in memory.
+fn hash_of(bytes: &[u8]) -> Result<String, Error> {
+    sha256(bytes).map_err(|source| Error::Io { path: PathBuf::new(), source })
+}
+
+fn sample_hashes() -> Result<Vec<String>, Error> {
+    SAMPLE.as_flattened().iter().map(|bytes| hash_of(bytes)).collect()
+}
+
+/// Which of the sets that weft knows four files are.
+fn known(hashes: &[String]) -> Result<Option<&'static str>, Error> {
+    let manifest = Manifest::fashion_mnist();
+    let full = FILES.as_flattened().iter().zip(hashes).all(|(name, hash)| {
+        manifest.files.iter().any(|entry| entry.name == *name && entry.sha256 == *hash)
+    });
+    if full {
+        return Ok(Some("fashion-mnist"));
+    }
+    Ok((sample_hashes()? == hashes).then_some("sample"))
+}
+
+/// What a folder calls itself, however its path is written.
+fn folder_name(folder: &Path) -> String {
+    let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    whole.file_name().map_or_else(|| "data".to_owned(), |n| n.to_string_lossy().into_owned())
+}
+
+/// Names of the classes of a set that weft does not know: those of `classes.txt`, or numbers up to the largest
+/// label.
+fn class_names(place: &Path, files: &Path) -> Result<Vec<String>, Error> {
+    let path = place.join(CLASSES);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+            return Ok(lines.map(str::to_owned).collect());
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(source) => return Err(Error::Io { path, source }),
+    }
+    let mut largest = 0;
+    for [_, labels] in FILES {
+        let labels = IdxFile::read(files.join(labels))?;
+        // Labels of another type are for `open` to complain about.
+        largest =
+            largest.max(labels.view().as_u8().unwrap_or(&[]).iter().copied().max().unwrap_or(0));
+    }
+    Ok((0..=largest).map(|class| class.to_string()).collect())
+}
+
+/// The folder of the user's cache that fetched files go into, if there is one.
+pub fn cache() -> Option<PathBuf> {
+    let here = Search::here();
+    here.cache.is_some().then(|| here.home())
 }
 
 /// Every place that [`locate`] looks at, in order, with whether a data set is there.
 pub fn places(options: &Options) -> Vec<(String, PathBuf, bool)> {
-    let named = options.data.clone().map(|d| ("--data", d));
-    let variable = std::env::var_os("WEFT_DATA").filter(|v| !v.is_empty());
-    let variable = variable.map(|v| ("$WEFT_DATA", PathBuf::from(v)));
-    let here = [("here", PathBuf::from("data/fashion-mnist")), ("here", PathBuf::from("data"))];
-    let rest = [cache().map(|c| ("cache", c)), system().map(|s| ("package", s))];
-    let places = named.into_iter().chain(variable).chain(here).chain(rest.into_iter().flatten());
-    places
-        .map(|(what, p)| {
-            let there = first_missing(&p, "").is_none() || first_missing(&p, ".gz").is_none();
-            (what.to_owned(), p, there)
-        })
-        .collect()
+    Search::here().places(options)
 }
 
 /// Finds the data set, unpacking or fetching it if need be.
 ///
 /// # Errors
 /// [`Error::Missing`] if a folder that was named does not have it, [`Error::Unreachable`] if there is none and
-/// none can be fetched, [`Error::Corrupt`] and [`Error::Io`] from unpacking.
+/// none can be fetched, [`Error::Corrupt`] and [`Error::Io`] from unpacking, [`Error::Idx`] if the labels of a
+/// set that has no list of classes cannot be read.
 pub fn locate(options: &Options, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Dataset, Error> {
-    let class_names: Vec<String> = CLASS_NAMES.iter().map(|&n| n.to_owned()).collect();
-    let dataset = |name: &str, folder: Option<PathBuf>| {
-        let (name, no_mmap) = (name.to_owned(), options.no_mmap);
-        Ok(Dataset { name, class_names: class_names.clone(), folder, no_mmap })
-    };
-    if options.sample {
-        return dataset("sample", None);
-    }
-    let variable = std::env::var_os("WEFT_DATA").filter(|v| !v.is_empty()).map(PathBuf::from);
-    if let Some(folder) = options.data.clone().or(variable) {
-        return dataset("fashion-mnist", Some(usable(&folder)?));
-    }
-    for folder in [Path::new("data/fashion-mnist"), Path::new("data")] {
-        if let Ok(folder) = usable(folder) {
-            return dataset("fashion-mnist", Some(folder));
-        }
-    }
-    let cache = cache().unwrap_or_else(|| PathBuf::from("data/fashion-mnist"));
-    if first_missing(&cache, "").is_some() {
-        let manifest = Manifest::fashion_mnist();
-        let installed = system().filter(|s| first_missing(s, ".gz").is_none());
-        match installed {
-            Some(system) => unpack_all(&system, &cache, &manifest.files)?,
-            None => fetch::fetch(&manifest.into(), &cache, progress)?,
-        }
-        stamp(&cache);
-    }
-    dataset("fashion-mnist", Some(cache))
+    Search::here().locate(options, progress)
 }
 
 /// Fetches the data set into a folder (or the cache), whatever is elsewhere; returns the folder.
 ///
 /// # Errors
-/// As [`fetch::fetch`].
+/// As [`fetch::fetch`]; [`Error::Corrupt`] if the folder was named and has files of those names that are not the
+/// data set's: those are not replaced.
 pub fn fetch_into(
     folder: Option<PathBuf>,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<PathBuf, Error> {
-    let folder = folder.or_else(cache).unwrap_or_else(|| PathBuf::from("data/fashion-mnist"));
-    fetch::fetch(&Manifest::fashion_mnist().into(), &folder, progress)?;
-    for entry in &Manifest::fashion_mnist().files {
-        let path = folder.join(&entry.name);
-        let io = |source| Error::Io { path: path.clone(), source };
-        let found = sha256_of(&path).map_err(io)?;
-        if found != entry.sha256 {
-            let what = format!(
-                "expected SHA-256 {}, found {found}; remove it and fetch again",
-                entry.sha256
-            );
-            let (file, source_name) = (entry.name.clone(), folder.display().to_string());
-            return Err(Error::Corrupt { file, source_name, what });
-        }
-    }
-    stamp(&folder);
-    Ok(folder)
-}
-
-/// The first of the four files that is not in a folder.
-fn first_missing(folder: &Path, ending: &str) -> Option<String> {
-    let names = FILES.as_flattened().iter().map(|n| format!("{n}{ending}"));
-    names.into_iter().find(|n| !folder.join(n).is_file())
-}
-
-/// The folder itself if it has the files, or a folder of the cache with its `.gz` unpacked.
-fn usable(folder: &Path) -> Result<PathBuf, Error> {
-    let Some(missing) = first_missing(folder, "") else { return Ok(folder.to_owned()) };
-    if first_missing(folder, ".gz").is_some() {
-        return Err(Error::Missing { folder: folder.to_owned(), missing });
-    }
-    let into = cache().unwrap_or_else(|| folder.to_owned());
-    unpack_all(folder, &into, &Manifest::fashion_mnist().files)?;
-    stamp(&into);
-    Ok(into)
-}
-
-/// Unpacks the `.gz` of one folder into another; files that are there stay.
-fn unpack_all(from: &Path, into: &Path, files: &[Entry]) -> Result<(), Error> {
-    let io = |path: &Path, source| Error::Io { path: path.to_owned(), source };
-    fs::create_dir_all(into).map_err(|e| io(into, e))?;
-    for entry in files {
-        let there = fs::metadata(into.join(&entry.name)).is_ok_and(|m| m.len() == entry.bytes);
-        if !there {
-            let gz = from.join(format!("{}.gz", entry.name));
-            let file = fs::File::open(&gz).map_err(|e| io(&gz, e))?;
-            unpack::unpack(file, entry, into, &gz.display().to_string())?;
-        }
-    }
-    Ok(())
-}
-
-/// Size and time of change of a file, as the stamp has them.
-fn state(path: &Path) -> Option<(u64, u128)> {
-    let meta = fs::metadata(path).ok()?;
-    let changed = meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some((meta.len(), changed.as_nanos()))
-}
-
-/// Writes down that the files in a folder are those of the manifest. Without a stamp they are hashed when their
-/// hash is needed, so failing to write it is no error.
-fn stamp(folder: &Path) {
-    let mut lines = String::new();
-    for entry in &Manifest::fashion_mnist().files {
-        let Some((bytes, changed)) = state(&folder.join(&entry.name)) else { return };
-        let _ = writeln!(lines, "{} {bytes} {changed} {}", entry.name, entry.sha256);
-    }
-    let _ = crate::store::write_bytes(&folder.join(STAMP), lines.as_bytes());
-}
-
-/// The SHA-256 that the stamp has for a file, if the file has not changed since.
-fn stamped(folder: &Path, name: &str) -> Option<String> {
-    let (bytes, changed) = state(&folder.join(name))?;
-    let lines = fs::read_to_string(folder.join(STAMP)).ok()?;
-    let start = format!("{name} {bytes} {changed} ");
-    lines.lines().find_map(|l| l.strip_prefix(&start)).map(str::to_owned)
+    Search::here().fetch_into(folder, progress)
 }

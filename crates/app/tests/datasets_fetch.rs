@@ -1,0 +1,352 @@
+//! Fetching, from a server of our own on this machine that behaves as badly as servers do.
+
+use app::datasets::fetch::{PackageStep, Sources, fetch};
+use app::datasets::manifest::{Entry, sha256, sha256_of};
+use app::datasets::{Error, Patience, Progress};
+use flate2::{Compression, write::GzEncoder};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How the server answers.
+#[derive(Clone, Copy)]
+enum Mood {
+    Good,
+    /// Never heard of parts of files.
+    Whole,
+    OtherBytes,
+    Page,
+    Forbidden,
+    /// Sends a third of what is left, then hangs up.
+    HangsUp,
+    /// Sends half, then nothing more, and does not hang up.
+    Stalls,
+    /// Takes the request and never answers.
+    Silent,
+    /// Has one file and not the others.
+    Only(&'static str),
+    /// Sends a part that was not asked for.
+    OtherPart,
+    /// Says that it sends more than the file can have.
+    Endless,
+}
+
+/// A server that has one file under every name, and what it was asked.
+struct Server {
+    url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// The part that each request asked for, if it asked for one.
+    fn ranges(&self) -> Vec<Option<usize>> {
+        self.requests.lock().expect("a log").iter().map(|r| range(r)).collect()
+    }
+}
+
+fn serve(gz: &[u8], mood: Mood) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let (log, gz) = (Arc::clone(&requests), gz.to_vec());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = answer(stream, &gz, mood, &log);
+        }
+    });
+    Server { url, requests }
+}
+
+fn range(request: &str) -> Option<usize> {
+    let lower = request.to_lowercase();
+    lower.split("range: bytes=").nth(1)?.split('-').next()?.parse().ok()
+}
+
+fn answer(
+    mut stream: TcpStream,
+    gz: &[u8],
+    mood: Mood,
+    log: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut request = String::new();
+    let mut lines = BufReader::new(stream.try_clone()?);
+    while !request.ends_with("\r\n\r\n") {
+        if lines.read_line(&mut request)? == 0 {
+            return Ok(());
+        }
+    }
+    let range = range(&request);
+    let start = range.unwrap_or(0);
+    log.lock().expect("a log").push(request.clone());
+    let mut send = |status: &str, body: &[u8], length: usize| {
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n");
+        let part = format!("Content-Range: bytes {start}-{}/{}\r\n", gz.len() - 1, gz.len());
+        let part = if status.starts_with("206") { &part } else { "" };
+        stream.write_all(format!("{head}{part}\r\n").as_bytes())?;
+        stream.write_all(body)
+    };
+    let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
+    let Some(rest) = gz.get(start..).filter(|rest| !rest.is_empty()) else {
+        return send("416 Range Not Satisfiable", b"", 0);
+    };
+    match mood {
+        Mood::Good => send(status, rest, rest.len()),
+        Mood::Only(name) if request.starts_with(&format!("GET /{name}.gz ")) => {
+            send(status, rest, rest.len())
+        }
+        Mood::Only(_) => send("404 Not Found", b"", 0),
+        Mood::Whole => send("200 OK", gz, gz.len()),
+        Mood::HangsUp => send(status, &rest[..rest.len() / 3 + 1], rest.len()),
+        Mood::Stalls => {
+            send(status, &rest[..rest.len() / 2], rest.len())?;
+            sleep(Duration::from_secs(5));
+            Ok(())
+        }
+        Mood::Silent => {
+            sleep(Duration::from_secs(5));
+            Ok(())
+        }
+        Mood::OtherBytes => {
+            let other = gzip(b"something else of some length");
+            send("200 OK", &other, other.len())
+        }
+        Mood::Page => send("200 OK", b"<!DOCTYPE html><html>Hello</html>", 33),
+        Mood::Forbidden => send("403 Forbidden", b"no", 2),
+        Mood::OtherPart => {
+            let head = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 7-9/10\r\n";
+            stream.write_all(format!("{head}Content-Length: 3\r\n\r\nabc").as_bytes())
+        }
+        Mood::Endless => send("200 OK", gz, usize::MAX / 2),
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+    gz.write_all(bytes).expect("compressed in memory");
+    gz.finish().expect("compressed in memory")
+}
+
+/// Content that does not compress away.
+fn content() -> Vec<u8> {
+    (0..200_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+fn entry(name: &str) -> Entry {
+    let sha256 = sha256(&content()[..]).expect("hashed in memory");
+    Entry { name: name.to_owned(), bytes: content().len() as u64, sha256 }
+}
+
+/// Sources that lose patience soon enough for a test.
+fn sources(mirrors: &[&Server]) -> Sources {
+    let soon = Duration::from_millis(300);
+    Sources {
+        files: vec![entry("file")],
+        mirrors: mirrors.iter().map(|s| s.url.clone()).collect(),
+        patience: Patience { connect: soon, answer: soon, pause: soon },
+        ..Sources::default()
+    }
+}
+
+fn from_mirrors(mirrors: &[&Server], folder: &Path) -> Result<(), Error> {
+    fetch(&sources(mirrors), folder, &mut |_| {})
+}
+
+fn assert_there(folder: &Path) {
+    assert_eq!(sha256_of(&folder.join("file")).expect("the file is there"), entry("file").sha256);
+    let parts = fs::read_dir(folder).expect("a folder").flatten();
+    let left = parts.filter(|e| e.file_name().to_string_lossy().ends_with(".part")).count();
+    assert_eq!(left, 0, "nothing half done is left");
+}
+
+#[test]
+fn a_good_mirror_gives_the_file_and_says_how_far_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gz = gzip(&content());
+    let server = serve(&gz, Mood::Good);
+    let mut seen = Vec::new();
+    fetch(&sources(&[&server]), folder.path(), &mut |progress| match progress {
+        Progress::Bytes { file, done, total } => {
+            assert_eq!((file, total), ("file", Some(gz.len() as u64)));
+            seen.push(done);
+        }
+        Progress::Trying(source) => assert_eq!(source, server.url),
+    })
+    .expect("fetched");
+    assert_there(folder.path());
+    assert!(seen.is_sorted(), "{seen:?}");
+    assert_eq!((seen.first(), seen.last()), (Some(&0), Some(&(gz.len() as u64))));
+    from_mirrors(&[&server], folder.path()).expect("nothing left to fetch");
+    assert_eq!(server.ranges().len(), 1, "what is there is not fetched again");
+}
+
+#[test]
+fn bad_mirrors_are_passed_over() {
+    let gz = gzip(&content());
+    let moods = [Mood::OtherBytes, Mood::Page, Mood::Forbidden, Mood::Endless];
+    for mood in moods {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (bad, good) = (serve(&gz, mood), serve(&gz, Mood::Good));
+        from_mirrors(&[&bad, &good], folder.path()).expect("fetched from the second");
+        assert_there(folder.path());
+    }
+}
+
+#[test]
+fn slow_mirrors_are_given_up() {
+    let gz = gzip(&content());
+    for mood in [Mood::Silent, Mood::Stalls] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (slow, good) = (serve(&gz, mood), serve(&gz, Mood::Good));
+        let start = Instant::now();
+        from_mirrors(&[&slow, &good], folder.path()).expect("fetched from the second");
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert_there(folder.path());
+    }
+}
+
+#[test]
+fn a_broken_connection_goes_on_where_it_broke() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gz = gzip(&content());
+    let (cut, good) = (serve(&gz, Mood::HangsUp), serve(&gz, Mood::Good));
+    from_mirrors(&[&cut, &good], folder.path()).expect("fetched in parts");
+    assert_there(folder.path());
+    let ranges = cut.ranges();
+    assert_eq!(ranges[..2], [None, Some(gz.len() / 3 + 1)], "each asks for the rest");
+    assert!((2..10).contains(&ranges.len()), "and not for ever: {ranges:?}");
+    let last = good.ranges();
+    assert!(last[0] > *ranges.last().expect("a range"), "the next mirror sends the rest");
+}
+
+#[test]
+fn a_part_of_other_bytes_does_not_spoil_the_file() {
+    let gz = gzip(&content());
+    for left in [&b"what another source sent"[..], &vec![7; gz.len()], &vec![7; gz.len() + 9]] {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(".file.gz.part"), left).expect("written");
+        let server = serve(&gz, Mood::Good);
+        from_mirrors(&[&server], folder.path()).expect("fetched from the beginning");
+        assert_there(folder.path());
+        assert_eq!(server.ranges(), [Some(left.len()), None]);
+    }
+}
+
+#[test]
+fn servers_that_send_other_parts_than_asked_for_are_understood() {
+    let gz = gzip(&content());
+    for mood in [Mood::Whole, Mood::OtherPart] {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(".file.gz.part"), &gz[..1000]).expect("written");
+        let (odd, good) = (serve(&gz, mood), serve(&gz, Mood::Good));
+        from_mirrors(&[&odd, &good], folder.path()).expect("fetched");
+        assert_there(folder.path());
+    }
+}
+
+#[test]
+fn each_file_comes_from_the_first_mirror_that_has_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gz = gzip(&content());
+    let (first, second) = (serve(&gz, Mood::Only("file")), serve(&gz, Mood::Good));
+    let mut sources = sources(&[&first, &second]);
+    sources.files.push(entry("other"));
+    fetch(&sources, folder.path(), &mut |_| {}).expect("fetched from both");
+    assert_there(folder.path());
+    assert_eq!(second.ranges().len(), 1, "what the first had is not fetched again");
+}
+
+#[test]
+fn a_file_in_place_with_other_bytes_is_fetched_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(&gzip(&content()), Mood::Good);
+    from_mirrors(&[&server], folder.path()).expect("fetched");
+    let mut bytes = content();
+    bytes[77] ^= 1;
+    fs::write(folder.path().join("file"), &bytes).expect("damaged: same size, other bytes");
+    from_mirrors(&[&server], folder.path()).expect("fetched again");
+    assert_there(folder.path());
+    assert_eq!(server.ranges().len(), 2);
+}
+
+#[test]
+fn two_that_fetch_at_once_download_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(&gzip(&content()), Mood::Good);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| from_mirrors(&[&server], folder.path()).expect("fetched"));
+        }
+    });
+    assert_there(folder.path());
+    assert_eq!(server.ranges().len(), 1);
+}
+
+#[test]
+fn when_nothing_works_the_error_says_what_was_tried_and_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gz = gzip(&content());
+    let moods = [Mood::OtherBytes, Mood::Page, Mood::Forbidden, Mood::Silent];
+    let servers = moods.map(|mood| serve(&gz, mood));
+    let mut sources = sources(&servers.each_ref());
+    sources.package = Some(Box::new(|_| Err("no such package".to_owned())));
+    let error = fetch(&sources, folder.path(), &mut |_| {}).expect_err("nothing works");
+    let Error::Unreachable { tried, .. } = &error else { panic!("{error}") };
+    assert_eq!(tried.len(), 5, "{error}");
+    let reasons =
+        ["expected 200000 bytes, found 29", "a web page", "403", "timeout", "no such package"];
+    for (line, reason) in tried.iter().zip(reasons) {
+        assert!(line.contains(reason), "`{reason}` is not in: {line}");
+    }
+    for (server, line) in servers.iter().zip(tried) {
+        assert!(line.starts_with(&server.url), "{line}");
+    }
+    for next in ["--data FOLDER", "train-images-idx3-ubyte", "--dataset sample"] {
+        assert!(error.to_string().contains(next), "`{next}` is not in: {error}");
+    }
+    assert!(!folder.path().join("file").exists(), "no wrong file is left in place");
+}
+
+#[test]
+fn a_package_serves_where_mirrors_do_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let package: PackageStep = Box::new(|below| {
+        fs::write(below.join("file.gz"), gzip(&content())).map_err(|e| e.to_string())?;
+        Ok(below.to_owned())
+    });
+    // The port is free again, so nobody listens there.
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let mirrors = vec![format!("http://{nobody}/")];
+    let sources = Sources { mirrors, package: Some(package), ..sources(&[]) };
+    fetch(&sources, folder.path(), &mut |_| {}).expect("from the package");
+    assert_there(folder.path());
+}
+
+#[test]
+fn what_the_package_installed_is_used_before_any_server_unless_it_is_wrong() {
+    let (folder, place) = (tempfile::tempdir(), tempfile::tempdir());
+    let (folder, place) = (folder.expect("a folder"), place.expect("a folder"));
+    let server = serve(&gzip(&content()), Mood::Good);
+    let installed = Some(place.path().to_owned());
+    let sources = Sources { installed, ..sources(&[&server]) };
+    for (installed, asked) in [(content(), 0), (vec![1; 200_000], 1)] {
+        fs::write(place.path().join("file.gz"), gzip(&installed)).expect("written");
+        fetch(&sources, folder.path(), &mut |_| {}).expect("fetched");
+        assert_there(folder.path());
+        assert_eq!(server.ranges().len(), asked);
+        fs::remove_file(folder.path().join("file")).expect("removed");
+    }
+}
+
+#[test]
+fn a_gzip_bomb_is_cut_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(&gzip(&vec![0; 20_000_000]), Mood::Good);
+    let error = from_mirrors(&[&server], folder.path()).expect_err("too long").to_string();
+    assert!(error.contains("found more than 200000"), "{error}");
+    assert!(!folder.path().join("file").exists());
+}
