@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{bytes, equal_isas, first, fit, inputs, network, sample};
-use nn::{Engine, FitConfig, Inputs, Isa, Model};
+use common::{Gen, bytes, equal_isas, first, fit, inputs, network, sample};
+use nn::{Activation, Engine, FitConfig, Inputs, Isa, Model, Sequential};
+use proptest::prelude::*;
 
 /// Hidden layers and batch sizes: with and without a short last batch, one panel and several, layers that
 /// fill their last vector and layers that don't, fewer tasks than threads and more.
@@ -181,4 +182,63 @@ fn bytes_and_the_floats_they_stand_for_give_the_same() {
         (bytes(&model), losses, predict(&model, &mut engine, inputs))
     };
     assert!(trained(inputs(&data)) == trained(as_floats));
+}
+
+#[test]
+fn an_example_that_is_no_number_spoils_no_other() {
+    let data = sample();
+    let mut floats: Vec<f32> = data.images().iter().map(|p| f32::from(*p)).collect();
+    let model = network(&[64, 48]).build(3).expect("a network");
+    let mut engine = Engine::new(Some(2), None);
+    let clean = predict(&model, &mut engine, Inputs::f32(&floats, 784).expect("whole images"));
+    floats[784 * 70 + 5] = f32::NAN;
+    floats[784 * 71 + 5] = f32::INFINITY;
+    let spoiled = predict(&model, &mut engine, Inputs::f32(&floats, 784).expect("whole images"));
+    for (i, (clean, spoiled)) in clean.chunks(10).zip(spoiled.chunks(10)).enumerate() {
+        assert!(clean == spoiled || [70, 71].contains(&i), "image {i}");
+    }
+    assert!(spoiled[700..720].iter().all(|p| f32::from_bits(*p).is_nan()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Networks and batches of all shapes: training, evaluation and prediction give the same bits on one
+    /// thread of the best instruction set and on several of another.
+    #[test]
+    fn shapes_of_all_kinds(
+        features in 1usize..300,
+        hidden in prop::collection::vec((1usize..200, any::<bool>()), 0..4),
+        classes in 2usize..90,
+        examples in 1usize..150,
+        batch_size in 1usize..160,
+        threads in 2usize..6,
+        isa in prop::sample::select(equal_isas().collect::<Vec<_>>()),
+        seed in any::<u64>(),
+    ) {
+        let mut random = Gen(seed);
+        let x: Vec<f32> = (0..examples * features).map(|_| random.float()).collect();
+        let labels: Vec<u8> =
+            (0..examples).map(|_| (random.bits() % classes as u64) as u8).collect();
+        let inputs = Inputs::f32(&x, features).expect("whole rows");
+        let activation = |relu| if relu { Activation::Relu } else { Activation::Linear };
+        let net = hidden.iter().fold(Sequential::new(&[features]), |net, (units, relu)| {
+            net.dense(*units, activation(*relu))
+        });
+        let start = net.dense(classes, Activation::Softmax).build(seed).expect("a network");
+        let config = FitConfig { epochs: 2, batch_size, seed, ..FitConfig::default() };
+        let outcome = |mut engine: Engine| {
+            let mut model = start.clone();
+            let (_, losses) = fit(&mut model, &mut engine, inputs, &labels, &config);
+            let evaluated = model.evaluate(&mut engine, inputs, &labels).expect("an evaluation");
+            let together = predict(&model, &mut engine, inputs);
+            let one = |i| predict(&model, &mut engine, inputs.slice(i, 1));
+            let alone: Vec<u32> = (0..examples).flat_map(one).collect();
+            assert!(together == alone);
+            (bytes(&model), losses, evaluated, together)
+        };
+        let one = outcome(Engine::new(Some(1), None));
+        prop_assert_eq!(one.1.len(), 2 * examples.div_ceil(batch_size));
+        prop_assert!(one == outcome(Engine::new(Some(threads), Some(isa))));
+    }
 }
