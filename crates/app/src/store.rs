@@ -23,8 +23,7 @@ pub fn write_atomic(
         Ok(old) if !old.is_file() => return write_through(path, write),
         old => old.ok(),
     };
-    // Renaming over a link would replace the link.
-    let path = if old.is_some() { fs::canonicalize(path)? } else { target(path)? };
+    let path = target(path)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".weft-");
@@ -61,7 +60,7 @@ fn buffered(
     buffered.flush()
 }
 
-/// The file that a path leads to where there is none yet.
+/// The file that a path leads to, there or not yet: renaming over a link would replace the link.
 fn target(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {

@@ -234,20 +234,38 @@ fn compressed_sets_of_the_same_sizes_are_not_mixed_up() {
 }
 
 #[test]
-fn a_compressed_set_that_changes_is_unpacked_again_and_damage_is_mended() {
+fn what_is_unpacked_is_used_until_either_side_changes() {
     let room = Room::new();
-    let folder = room.folder("set");
-    for value in [1, 2] {
-        put_set(&folder, value, &[0, 1]);
-        compress(&folder);
-        assert_eq!(grey(&room.data(&folder).expect("unpacked")), value);
+    let (one, two) = (room.folder("one"), room.folder("two"));
+    for (folder, value) in [(&one, 1), (&two, 2)] {
+        put_set(folder, value, &[0, 1]);
+        compress(folder);
     }
-    let unpacked = fs::read_dir(room.folder("cache/unpacked")).expect("a folder");
-    let unpacked = unpacked.flatten().next().expect("one folder").path();
-    fs::write(unpacked.join(NAMES[2]), "damaged").expect("written");
-    assert_eq!(grey(&room.data(&folder).expect("unpacked again")), 2);
-    fs::remove_file(unpacked.join(NAMES[2])).expect("removed");
-    assert_eq!(grey(&room.data(&folder).expect("unpacked again")), 2);
+    // A file that has just changed is not trusted to have stopped changing.
+    std::thread::sleep(std::time::Duration::from_millis(3100));
+    let unpacked = || -> Vec<_> {
+        let folders = fs::read_dir(room.folder("cache/unpacked")).expect("a folder").flatten();
+        let files = folders.map(|f| f.path().join(NAMES[2]));
+        files.map(|f| (f.metadata().and_then(|m| m.modified()).expect("a time"), f)).collect()
+    };
+    let both = || [&one, &two].map(|folder| grey(&room.data(folder).expect("unpacked")));
+    assert_eq!(both(), [1, 2]);
+    let first = unpacked();
+    assert_eq!(both(), [1, 2]);
+    assert_eq!((first.len(), &unpacked()), (2, &first), "used again");
+
+    for (_, file) in &first {
+        fs::write(file, "damaged").expect("written");
+    }
+    assert_eq!(both(), [1, 2], "mended");
+    for (_, file) in &first {
+        fs::remove_file(file).expect("removed");
+    }
+    assert_eq!(both(), [1, 2], "mended");
+    put_set(&one, 3, &[0, 1]);
+    compress(&one);
+    assert_eq!(grey(&room.data(&one).expect("unpacked anew")), 3);
+    assert_eq!(grey(&room.data(&two).expect("as it was")), 2);
 }
 
 #[test]

@@ -32,7 +32,13 @@ enum Mood {
     /// Sends a part that was not asked for.
     OtherPart,
     /// Says that it sends more than the file can have.
+    TooLong,
+    /// Does not say how much it sends, and sends ten times what the file can have.
     Endless,
+    /// Announces the file and hangs up.
+    Nothing,
+    /// Is for ever about to answer.
+    Dribbles,
 }
 
 /// A server that has one file under every name, and what it was asked.
@@ -91,6 +97,9 @@ fn answer(
         stream.write_all(body)
     };
     let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
+    if matches!(mood, Mood::Whole) {
+        return send("200 OK", gz, gz.len());
+    }
     let Some(rest) = gz.get(start..).filter(|rest| !rest.is_empty()) else {
         return send("416 Range Not Satisfiable", b"", 0);
     };
@@ -100,7 +109,7 @@ fn answer(
             send(status, rest, rest.len())
         }
         Mood::Only(_) => send("404 Not Found", b"", 0),
-        Mood::Whole => send("200 OK", gz, gz.len()),
+        Mood::Whole => Ok(()),
         Mood::HangsUp => send(status, &rest[..rest.len() / 3 + 1], rest.len()),
         Mood::Stalls => {
             send(status, &rest[..rest.len() / 2], rest.len())?;
@@ -121,7 +130,19 @@ fn answer(
             let head = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 7-9/10\r\n";
             stream.write_all(format!("{head}Content-Length: 3\r\n\r\nabc").as_bytes())
         }
-        Mood::Endless => send("200 OK", gz, usize::MAX / 2),
+        Mood::TooLong => send("200 OK", gz, usize::MAX / 2),
+        Mood::Endless => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+            (0..10).try_for_each(|_| stream.write_all(gz))
+        }
+        Mood::Nothing => send("200 OK", b"", gz.len()),
+        Mood::Dribbles => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+            (0..50).try_for_each(|i| {
+                sleep(Duration::from_millis(100));
+                stream.write_all(format!("X-{i}: later\r\n").as_bytes())
+            })
+        }
     }
 }
 
@@ -131,9 +152,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gz.finish().expect("compressed in memory")
 }
 
-/// Content that does not compress away.
+/// Content that does not compress: the upper bytes of a linear congruential generator.
 fn content() -> Vec<u8> {
-    (0..200_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+    let mut state = 1u64;
+    let mut next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..200_000).map(|_| next()).collect()
 }
 
 fn entry(name: &str) -> Entry {
@@ -187,8 +214,7 @@ fn a_good_mirror_gives_the_file_and_says_how_far_it_is() {
 #[test]
 fn bad_mirrors_are_passed_over() {
     let gz = gzip(&content());
-    let moods = [Mood::OtherBytes, Mood::Page, Mood::Forbidden, Mood::Endless];
-    for mood in moods {
+    for mood in [Mood::OtherBytes, Mood::Page, Mood::Forbidden, Mood::Nothing] {
         let folder = tempfile::tempdir().expect("a folder");
         let (bad, good) = (serve(&gz, mood), serve(&gz, Mood::Good));
         from_mirrors(&[&bad, &good], folder.path()).expect("fetched from the second");
@@ -199,7 +225,7 @@ fn bad_mirrors_are_passed_over() {
 #[test]
 fn slow_mirrors_are_given_up() {
     let gz = gzip(&content());
-    for mood in [Mood::Silent, Mood::Stalls] {
+    for mood in [Mood::Silent, Mood::Stalls, Mood::Dribbles] {
         let folder = tempfile::tempdir().expect("a folder");
         let (slow, good) = (serve(&gz, mood), serve(&gz, Mood::Good));
         let start = Instant::now();
@@ -237,15 +263,50 @@ fn a_part_of_other_bytes_does_not_spoil_the_file() {
 }
 
 #[test]
-fn servers_that_send_other_parts_than_asked_for_are_understood() {
+fn a_server_that_sends_no_parts_sends_the_whole() {
     let gz = gzip(&content());
-    for mood in [Mood::Whole, Mood::OtherPart] {
+    for left in [1000, gz.len() + 1000] {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join(".file.gz.part"), &gz[..1000]).expect("written");
-        let (odd, good) = (serve(&gz, mood), serve(&gz, Mood::Good));
-        from_mirrors(&[&odd, &good], folder.path()).expect("fetched");
+        fs::write(folder.path().join(".file.gz.part"), vec![7; left]).expect("written");
+        let server = serve(&gz, Mood::Whole);
+        from_mirrors(&[&server], folder.path()).expect("fetched");
         assert_there(folder.path());
+        assert_eq!(server.ranges(), [Some(left)], "once is enough");
     }
+}
+
+#[test]
+fn a_part_that_was_not_asked_for_is_not_taken() {
+    let gz = gzip(&content());
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join(".file.gz.part"), &gz[..1000]).expect("written");
+    let (odd, good) = (serve(&gz, Mood::OtherPart), serve(&gz, Mood::Good));
+    from_mirrors(&[&odd, &good], folder.path()).expect("fetched");
+    assert_there(folder.path());
+    assert_eq!(good.ranges(), [Some(1000)], "what was there is still right");
+}
+
+#[test]
+fn a_file_that_is_too_long_is_cut_off() {
+    let gz = gzip(&content());
+    for mood in [Mood::TooLong, Mood::Endless] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = serve(&gz, mood);
+        let error = from_mirrors(&[&server], folder.path()).expect_err("too long").to_string();
+        assert!(error.contains("more than the file can have"), "{error}");
+        let kept = fs::metadata(folder.path().join(".file.gz.part")).map_or(0, |m| m.len());
+        assert!(kept < 210_000, "{kept} bytes were written");
+        assert_eq!(server.ranges().len(), 1, "and it is not asked again");
+    }
+}
+
+#[test]
+fn a_server_that_brings_nothing_is_not_asked_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(&gzip(&content()), Mood::Nothing);
+    let error = from_mirrors(&[&server], folder.path()).expect_err("nothing came").to_string();
+    assert!(error.contains("after 0 "), "{error}");
+    assert_eq!(server.ranges().len(), 1);
 }
 
 #[test]
