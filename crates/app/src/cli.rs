@@ -78,6 +78,9 @@ pub(crate) enum Command {
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
     /// Folder with the data set's files [default: $WEFT_DATA, data/, the user's cache, the system]
+    ///
+    /// Any four IDX files named as MNIST names them, plain or .gz; a file classes.txt beside them may name the
+    /// classes, one a line. The files must not be changed while weft runs (see --no-mmap).
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// The full data set, or a small part of it that is inside this program

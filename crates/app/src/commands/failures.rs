@@ -40,7 +40,9 @@ pub(super) fn data_failure(error: datasets::Error) -> Failure {
             data("the data set is not here and cannot be fetched")
                 .at(format_args!("{}; tried:{tried}", folder.display()))
                 .next(
-                    "put its four files (.gz or unpacked) into a folder and say --data FOLDER; \
+                    "put its four files (train-images-idx3-ubyte, train-labels-idx1-ubyte, \
+                     t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte; plain or .gz) into a folder \
+                     and say --data FOLDER; \
                      or install the package dataset-fashion-mnist (Debian, Ubuntu); \
                      or try the built-in sample: --dataset sample",
                 )
