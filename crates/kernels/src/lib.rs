@@ -93,6 +93,7 @@ pub use ops::dense::{
 };
 pub use ops::exp::exp_in_place;
 pub use ops::pixels::pixels;
+pub use ops::reduce::{largest, sum};
 pub use ops::relu::{relu_backward, relu_in_place};
 pub use ops::softmax::{RowLoss, first_largest, softmax, softmax_cross_entropy, softmax_panel};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};

@@ -164,13 +164,22 @@ impl Twin {
         f32::from(byte) * scale
     }
 
+    /// Sum in the order of all reductions: [`sum`](crate::sum).
+    pub fn sum(self, values: &[f32]) -> f32 {
+        fold(lanes(values, 0.0, |s, x| s + x), |a, b| a + b)
+    }
+
+    /// Largest value, NaN passed over: [`largest`](crate::largest).
+    pub fn largest(self, values: &[f32]) -> f32 {
+        let larger = |a: f32, b: f32| if a > b { a } else { b };
+        fold(lanes(values, f32::NEG_INFINITY, |m, x| larger(x, m)), larger)
+    }
+
     /// Softmax of one row, its largest logit and its sum: [`softmax`](crate::softmax).
     pub fn softmax(self, row: &mut [f32]) -> (f32, f32) {
-        let max = fold(lanes(row, f32::NEG_INFINITY, |m, z| if z > m { z } else { m }), |a, b| {
-            if a > b { a } else { b }
-        });
+        let max = self.largest(row);
         row.iter_mut().for_each(|z| *z = self.exp(*z - max));
-        let sum = fold(lanes(row, 0.0, |s, e| s + e), |a, b| a + b);
+        let sum = self.sum(row);
         row.iter_mut().for_each(|z| *z /= sum);
         (max, sum)
     }

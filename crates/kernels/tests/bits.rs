@@ -81,6 +81,28 @@ fn pixels_equal_their_twin() {
 }
 
 #[test]
+fn sums_and_maxima_equal_their_twins() {
+    let mut g = Gen::new(7);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for n in SIZES {
+            for x in [g.floats(n), with_specials(&mut g, n)] {
+                assert_bits(&[sum(isa, &x)], &[twin.sum(&x)], format_args!("sum of {n} on {isa}"));
+                let most = [largest(isa, &x)];
+                assert_bits(&most, &[twin.largest(&x)], format_args!("largest of {n} on {isa}"));
+            }
+            let x = g.floats(n);
+            let exact: f64 = x.iter().map(|x| f64::from(*x)).sum();
+            let size: f64 = x.iter().map(|x| f64::from(x.abs())).sum();
+            let bound = (n as f64 / 16.0 + 5.0) * f64::from(f32::EPSILON) / 2.0 * size;
+            assert!((f64::from(sum(isa, &x)) - exact).abs() <= bound, "sum of {n} on {isa}");
+            let most = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!(largest(isa, &x), most, "largest of {n} on {isa}");
+        }
+    }
+}
+
+#[test]
 fn softmax_equals_its_twin() {
     let mut g = Gen::new(3);
     for isa in isas() {

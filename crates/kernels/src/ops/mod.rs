@@ -4,5 +4,6 @@ pub(crate) mod adam;
 pub(crate) mod dense;
 pub(crate) mod exp;
 pub(crate) mod pixels;
+pub(crate) mod reduce;
 pub(crate) mod relu;
 pub(crate) mod softmax;
