@@ -263,6 +263,20 @@ fn a_part_of_other_bytes_does_not_spoil_the_file() {
 }
 
 #[test]
+fn a_part_that_cannot_be_removed_does_not_make_it_go_on_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Longer than what the server has, so that nothing is left to send, and no file that could be removed.
+    fs::create_dir(folder.path().join(".file.gz.part")).expect("a folder in the way");
+    let server = serve(&gzip(b""), Mood::Good);
+    let url = server.url.clone();
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(from_mirrors(&[&server], folder.path())));
+    let fetched = wait.recv_timeout(Duration::from_secs(5)).expect("it comes to an end");
+    let error = fetched.expect_err("the folder is in the way").to_string();
+    assert!(error.contains(&url), "{error}");
+}
+
+#[test]
 fn a_server_that_sends_no_parts_sends_the_whole() {
     let gz = gzip(&content());
     for left in [1000, gz.len() + 1000] {

@@ -196,10 +196,10 @@ fn download(
         transfer.get(&url, &part, entry, progress).map_err(|e| format!("{}: {e}", entry.name))?;
         let file = File::open(&part).map_err(|e| format!("{}: {e}", part.display()))?;
         let unpacked = unpack(file, entry, folder, mirror);
-        // In place, or whole but wrong: of no use to anybody.
-        let _ = fs::remove_file(&part);
+        // In place, or whole but wrong: of no use to anybody. If it stays, so would what is wrong with it.
+        let removed = fs::remove_file(&part).is_ok();
         match unpacked {
-            Err(Error::Corrupt { .. }) if continued => {}
+            Err(Error::Corrupt { .. }) if continued && removed => {}
             Err(Error::Corrupt { file, what, .. }) => return Err(format!("{file}: {what}")),
             other => return other.map_err(|e| e.to_string()),
         }
