@@ -67,11 +67,11 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A Rust type that IDX has.
+/// A Rust type that IDX has: `u8`, `i8`, `i16`, `i32`, `f32`, `f64`.
 pub trait Element: Copy + PartialEq + std::fmt::Debug + sealed::Sealed + 'static {
     /// Its code.
     const DTYPE: DType;
-    /// From the big-endian bytes of one element; other lengths give `None`.
+    /// From the big-endian bytes of one element; `None` if there are more or fewer.
     fn from_be(bytes: &[u8]) -> Option<Self>;
     /// Appends the big-endian bytes.
     fn to_be(self, out: &mut Vec<u8>);
@@ -92,3 +92,36 @@ macro_rules! element {
     )*};
 }
 element!(u8 => U8, i8 => I8, i16 => I16, i32 => I32, f32 => F32, f64 => F64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_codes_are_known_and_no_others() {
+        let known: Vec<u8> = (0..=255).filter(|c| DType::from_code(*c).is_some()).collect();
+        assert_eq!(known, [0x08, 0x09, 0x0b, 0x0c, 0x0d, 0x0e]);
+        assert!(known.iter().all(|c| DType::from_code(*c).map(DType::code) == Some(*c)));
+    }
+
+    fn as_big_endian<T: Element>(element: T, bytes: &[u8]) {
+        let mut out = vec![7];
+        element.to_be(&mut out);
+        assert_eq!(out[1..], *bytes, "{element:?} is appended");
+        assert_eq!(T::from_be(bytes), Some(element));
+        assert_eq!(T::from_be(&bytes[1..]), None);
+        assert_eq!(T::from_be(&out), None);
+        assert_eq!(T::DTYPE.size(), bytes.len());
+        assert_eq!(T::DTYPE.to_string(), std::any::type_name::<T>());
+    }
+
+    #[test]
+    fn elements_are_big_endian() {
+        as_big_endian(0xfeu8, &[0xfe]);
+        as_big_endian(-2i8, &[0xfe]);
+        as_big_endian(-2i16, &[0xff, 0xfe]);
+        as_big_endian(0x0102_0304i32, &[1, 2, 3, 4]);
+        as_big_endian(1.5f32, &[0x3f, 0xc0, 0, 0]);
+        as_big_endian(-2.0f64, &[0xc0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+}

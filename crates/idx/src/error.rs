@@ -1,5 +1,6 @@
 //! What can be wrong with a file, by who is at fault.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// Why bytes are not an IDX file.
@@ -25,7 +26,7 @@ fn hint(next: &Option<&'static str>) -> String {
 #[non_exhaustive]
 pub enum Error {
     /// The system could not open, map or read the file.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}; check that the file is there and may be read", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -41,7 +42,10 @@ pub enum Error {
         source: FormatError,
     },
     /// The file is IDX, but not of the type or the number of dimensions that is needed.
-    #[error("{}: expected {expected}, found {found}", path.display())]
+    #[error(
+        "{}, at byte 2: expected {expected}, found {found}; name a file that holds them (are images and labels swapped?)",
+        path.display()
+    )]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -51,13 +55,57 @@ pub enum Error {
         found: String,
     },
     /// Two files that should belong together do not.
-    #[error("{} and {} do not belong together: {what}", images.display(), labels.display())]
+    #[error(
+        "{} and {} do not belong together: {what}; pair images and labels of the same half of the same data set",
+        images.display(), labels.display()
+    )]
     Mismatch {
         /// The file of images.
         images: PathBuf,
         /// The file of labels.
         labels: PathBuf,
         /// How they differ.
-        what: String,
+        what: Difference,
     },
+}
+
+/// Why images and labels do not belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// There is not one label for each image.
+    Count {
+        /// How many images there are.
+        images: usize,
+        /// How many labels there are.
+        labels: usize,
+    },
+    /// A label names a class that is not known.
+    Label {
+        /// The image that has the label: the first of them.
+        index: usize,
+        /// Where the label is in its file.
+        offset: usize,
+        /// The label.
+        label: u8,
+        /// How many classes there are; labels are below.
+        classes: usize,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Difference::Count { images, labels } => {
+                write!(
+                    f,
+                    "expected as many labels as images, found {images} images and {labels} labels"
+                )
+            }
+            Difference::Label { index, offset, label, classes } => write!(
+                f,
+                "expected labels of {classes} classes (below {classes}), found label {label} of image {index} (byte {offset} of the labels)"
+            ),
+        }
+    }
 }

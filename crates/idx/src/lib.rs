@@ -15,10 +15,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All six element types and up to 255 dimensions. The format's description fixes big-endian order for the
-//! header only; the elements are big-endian too, as every known file of more than a byte an element is.
-//! Whatever the bytes are, the answer is a view or an error that says where and why, never a panic, and never
-//! an allocation of a size that a header claims.
+//! - [`Idx`] is a view of bytes that are in memory already, [`Header`] their type and shape alone.
+//! - [`IdxFile`] is a file, [read](IdxFile::read) or [mapped](IdxFile::map), and gives views.
+//! - [`Labelled`] is a file of images and a file of labels that were checked to belong together.
+//! - [`write`](fn@write) writes elements of any of the six types.
+//!
+//! # The format
+//! All six element types ([`DType`]) and 1 to 255 dimensions; a dimension may have the size 0, which makes an
+//! empty set. The elements must fill the file exactly. The format's description fixes big-endian order for the
+//! header only; here the elements are big-endian too, as in every known file whose elements have several bytes.
+//! Bytes are lent without a copy ([`Idx::as_u8`], [`Idx::row`]), wider elements are decoded one by one
+//! ([`Idx::iter`], [`Idx::values`]).
+//!
+//! # Bytes that are not IDX
+//! Whatever the bytes are, the answer is a view or an [`Error`] that names the file, the offset, what was
+//! expected, what was found, and what to do; never a panic, and never an allocation of a size that a header claims.
+//!
+//! ```
+//! let error = idx::IdxFile::from_bytes(&b"\x1f\x8b\x08"[..], "t10k.gz").unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "t10k.gz is not a valid IDX file: at byte 0: expected two zero bytes, a type code and a \
+//!      number of dimensions, found a gzip file; decompress it first: gunzip FILE"
+//! );
+//! ```
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -40,9 +60,9 @@ mod view;
 mod write;
 
 pub use dtype::{DType, Element};
-pub use error::{Error, FormatError};
+pub use error::{Difference, Error, FormatError};
 pub use header::Header;
 pub use labelled::Labelled;
 pub use source::IdxFile;
-pub use view::Idx;
+pub use view::{Elements, Idx};
 pub use write::write;

@@ -6,9 +6,16 @@ use crate::view::Idx;
 use memmap2::Mmap;
 use std::borrow::Cow;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A checked IDX file with its bytes.
+///
+/// ```no_run
+/// let file = idx::IdxFile::read("train-images-idx3-ubyte")?;
+/// println!("{}: {} {:?}", file.path().display(), file.view().dtype(), file.view().dims());
+/// # Ok::<(), idx::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct IdxFile {
     path: PathBuf,
@@ -16,10 +23,17 @@ pub struct IdxFile {
     header: Header,
 }
 
-#[derive(Debug)]
 enum Bytes {
     Owned(Cow<'static, [u8]>),
     Mapped(Mmap),
+}
+
+/// How many, and where: nobody wants to see the bytes of a data set in a message.
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = if matches!(self, Bytes::Mapped(_)) { "mapped" } else { "in memory" };
+        write!(f, "{} bytes {place}", self.get().len())
+    }
 }
 
 impl Bytes {
@@ -57,7 +71,7 @@ impl IdxFile {
     /// Where mapping fails (an empty file, some file systems) the file is read instead.
     ///
     /// # Safety
-    /// Nobody may change the file while the value lives: the bytes are handed out as `&[u8]`, and bytes that
+    /// Nobody may change or truncate the file while the value lives: the bytes are handed out as `&[u8]`, and bytes that
     /// change under a reference are undefined behaviour. If the file is made shorter, touching what is gone
     /// ends the process with SIGBUS. Replacing the file by renaming another over it is fine: the map keeps
     /// the old one.
@@ -67,12 +81,17 @@ impl IdxFile {
     #[expect(unsafe_code, reason = "a map can be no safer than its file: see the contract")]
     pub unsafe fn map(path: impl AsRef<Path>) -> Result<IdxFile, Error> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|source| io(path, source))?;
+        let mut file = File::open(path).map_err(|source| io(path, source))?;
         // SAFETY: the caller promises that the file is not changed while the map lives.
-        match unsafe { Mmap::map(&file) } {
-            Ok(map) => IdxFile::new(Bytes::Mapped(map), path),
-            Err(_) => IdxFile::read(path),
+        let map = unsafe { Mmap::map(&file) };
+        // Some special files claim to be empty and are not: an empty map proves nothing.
+        if let Some(map) = map.ok().filter(|map| !map.is_empty()) {
+            return IdxFile::new(Bytes::Mapped(map), path);
         }
+        // From the same handle: a pipe cannot be opened twice.
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|source| io(path, source))?;
+        IdxFile::from_bytes(bytes, path)
     }
 
     fn new(bytes: Bytes, path: &Path) -> Result<IdxFile, Error> {
@@ -86,9 +105,9 @@ impl IdxFile {
         &self.path
     }
 
-    /// What the file holds.
+    /// What the file holds, without a copy.
     pub fn view(&self) -> Idx<'_> {
-        Idx::with_header(self.header.clone(), self.bytes.get())
+        Idx::with_header(Cow::Borrowed(&self.header), self.bytes.get())
     }
 
     /// Type and dimensions.

@@ -1,6 +1,7 @@
 //! Writing.
 
 use crate::dtype::Element;
+use crate::header::byte_count;
 use std::io::{Error, ErrorKind, Result, Write};
 
 /// Writes an IDX file with these dimensions, outermost first, and these elements, row-major.
@@ -14,16 +15,15 @@ use std::io::{Error, ErrorKind, Result, Write};
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] if there are no dimensions or more than 255, if one does not fit 32 bits, or if
-/// their product is not the number of elements; else what the writer says.
+/// [`ErrorKind::InvalidInput`], before anything is written, if there are no dimensions or more than 255, if one
+/// does not fit 32 bits, or if their product is not the number of elements; else what the writer says.
 pub fn write<T: Element>(mut to: impl Write, dims: &[usize], elements: &[T]) -> Result<()> {
     let invalid = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
     let n = match u8::try_from(dims.len()) {
         Ok(n) if n > 0 => n,
         _ => return invalid(format!("{} dimensions; IDX has 1 to 255", dims.len())),
     };
-    let count = dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-    if count != Some(elements.len()) {
+    if byte_count(T::DTYPE, dims) != Some(size_of_val(elements)) {
         return invalid(format!("{} elements for dimensions {dims:?}", elements.len()));
     }
     let mut header = vec![0, 0, T::DTYPE.code(), n];

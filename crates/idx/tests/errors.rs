@@ -1,6 +1,7 @@
 //! Every way a file can be wrong, and what the error says: file, offset, expected, found, what to do.
 
-use idx::{Error, IdxFile, Labelled};
+use idx::{Difference, Error, IdxFile, Labelled};
+use std::io::ErrorKind;
 use std::path::Path;
 
 fn error(bytes: &[u8]) -> String {
@@ -24,85 +25,116 @@ fn says(error: &str, parts: &[&str]) {
 
 #[test]
 fn an_empty_file() {
-    says(&error(b""), &["at byte 0", "an empty file"]);
+    says(&error(b""), &["at byte 0", "two zero bytes", "an empty file", "download it again"]);
 }
 
 #[test]
 fn a_short_magic() {
-    says(&error(&[0, 0, 8]), &["at byte 3", "the end of the file after 3 bytes"]);
+    says(&error(&[0, 0, 8]), &["at byte 3", "the end of the file after 3 bytes", "cut off"]);
+    says(&error(&[0]), &["at byte 1", "the end of the file after 1 byte;"]);
 }
 
 #[test]
 fn a_wrong_magic() {
     says(&error(b"\x89PNG...."), &["at byte 0", "89 50 4e 47", "not an IDX file"]);
+    says(&error(&[0, 1, 8, 1, 0, 0, 0, 0]), &["at byte 0", "00 01 08 01"]);
 }
 
 #[test]
 fn an_unknown_type() {
-    says(&error(&[0, 0, 0x0a, 1, 0, 0, 0, 0]), &["at byte 2", "08, 09, 0b", "found 0a"]);
+    for code in [0x00, 0x07, 0x0a, 0x0f, 0xff] {
+        let error = error(&[0, 0, code, 1, 0, 0, 0, 0]);
+        says(&error, &["at byte 2", "08, 09, 0b", &format!("found {code:02x};"), "damaged"]);
+    }
 }
 
 #[test]
 fn no_dimensions() {
-    says(&error(&[0, 0, 8, 0, 1]), &["at byte 3", "at least one dimension"]);
+    let error = error(&[0, 0, 8, 0, 1]);
+    says(&error, &["at byte 3", "at least one dimension", "found 0 dimensions", "damaged"]);
 }
 
 #[test]
 fn a_cut_header() {
     says(
         &error(&[0, 0, 8, 3, 0, 0, 0, 1, 0]),
-        &["at byte 9", "16 bytes of header for 3 dimensions"],
+        &["at byte 9", "16 bytes of header for 3 dimensions", "after 9 bytes", "cut off"],
     );
+    says(&error(&[0, 0, 8, 255]), &["at byte 4", "1024 bytes of header for 255 dimensions"]);
 }
 
 #[test]
 fn sizes_whose_product_overflows() {
     let bytes = header(&[u32::MAX, u32::MAX, u32::MAX]);
-    says(&error(&bytes), &["at byte 16", "4294967295x4294967295", "0 bytes"]);
+    says(&error(&bytes), &["at byte 4", "sizes whose product", "4294967295x4294967295", "damaged"]);
+    says(&error(&header(&[u32::MAX; 255])), &["at byte 4", "(247 more sizes)"]);
+}
+
+#[test]
+fn a_zero_does_not_excuse_an_overflow_wherever_it_stands() {
+    for zero in 0..4 {
+        let mut sizes = [u32::MAX; 4];
+        sizes[zero] = 0;
+        says(&error(&header(&sizes)), &["at byte 4", "sizes whose product"]);
+    }
 }
 
 #[test]
 fn a_claim_of_far_more_than_there_is() {
     let bytes = header(&[u32::MAX]);
-    says(&error(&bytes), &["at byte 8", "4294967295 bytes", "cut off"]);
+    says(&error(&bytes), &["at byte 8", "4294967295 bytes", "after 0 of them", "cut off"]);
 }
 
 #[test]
 fn missing_elements() {
     let mut bytes = header(&[2, 3]);
     bytes.extend([1, 2, 3, 4, 5]);
-    says(&error(&bytes), &["at byte 12", "6 bytes of elements for 2x3 u8", "5 bytes", "cut off"]);
+    says(
+        &error(&bytes),
+        &["at byte 17", "6 bytes of elements (2x3 u8)", "after 5 of them", "cut off"],
+    );
 }
 
 #[test]
 fn trailing_bytes() {
     let mut bytes = header(&[1]);
     bytes.extend([1, 2]);
-    says(&error(&bytes), &["at byte 8", "1 bytes of elements", "2 bytes"]);
+    says(
+        &error(&bytes),
+        &["at byte 9", "end of the file after 1 byte of elements (1 u8)", "found 1 byte more"],
+    );
 }
 
 #[test]
-fn a_gzip_file_in_disguise() {
-    says(&error(&[0x1f, 0x8b, 8, 0, 0, 0]), &["a gzip file", "gunzip"]);
+fn a_compressed_file_in_disguise() {
+    says(&error(&[0x1f, 0x8b, 8, 0, 0, 0]), &["at byte 0", "a gzip file", "gunzip FILE"]);
+    says(&error(&[0x1f, 0x8b]), &["a gzip file"]);
+    says(&error(b"PK\x03\x04...."), &["a zip archive", "unzip FILE"]);
 }
 
 #[test]
 fn a_page_in_disguise() {
-    says(&error(b"\n <!DOCTYPE html><html>"), &["HTML", "another place"]);
+    says(&error(b"\n <!DOCTYPE html><html>"), &["at byte 0", "HTML", "another place"]);
     says(&error(b"<html><body>403"), &["HTML"]);
+    says(&error(b"<!doctype html>"), &["HTML"]);
+    says(&error(b"<?xml version='1.0'?><Error>"), &["XML"]);
 }
 
 #[test]
 fn a_dimension_of_zero_is_an_empty_set() {
-    let file = IdxFile::from_bytes(header(&[0, 28, 28]), "empty").expect("an empty set");
-    assert!(file.view().is_empty());
-    assert_eq!(file.view().row(0), None);
+    for sizes in [[0, 28, 28], [3, 0, 28], [3, 28, 0]] {
+        let file = IdxFile::from_bytes(header(&sizes), "empty").expect("an empty set");
+        let view = file.view();
+        assert_eq!((view.as_u8(), view.is_empty()), (Some(&[][..]), sizes[0] == 0));
+        assert_eq!(view.row(view.len()), None);
+    }
 }
 
 #[test]
 fn a_missing_file() {
     let error = IdxFile::read("no/such/file").expect_err("there is no such file");
-    assert!(matches!(&error, Error::Io { .. }));
+    let Error::Io { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("no/such/file"), "{error}");
 }
 
@@ -112,34 +144,97 @@ fn idx(dims: &[usize], elements: &[u8], name: &str) -> IdxFile {
     IdxFile::from_bytes(file, name).expect("a good file")
 }
 
+fn images() -> IdxFile {
+    idx(&[2, 1, 2], &[1, 2, 3, 4], "images")
+}
+
+fn unpaired(images: IdxFile, labels: IdxFile) -> (Error, String) {
+    let error = Labelled::new(images, labels, 10).expect_err("a bad pair");
+    let text = error.to_string();
+    (error, text)
+}
+
 #[test]
-fn pairs_that_do_not_belong_together() {
-    let images = || idx(&[2, 1, 2], &[1, 2, 3, 4], "images");
-    let error = |labels| Labelled::new(images(), labels, 10).expect_err("a bad pair").to_string();
-    let counts = error(idx(&[3], &[0, 1, 2], "labels"));
-    assert!(
-        counts.contains("images and labels") && counts.contains("2 images and 3 labels"),
-        "{counts}"
-    );
-    let range = error(idx(&[2], &[0, 10], "labels"));
-    assert!(range.contains("label 10 of image 1") && range.contains("10 classes"), "{range}");
-    let dims = error(idx(&[2, 1], &[0, 1], "labels"));
-    assert!(dims.contains("1 dimension") && dims.contains("u8 of shape 2x1"), "{dims}");
-    let swapped = Labelled::new(idx(&[2], &[0, 1], "labels"), images(), 10);
-    assert!(swapped.expect_err("swapped").to_string().contains("3 dimensions"));
+fn a_good_pair() {
+    let data = Labelled::new(images(), idx(&[2], &[9, 0], "labels"), 10).expect("a good pair");
+    assert_eq!((data.len(), data.shape(), data.features()), (2, (1, 2), 2));
+    assert_eq!((data.images(), data.labels()), (&[1, 2, 3, 4][..], &[9, 0][..]));
+    let pairs: Vec<_> = data.iter().collect();
+    assert_eq!(pairs, [(&[1, 2][..], 9), (&[3, 4][..], 0)]);
+    assert_eq!((data.image(1), data.label(1)), (Some(&[3, 4][..]), Some(0)));
+    assert_eq!((data.image(2), data.label(2)), (None, None));
+}
+
+#[test]
+fn images_without_pixels_are_still_counted() {
+    let images = idx(&[2, 0, 28], &[], "images");
+    let data = Labelled::new(images, idx(&[2], &[0, 1], "labels"), 10).expect("a good pair");
+    assert_eq!((data.image(1), data.image(2)), (Some(&[][..]), None));
+    assert_eq!(data.iter().len(), 2);
+}
+
+#[test]
+fn counts_that_differ() {
+    let (error, text) = unpaired(images(), idx(&[3], &[0, 1, 2], "labels"));
+    assert!(text.starts_with("images and labels do not belong together"), "{text}");
+    assert!(text.contains("found 2 images and 3 labels; pair"), "{text}");
+    let Error::Mismatch { what, .. } = error else { panic!("{error:?}") };
+    assert_eq!(what, Difference::Count { images: 2, labels: 3 });
+}
+
+#[test]
+fn a_label_out_of_range() {
+    let (error, text) = unpaired(images(), idx(&[2], &[0, 10], "labels"));
+    assert!(text.contains("of 10 classes (below 10), found label 10 of image 1 (byte 9"), "{text}");
+    let Error::Mismatch { what, .. } = error else { panic!("{error:?}") };
+    assert_eq!(what, Difference::Label { index: 1, offset: 9, label: 10, classes: 10 });
+    assert!(Labelled::new(images(), idx(&[2], &[0, 0], "labels"), 0).is_err(), "no classes at all");
+    assert!(Labelled::new(images(), idx(&[2], &[255, 0], "labels"), 256).is_ok());
+}
+
+#[test]
+fn files_of_another_kind() {
+    let (error, text) = unpaired(images(), idx(&[2, 1], &[0, 1], "labels"));
+    assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+    assert!(text.contains("1 dimension") && text.contains("found u8 of shape 2x1"), "{text}");
+    let (_, text) = unpaired(idx(&[2], &[0, 1], "labels"), images());
+    assert!(text.contains("3 dimensions") && text.contains("swapped?"), "{text}");
     let mut floats = Vec::new();
     idx::write(&mut floats, &[1, 1, 1], &[0.5f32]).expect("a file in memory");
     let floats = IdxFile::from_bytes(floats, "floats").expect("a good file");
-    let typed = Labelled::new(floats, idx(&[1], &[0], "labels"), 10).expect_err("floats");
-    assert!(typed.to_string().contains("f32 of shape 1x1x1"), "{typed}");
+    let (_, text) = unpaired(floats, idx(&[1], &[0], "labels"));
+    assert!(text.starts_with("floats") && text.contains("f32 of shape 1x1x1"), "{text}");
 }
 
 #[test]
 fn writing_what_does_not_fit_is_refused() {
-    let mut out = Vec::new();
-    assert!(idx::write(&mut out, &[], &[1u8]).is_err());
-    assert!(idx::write(&mut out, &[2, 2], &[1u8]).is_err());
-    assert!(idx::write(&mut out, &[1; 256], &[1u8]).is_err());
-    assert!(idx::write(&mut out, &[usize::MAX, 2], &[1u8]).is_err());
-    assert!(out.is_empty(), "nothing is written before it is checked");
+    let refused = |dims: &[usize], elements: &[u8]| {
+        let mut out = Vec::new();
+        let error = idx::write(&mut out, dims, elements).expect_err("it does not fit");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(out.is_empty(), "nothing is written before it is checked");
+    };
+    refused(&[], &[1]);
+    refused(&[2, 2], &[1]);
+    refused(&[1; 256], &[1]);
+    refused(&[usize::MAX, 2], &[1]);
+    refused(&[0, usize::MAX, 2], &[]);
+    refused(&[0, 1 << 32], &[]);
+}
+
+#[test]
+fn a_writer_that_fails_is_heard() {
+    let mut room = [0u8; 10];
+    let error = idx::write(&mut room[..], &[3], &[1u8, 2, 3]).expect_err("there is no room");
+    assert_eq!(error.kind(), ErrorKind::WriteZero);
+}
+
+#[test]
+fn everything_can_be_sent_to_another_thread() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<IdxFile>();
+    shared::<Labelled>();
+    shared::<idx::Idx<'static>>();
+    shared::<idx::Elements<'static, f32>>();
+    shared::<Error>();
 }

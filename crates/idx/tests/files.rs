@@ -40,6 +40,50 @@ fn a_folder_is_not_a_file() {
     }
 }
 
+/// A file system may refuse to map, or say that a file has no bytes when it has.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_mapped_is_read() {
+    for file in both(Path::new("/proc/version")) {
+        let error = file.expect_err("not IDX").to_string();
+        assert!(error.contains("4c 69 6e 75"), "`Linu` was read: {error}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+    assert!(made.success());
+    let to = path.clone();
+    let writer = std::thread::spawn(move || {
+        let pipe = std::fs::OpenOptions::new().write(true).open(to).expect("a reader");
+        idx::write(pipe, &[3], &[1.5f32, -2.0, 0.25]).expect("an open pipe");
+    });
+    // SAFETY: a pipe cannot be mapped, so there is no map to change.
+    #[expect(unsafe_code, reason = "this is the function under test")]
+    let file = unsafe { IdxFile::map(&path) }.expect("a good file");
+    writer.join().expect("the writer");
+    assert_eq!(file.view().values().collect::<Vec<_>>(), [1.5, -2.0, 0.25]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_is_replaced_stays_as_it_was_mapped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, next) = (folder.path().join("f"), folder.path().join("next"));
+    let write = |path: &Path, element: u8| {
+        let file = std::fs::File::create(path).expect("a file");
+        idx::write(file, &[2], &[element; 2]).expect("room on the disk");
+    };
+    write(&path, 1);
+    // SAFETY: the mapped file is renamed over, not changed.
+    #[expect(unsafe_code, reason = "this is the function under test")]
+    let file = unsafe { IdxFile::map(&path) }.expect("a good file");
+    assert!(format!("{file:?}").contains("10 bytes mapped"), "{file:?}");
+    write(&next, 2);
+    std::fs::rename(&next, &path).expect("replacing");
+    assert_eq!(file.payload(), [1, 1]);
+    assert_eq!(IdxFile::read(&path).expect("a good file").payload(), [2, 2]);
+}
+
 /// What the contract of `map` warns of: a file cut short under its map ends the process, and nothing else
 /// does; tried in a process of its own.
 #[test]
