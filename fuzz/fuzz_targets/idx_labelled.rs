@@ -9,8 +9,18 @@ fuzz_target!(|bytes: &[u8]| {
     let (images, labels) = rest.split_at(usize::from(cut).min(rest.len()));
     let file = |bytes: &[u8], name| IdxFile::from_bytes(bytes.to_vec(), name);
     let (Ok(images), Ok(labels)) = (file(images, "images"), file(labels, "labels")) else { return };
-    let Ok(data) = Labelled::new(images, labels, 10) else { return };
+    let data = match Labelled::new(images, labels, 10) {
+        Ok(data) => data,
+        Err(error) => {
+            assert!(error.to_string().contains("expected"), "{error}");
+            return;
+        }
+    };
     assert_eq!(data.images().len(), data.len() * data.features());
-    assert!(data.labels().iter().all(|l| *l < 10));
-    assert_eq!(data.image(data.len()).map(<[u8]>::len).unwrap_or(0), 0);
+    assert_eq!(data.iter().len(), data.len());
+    for (i, (image, label)) in data.iter().enumerate() {
+        assert!(label < 10);
+        assert_eq!((data.image(i), data.label(i)), (Some(image), Some(label)));
+    }
+    assert_eq!((data.image(data.len()), data.label(data.len())), (None, None));
 });
