@@ -285,8 +285,8 @@ kernel! {
                         let (panel, next) = rest.split_at(kc * vectors);
                         rest = next;
                         let panel = Rows::new(Line::flat(panel), vectors * LANES, (kc, vectors));
-                        let mut ending = IntoC { c: &mut c, at: (ic, jc + j, cols), beta };
-                        product(s, mc, vectors, &[(a_block, panel)], &mut ending);
+                        let ending = IntoC { c: &mut c, at: (ic, jc + j, cols), beta };
+                        product(s, mc, vectors, &[(a_block, panel)], ending);
                     }
                 }
             }

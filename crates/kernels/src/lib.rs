@@ -87,14 +87,12 @@ pub use isa::Portable;
 pub use isa::{Avx2, Avx512};
 pub use isa::{Isa, IsaError, LANES, Line, prefetch};
 pub use ops::adam::{AdamStep, adam_step};
-pub use ops::dense::{
-    MOST_BLOCKS, Owned, Then, bias_update, dense_backward_input, dense_forward, dense_update,
-    transpose,
-};
+pub use ops::dense::{MOST_BLOCKS, Then, dense_backward_input, dense_forward, transpose};
 pub use ops::exp::exp_in_place;
 pub use ops::pixels::pixels;
 pub use ops::reduce::{largest, sum};
 pub use ops::relu::{relu_backward, relu_in_place};
 pub use ops::softmax::{RowLoss, first_largest, softmax, softmax_cross_entropy, softmax_panel};
+pub use ops::update::{Owned, bias_update, dense_update};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};
 pub use team::Team;

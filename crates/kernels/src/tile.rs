@@ -5,7 +5,7 @@
 //! for k { for i in 0..MR { for j in 0..NV { acc[i][j] = a[i, k] * b[k, j] + acc[i][j] } } }
 //! ```
 
-use crate::isa::{Rows, Simd, Steps, Strided};
+use crate::isa::{Part, Rows, Simd, Steps, Strided};
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
 /// loop whose index the optimiser does not see through would keep the accumulators in memory.
@@ -79,53 +79,89 @@ pub(crate) type Pair<'a> = (Strided<'a>, Rows<'a>);
 /// Tiles a product of `rows × vectors` with the shapes that suit the register file. It runs over a list of
 /// pairs that all have these rows and vectors (batch-reduce GEMM): the chains go through the pairs in
 /// order. A list, not a function that makes pairs: a call between two pairs would send the accumulators
-/// through memory.
+/// through memory. The ending is given and given back, so that its state can stay in registers.
 #[inline(always)]
-pub(crate) fn product<S: Simd>(
+pub(crate) fn product<S: Simd, E: Ending<S>>(
     simd: S,
     rows: usize,
     vectors: usize,
     pairs: &[Pair<'_>],
-    ending: &mut impl Ending<S>,
-) {
+    mut ending: E,
+) -> E {
     let mut v = 0;
     while v < vectors {
-        let left = vectors - v;
-        // The widest slice this ISA tiles; one vector always works.
-        v += match left {
-            4.. if S::TILE_ROWS[3] > 0 => columns::<S, 4>(simd, rows, v, pairs, ending),
-            3 if S::TILE_ROWS[2] > 0 => columns::<S, 3>(simd, rows, v, pairs, ending),
-            2.. if S::TILE_ROWS[1] > 0 => columns::<S, 2>(simd, rows, v, pairs, ending),
-            _ => columns::<S, 1>(simd, rows, v, pairs, ending),
+        // The rest whole, four vectors of it, or slices of one, which always work.
+        (v, ending) = match vectors - v {
+            4.. if S::TILE_ROWS[3] > 0 => columns::<S, E, 4>(simd, rows, v, pairs, ending),
+            3 if S::TILE_ROWS[2] > 0 => columns::<S, E, 3>(simd, rows, v, pairs, ending),
+            2 if S::TILE_ROWS[1] > 0 => columns::<S, E, 2>(simd, rows, v, pairs, ending),
+            _ => columns::<S, E, 1>(simd, rows, v, pairs, ending),
         };
     }
+    ending
 }
 
-/// All rows of `NV` vectors from `v` on; returns `NV`.
+/// All rows of `NV` vectors from `v` on; returns the vector after them.
 #[inline(always)]
-fn columns<S: Simd, const NV: usize>(
+fn columns<S: Simd, E: Ending<S>, const NV: usize>(
     simd: S,
     rows: usize,
     v: usize,
     pairs: &[Pair<'_>],
-    ending: &mut impl Ending<S>,
-) -> usize {
+    mut ending: E,
+) -> (usize, E) {
     let tallest = S::TILE_ROWS[NV - 1];
     let mut i = 0;
     while i < rows {
-        i += match rows - i {
-            16.. if tallest >= 16 => tile::<S, 16, NV>(simd, i, v, pairs, ending),
-            8.. if tallest >= 8 => tile::<S, 8, NV>(simd, i, v, pairs, ending),
-            6.. if tallest == 6 => tile::<S, 6, NV>(simd, i, v, pairs, ending),
-            4.. if tallest >= 4 => tile::<S, 4, NV>(simd, i, v, pairs, ending),
-            2.. => tile::<S, 2, NV>(simd, i, v, pairs, ending),
-            _ => tile::<S, 1, NV>(simd, i, v, pairs, ending),
+        (i, ending) = match rows - i {
+            16.. if tallest >= 16 => tiles::<S, E, 16, NV>(simd, (i, rows), v, pairs, ending),
+            8.. if tallest >= 8 => tiles::<S, E, 8, NV>(simd, (i, rows), v, pairs, ending),
+            6.. if tallest == 6 => tiles::<S, E, 6, NV>(simd, (i, rows), v, pairs, ending),
+            4.. if tallest >= 4 => tiles::<S, E, 4, NV>(simd, (i, rows), v, pairs, ending),
+            2.. => tiles::<S, E, 2, NV>(simd, (i, rows), v, pairs, ending),
+            _ => tiles::<S, E, 1, NV>(simd, (i, rows), v, pairs, ending),
         };
     }
-    NV
+    (v + NV, ending)
 }
 
-/// One tile: start, multiply through all pairs, finish; returns `MR`.
+/// As many tiles of `MR` rows as fit; returns the row after them.
+#[inline(always)]
+fn tiles<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
+    simd: S,
+    (mut i, rows): (usize, usize),
+    v: usize,
+    pairs: &[Pair<'_>],
+    ending: E,
+) -> (usize, E) {
+    let count = (rows - i) / MR;
+    let ending = simd.outlined(Tiles::<E, MR, NV> { i, count, v, pairs, ending });
+    i += count * MR;
+    (i, ending)
+}
+
+/// Tiles of one shape below each other.
+struct Tiles<'p, 'a, E, const MR: usize, const NV: usize> {
+    i: usize,
+    count: usize,
+    v: usize,
+    pairs: &'p [Pair<'a>],
+    ending: E,
+}
+
+impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize> Part<S> for Tiles<'_, '_, E, MR, NV> {
+    type Out = E;
+    #[inline(always)]
+    fn run(self, simd: S) -> E {
+        let Tiles { i, count, v, pairs, mut ending } = self;
+        for t in 0..count {
+            tile::<S, MR, NV>(simd, i + t * MR, v, pairs, &mut ending);
+        }
+        ending
+    }
+}
+
+/// One tile: start, multiply through all pairs, finish.
 #[inline(always)]
 fn tile<S: Simd, const MR: usize, const NV: usize>(
     simd: S,
@@ -133,18 +169,17 @@ fn tile<S: Simd, const MR: usize, const NV: usize>(
     v: usize,
     pairs: &[Pair<'_>],
     ending: &mut impl Ending<S>,
-) -> usize {
+) {
     let mut acc = ending.start::<MR, NV>(simd, i, v);
-    // So many steps between two beats that the pending work is spread over all of them.
-    let steps: usize = pairs.iter().map(|(_, b)| b.depth()).sum();
-    let every = steps.div_ceil(ending.pending().max(1));
-    for (a, b) in pairs {
+    for (p, (a, b)) in pairs.iter().enumerate() {
+        // Each pair gets its share of the beats, spread over its steps.
+        let beats = ending.pending().div_ceil(pairs.len() - p).max(1);
         let mut steps = Steps::new(a, i, b, v);
+        let every = (steps.left() / beats).max(1);
         while steps.left() > 0 {
             multiply(simd, &mut acc, &mut steps, every);
             ending.beat(simd);
         }
     }
     ending.finish(simd, i, v, acc);
-    MR
 }

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: a vector is two 256-bit registers, lanes 0..8 and 8..16.
 
-use super::{Kernel, LANES, Simd};
+use super::{Kernel, LANES, Part, Simd};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX2 and FMA.
@@ -81,6 +81,16 @@ impl Simd for Avx2 {
     // Twelve of sixteen registers accumulate six rows of one vector; wider panels go slice by slice.
     const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
 
+    // The attribute is here because on `alone`, which has instructions of its own, it has no effect.
+    #[inline(never)]
+    fn outlined<P: Part<Self>>(self, part: P) -> P::Out {
+        #[target_feature(enable = "avx2,fma")]
+        fn alone<P: Part<Avx2>>(token: Avx2, part: P) -> P::Out {
+            part.run(token)
+        }
+        // SAFETY: `self` exists, so `new` found every feature that `alone` enables.
+        unsafe { alone(self, part) }
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
         // SAFETY: the token proves AVX2; no memory is touched.

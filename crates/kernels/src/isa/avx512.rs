@@ -1,6 +1,6 @@
 //! AVX-512: a vector is one 512-bit register.
 
-use super::{Kernel, LANES, Simd};
+use super::{Kernel, LANES, Part, Simd};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX-512 F, BW, DQ and VL.
@@ -44,6 +44,16 @@ impl Simd for Avx512 {
     // sixteen multiply-adds, which two load ports serve twice over.
     const TILE_ROWS: [usize; 4] = [16, 8, 8, 4];
 
+    // The attribute is here because on `alone`, which has instructions of its own, it has no effect.
+    #[inline(never)]
+    fn outlined<P: Part<Self>>(self, part: P) -> P::Out {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        fn alone<P: Part<Avx512>>(token: Avx512, part: P) -> P::Out {
+            part.run(token)
+        }
+        // SAFETY: `self` exists, so `new` found every feature that `alone` enables.
+        unsafe { alone(self, part) }
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         // SAFETY: the token proves AVX-512F; no memory is touched.
@@ -127,11 +137,13 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn normal(self, x: __m512) -> __m512 {
-        // The classes of VFPCLASSPS: 0x20 denormal, 0x04 negative zero.
-        // SAFETY: the token proves AVX-512 F and DQ; no memory is touched.
+        // SAFETY: the token proves AVX-512F; no memory is touched.
         unsafe {
-            let tiny = _mm512_fpclass_ps_mask::<0x24>(x);
-            _mm512_mask_mov_ps(x, tiny, _mm512_setzero_ps())
+            // Zeros and denormals are the numbers whose exponent has no bit set. VFPCLASSPS would say
+            // the opposite of what the move needs, and to turn a mask around costs as much as a test.
+            let exponent = _mm512_set1_epi32(0x7f80_0000);
+            let normal = _mm512_test_epi32_mask(_mm512_castps_si512(x), exponent);
+            _mm512_maskz_mov_ps(normal, x)
         }
     }
     #[inline(always)]

@@ -50,6 +50,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// A vector count whose entry is 0 is not tiled whole but in slices of one vector.
     const TILE_ROWS: [usize; 4];
 
+    /// Runs a part of a kernel in a function of its own, with this ISA's instructions: what is hot there
+    /// shares the registers with nothing else.
+    fn outlined<P: Part<Self>>(self, part: P) -> P::Out;
+
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::V;
     /// Sixteen consecutive floats.
@@ -153,6 +157,14 @@ pub trait Kernel {
     type Out;
     /// The body.
     fn run<S: Simd>(self, simd: S) -> Self::Out;
+}
+
+/// A part of a kernel, for [`Simd::outlined`].
+pub trait Part<S: Simd> {
+    /// What it returns.
+    type Out;
+    /// The body.
+    fn run(self, simd: S) -> Self::Out;
 }
 
 macro_rules! isas {
@@ -261,7 +273,8 @@ macro_rules! kernel {
         $(-> $out:ty)? $body:block
     ) => {
         $(#[$meta])*
-        #[inline]
+        // Not inlined elsewhere: every program gets the code that was compiled, and measured, here.
+        #[inline(never)]
         $vis fn $name $(<$($life),+>)? (isa: $crate::Isa, $($arg: $ty),*) $(-> $out)? {
             struct Args $(<$($life),+>)? { $($arg: $ty),* }
             impl $(<$($life),+>)? $crate::isa::Kernel for Args $(<$($life),+>)? {

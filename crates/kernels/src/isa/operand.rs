@@ -80,12 +80,6 @@ impl<'a> Rows<'a> {
         Rows { data, stride, depth, vectors }
     }
 
-    /// Rows: K of the product.
-    #[inline(always)]
-    pub(crate) fn depth(&self) -> usize {
-        self.depth
-    }
-
     /// Vectors in a row: N / 16 of the product.
     #[inline(always)]
     pub(crate) fn vectors(&self) -> usize {

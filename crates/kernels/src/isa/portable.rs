@@ -1,7 +1,7 @@
 //! The portable ISA on `wide`: whatever vectors the build target has for certain. That is SSE2 on
 //! x86-64, where multiply-add rounds twice, and NEON on AArch64, where it is fused.
 
-use super::{Kernel, LANES, Simd};
+use super::{Kernel, LANES, Part, Simd};
 use wide::f32x16;
 
 /// Runs everywhere.
@@ -28,6 +28,10 @@ impl Simd for Portable {
     // Two rows of four 128-bit registers leave room for a row of B on a file of sixteen.
     const TILE_ROWS: [usize; 4] = [2, 0, 0, 0];
 
+    #[inline(never)]
+    fn outlined<P: Part<Self>>(self, part: P) -> P::Out {
+        part.run(self)
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> f32x16 {
         f32x16::splat(x)

@@ -61,36 +61,18 @@ fn power(mut base: f64, mut n: u64) -> f64 {
     result
 }
 
-/// New moments.
-#[inline(always)]
-pub(crate) fn moments<S: Simd>(s: S, step: &AdamStep, g: S::V, m: S::V, v: S::V) -> (S::V, S::V) {
-    let m = s.normal(s.fma(s.sub(g, m), s.splat(step.rate1), m));
-    let v = s.normal(s.fma(s.fms(g, g, v), s.splat(step.rate2), v));
-    (m, v)
-}
-
-/// `√v + ε`
-#[inline(always)]
-pub(crate) fn root<S: Simd>(s: S, step: &AdamStep, v: S::V) -> S::V {
-    s.add(s.sqrt(v), s.splat(step.eps))
-}
-
-/// New weights, given `m / (√v + ε)`.
-#[inline(always)]
-pub(crate) fn weights<S: Simd>(s: S, step: &AdamStep, ratio: S::V, w: S::V) -> S::V {
-    s.fma(ratio, s.splat(-step.alpha), w)
-}
-
 /// One vector of parameters: `(w, m, v)` after the step.
 #[inline(always)]
-fn adam<S: Simd>(
+pub(super) fn adam<S: Simd>(
     s: S,
     step: &AdamStep,
     g: S::V,
     (w, m, v): (S::V, S::V, S::V),
 ) -> (S::V, S::V, S::V) {
-    let (m, v) = moments(s, step, g, m, v);
-    (weights(s, step, s.div(m, root(s, step, v)), w), m, v)
+    let m = s.normal(s.fma(s.sub(g, m), s.splat(step.rate1), m));
+    let v = s.normal(s.fma(s.fms(g, g, v), s.splat(step.rate2), v));
+    let root = s.add(s.sqrt(v), s.splat(step.eps));
+    (s.fma(s.div(m, root), s.splat(-step.alpha), w), m, v)
 }
 
 kernel! {

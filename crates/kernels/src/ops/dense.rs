@@ -1,17 +1,14 @@
-//! A dense layer on panels: forward, the gradient of its input, and the gradient of its weights with Adam
-//! applied to it before it reaches memory.
+//! A dense layer on panels: forward, and the gradient of its input (`update.rs` has that of its weights).
 //!
 //! With X of shape \[batch, in\], W \[in, out\], b \[out\], H \[batch, out\]:
 //!
 //! ```text
 //! H  = act(X W + b)           each element: 0, then + x_k w_k in order of k, then + b
 //! dX = dZ Wᵀ                  0, then in order of the outputs
-//! dW = Xᵀ dZ,  db = Σ dZ      0, then in order of the rows of the batch
 //! ```
 //! Batches come as blocks of rows, matrices as panels of columns; the operand lists ([`Blocks`]) say
 //! which block comes next in a chain, so blocking never changes a bit.
 
-use super::adam::{self, AdamStep};
 use super::relu::relu;
 use super::softmax::TINY_GRADIENT;
 use crate::isa::{LANES, Line, Rows, Simd, Strided, kernel};
@@ -31,14 +28,14 @@ pub enum Then {
 pub const MOST_BLOCKS: usize = 16;
 
 /// Up to sixteen pairs of operands.
-struct Pairs<'a> {
+pub(super) struct Pairs<'a> {
     list: [Pair<'a>; MOST_BLOCKS],
     count: usize,
 }
 
 impl<'a> Pairs<'a> {
     #[inline(always)]
-    fn new(count: usize, make: impl Fn(usize) -> Pair<'a>) -> Self {
+    pub(super) fn new(count: usize, make: impl Fn(usize) -> Pair<'a>) -> Self {
         assert!(count <= MOST_BLOCKS, "{count} blocks; {MOST_BLOCKS} are possible");
         let mut list = [(Strided::NONE, Rows::NONE); MOST_BLOCKS];
         for (p, pair) in list.iter_mut().enumerate().take(count) {
@@ -48,7 +45,7 @@ impl<'a> Pairs<'a> {
     }
 
     #[inline(always)]
-    fn list(&self) -> &[Pair<'a>] {
+    pub(super) fn list(&self) -> &[Pair<'a>] {
         &self.list[..self.count]
     }
 }
@@ -130,8 +127,8 @@ kernel! {
                 k += block.cols();
                 done += 1;
                 let last = (done == x.count()).then_some((bias, then));
-                let mut ending = IntoPanel { out: &mut *out, at, first: done == 1, last };
-                product(s, block.rows(), panel.b().vectors(), &[(block.a(), panel.b())], &mut ending);
+                let ending = IntoPanel { out: &mut *out, at, first: done == 1, last };
+                product(s, block.rows(), panel.b().vectors(), &[(block.a(), panel.b())], ending);
             }
         }
         assert_eq!(done, x.count(), "blocks of inputs and of weights");
@@ -164,8 +161,8 @@ kernel! {
         for from in (0..w.count()).step_by(MOST_BLOCKS) {
             let count = MOST_BLOCKS.min(w.count() - from);
             let pairs = Pairs::new(count, |q| (w.get(from + q).a(), dz_t.get(from + q).b()));
-            let mut ending = IntoPanel { out: &mut *dx_t, at: 0, first: from == 0, last: None };
-            product(s, inputs, vectors, pairs.list(), &mut ending);
+            let ending = IntoPanel { out: &mut *dx_t, at: 0, first: from == 0, last: None };
+            product(s, inputs, vectors, pairs.list(), ending);
         }
         transpose_into(s, dx_t, dx);
         let zero = s.splat(0.0);
@@ -203,193 +200,5 @@ kernel! {
     pub fn transpose<'a>(s, from: &'a Panel, to: &'a mut Panel) {
         assert_eq!((from.rows(), from.cols()), (to.cols(), to.rows()), "shape of a transpose");
         transpose_into(s, from, to);
-    }
-}
-
-/// Weights and their Adam moments, `rows × cols` of one panel: what one worker owns.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Owned {
-    /// Parameters.
-    pub w: Panel,
-    /// First moments.
-    pub m: Panel,
-    /// Second moments.
-    pub v: Panel,
-}
-
-impl Owned {
-    /// Zero parameters with zero moments.
-    pub fn zeros(rows: usize, cols: usize) -> Owned {
-        let zeros = Panel::zeros(rows, cols);
-        Owned { w: zeros.clone(), m: zeros.clone(), v: zeros }
-    }
-}
-
-/// Most vectors of a tile, on any ISA.
-const MOST: usize = 24;
-
-/// Gradients end here. Those of a finished tile are parked, and Adam is run on them a vector at a time
-/// between the multiply-adds of the next tile: its square root and division take longer than the
-/// arithmetic of the tile, and hardly cost when they run beside it.
-///
-/// A vector passes through three beats: moments and square root, division, weights. So nothing is stored
-/// long before it is known: a load whose address agrees with that of a waiting store in the last twelve
-/// bits has to wait too, and among the rows of a batch there is always one.
-struct Update<'o, S: Simd> {
-    owned: &'o mut Owned,
-    row0: usize,
-    step: AdamStep,
-    /// Not in here by value: it is indexed, and what stands beside an indexed array stays in memory.
-    parked: &'o mut [Line; MOST],
-    /// Parked vectors, and how many of them have begun.
-    count: usize,
-    begun: usize,
-    /// Line of the next parked vector, the tile's vectors in a row, and how many of this row are left.
-    line: usize,
-    width: usize,
-    left: usize,
-    /// After the first beat: a line, its `m` and its `√v + ε`.
-    rooted: Option<(usize, S::V, S::V)>,
-    /// After the second: a line and its `m / (√v + ε)`.
-    divided: Option<(usize, S::V)>,
-}
-
-impl<'o, S: Simd> Update<'o, S> {
-    #[inline(always)]
-    fn new(owned: &'o mut Owned, step: AdamStep, parked: &'o mut [Line; MOST]) -> Self {
-        let (rooted, divided) = (None, None);
-        let (count, begun, line, width, left) = (0, 0, 0, 0, 0);
-        Update { owned, row0: 0, step, parked, count, begun, line, width, left, rooted, divided }
-    }
-
-    /// Third beat of one vector and second of the next.
-    #[inline(always)]
-    fn advance(&mut self, s: S) {
-        if let Some((line, ratio)) = self.divided.take() {
-            let w = &mut self.owned.w.lines_mut()[line].0;
-            s.store(adam::weights(s, &self.step, ratio, s.load(w)), w);
-        }
-        if let Some((line, m, root)) = self.rooted.take() {
-            self.divided = Some((line, s.div(m, root)));
-        }
-    }
-
-    /// First beat of the vector at `line`, whose gradient is `g`.
-    #[inline(always)]
-    fn begin(&mut self, s: S, line: usize, g: S::V) {
-        let m = &mut self.owned.m.lines_mut()[line].0;
-        let v = &mut self.owned.v.lines_mut()[line].0;
-        let (new_m, new_v) = adam::moments(s, &self.step, g, s.load(m), s.load(v));
-        s.store(new_m, m);
-        s.store(new_v, v);
-        self.rooted = Some((line, new_m, adam::root(s, &self.step, new_v)));
-    }
-
-    /// Finishes everything.
-    #[inline(always)]
-    fn drain(&mut self, s: S) {
-        while self.begun < self.count {
-            self.beat(s);
-        }
-        self.advance(s);
-        self.advance(s);
-    }
-}
-
-impl<S: Simd> Ending<S> for Update<'_, S> {
-    #[inline(always)]
-    fn pending(&self) -> usize {
-        self.count - self.begun
-    }
-    #[inline(always)]
-    fn beat(&mut self, s: S) {
-        if self.begun < self.count {
-            self.advance(s);
-            self.begin(s, self.line, s.load(&self.parked[self.begun].0));
-            self.begun += 1;
-            self.line += 1;
-            self.left -= 1;
-            if self.left == 0 {
-                self.left = self.width;
-                self.line += self.owned.w.vectors() - self.width;
-            }
-        }
-    }
-    #[inline(always)]
-    fn start<const MR: usize, const NV: usize>(
-        &self,
-        s: S,
-        _: usize,
-        _: usize,
-    ) -> Acc<S::V, MR, NV> {
-        [[s.splat(0.0); NV]; MR]
-    }
-    #[inline(always)]
-    fn finish<const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        i: usize,
-        v: usize,
-        acc: Acc<S::V, MR, NV>,
-    ) {
-        while self.begun < self.count {
-            self.beat(s);
-        }
-        unroll!(R in 0..MR => {
-            unroll!(J in 0..NV => s.store(acc[R][J], &mut self.parked[R * NV + J].0));
-        });
-        (self.count, self.begun) = (MR * NV, 0);
-        self.line = (self.row0 + i) * self.owned.w.vectors() + v;
-        (self.width, self.left) = (NV, NV);
-    }
-}
-
-kernel! {
-    /// `dW = Xᵀ dZ`, and a step of Adam with it, for the rows and columns that `owned` holds.
-    ///
-    /// - `x`: inputs of those rows, in panels: block `b` of panel `p` is number `p · blocks + b`, a view of
-    ///   `batch_b × inputs_p`
-    /// - `dz`: gradients of those columns, the blocks of the batch: `batch_b × cols`
-    ///
-    /// # Panics
-    /// If the shapes do not fit together, or there are more than [`MOST_BLOCKS`] blocks.
-    pub fn dense_update<'f, 'x, 'd>(
-        s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: AdamStep,
-    ) {
-        let (rows, vectors, blocks) = (owned.w.rows(), owned.w.vectors(), dz.count());
-        let mut parked = [Line::ZERO; MOST];
-        let mut ending = Update::new(owned, step, &mut parked);
-        let mut p = 0;
-        while ending.row0 < rows {
-            let inputs = x.get(p * blocks).cols();
-            assert!(inputs > 0, "panel {p} of the inputs has no columns");
-            let pair = |b| (x.get(p * blocks + b).a_transposed(), dz.get(b).b());
-            product(s, inputs, vectors, Pairs::new(blocks, pair).list(), &mut ending);
-            ending.row0 += inputs;
-            p += 1;
-        }
-        ending.drain(s);
-    }
-}
-
-kernel! {
-    /// `db = Σ dZ` over the batch, and a step of Adam with it.
-    ///
-    /// # Panics
-    /// If the columns differ.
-    pub fn bias_update<'f, 'd>(s, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: AdamStep) {
-        for v in 0..owned.w.vectors() {
-            let mut g = s.splat(0.0);
-            for b in 0..dz.count() {
-                let block = dz.get(b);
-                for i in 0..block.rows() {
-                    g = s.add(g, s.load(block.vector(i, v)));
-                }
-            }
-            let mut parked = [Line::ZERO; MOST];
-            let mut update = Update::<S>::new(&mut *owned, step, &mut parked);
-            update.begin(s, v, g);
-            update.drain(s);
-        }
     }
 }

@@ -7,3 +7,4 @@ pub(crate) mod pixels;
 pub(crate) mod reduce;
 pub(crate) mod relu;
 pub(crate) mod softmax;
+pub(crate) mod update;
