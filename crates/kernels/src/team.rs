@@ -245,6 +245,37 @@ impl Team {
         });
     }
 
+    /// Cuts `first` and `second` into `n` pieces each and runs `a(i, piece i, piece i)` for all of them, and
+    /// in the same phase `b(j, &mut third[j])` for all items of `third`.
+    ///
+    /// # Panics
+    /// If a slice cannot be cut into `n` equal pieces; and with a task's panic, when no task runs any
+    /// more. Tasks that had not begun may be left out.
+    pub fn for_each_zip<T: Send, U: Send, V: Send>(
+        &mut self,
+        n: usize,
+        (first, second): (&mut [T], &mut [U]),
+        a: impl Fn(usize, &mut [T], &mut [U]) + Sync,
+        (third, b): (&mut [V], impl Fn(usize, &mut V) + Sync),
+    ) {
+        let (ts, us, vs) = (Cells::new(first), Cells::new(second), Cells::new(third));
+        let piece = |len: usize| {
+            assert!(n > 0 && len.is_multiple_of(n), "{len} items in {n} equal pieces");
+            len / n
+        };
+        let (t, u) = (piece(ts.len()), piece(us.len()));
+        self.for_each(n + vs.len(), |i| {
+            if i < n {
+                // SAFETY: `for_each` hands out each index once, so each piece has one borrower.
+                let (ts, us) = unsafe { (ts.piece(i * t, t), us.piece(i * u, u)) };
+                a(i, ts, us)
+            } else {
+                // SAFETY: as above, with the indices shifted.
+                b(i - n, unsafe { vs.get(i - n) })
+            }
+        });
+    }
+
     fn phase(&mut self, tasks: usize, run: &(dyn Fn(usize) + Sync)) {
         let shared = &*self.shared;
         let threads = self.workers.len() + 1;
@@ -327,5 +358,15 @@ impl<'a, T> Cells<'a, T> {
     unsafe fn get(&self, i: usize) -> &mut T {
         // SAFETY: the caller vouches for exclusiveness; the slice outlives `self`.
         unsafe { &mut *self.0[i].get() }
+    }
+
+    /// # Safety
+    /// Nobody else borrows the items `from..from + len` meanwhile.
+    #[expect(clippy::mut_from_ref, reason = "that is what the contract is about")]
+    unsafe fn piece(&self, from: usize, len: usize) -> &mut [T] {
+        let piece = &self.0[from..from + len];
+        // SAFETY: the caller vouches for exclusiveness; the slice outlives `self`, and `UnsafeCell<T>` has
+        // the layout of `T`.
+        unsafe { core::slice::from_raw_parts_mut(UnsafeCell::raw_get(piece.as_ptr()), len) }
     }
 }

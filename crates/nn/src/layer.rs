@@ -2,6 +2,7 @@
 
 use crate::architecture::{Activation, DenseShape};
 use crate::rng::{Purpose, Rng};
+use crate::workspace::Gradient;
 use kernels::{AdamStep, Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Then, View};
 
 /// Rows of a part, roughly: with weights and moments of 64 columns some 200 KB, so that parts are many
@@ -147,10 +148,7 @@ impl Dense {
     }
 
     fn bias(&self, column: usize) -> &Owned {
-        let Some(bias) = &self.parts[column * self.per_column].bias else {
-            unreachable!("the first part of a column holds its biases")
-        };
-        bias
+        bias(self.column(column))
     }
 
     /// What the forward pass does after product and bias.
@@ -159,6 +157,11 @@ impl Dense {
             Activation::Relu => Then::Relu,
             Activation::Linear | Activation::Softmax => Then::Linear,
         }
+    }
+
+    /// The parts of one panel of columns.
+    pub(crate) fn column(&self, column: usize) -> &[Part] {
+        &self.parts[column * self.per_column..][..self.per_column]
     }
 
     /// Outputs of one panel of columns, for a block of rows, into the vectors of `out` from `at` on.
@@ -170,18 +173,51 @@ impl Dense {
         out: &mut Panel,
         at: usize,
     ) {
-        let parts = &self.parts[column * self.per_column..][..self.per_column];
-        let weights = |p: usize| parts[p].owned.w.view();
-        let bias: &[Line] = self.bias(column).w.lines();
-        let weights = Blocks::new(parts.len(), &weights);
-        kernels::dense_forward(isa, x, weights, bias, self.then(), out, at);
+        forward(self.column(column), self.then(), isa, x, out, at);
+    }
+
+    /// Gradient of up to 64 inputs, block `block` of them, given that of the outputs, these inputs for a
+    /// block of rows, and the activation they come from.
+    pub(crate) fn backward(
+        &self,
+        isa: Isa,
+        block: usize,
+        dz_t: Blocks<'_, '_>,
+        (h, then): (&Panel, Then),
+        to: &mut Gradient,
+    ) {
+        let weights = |column: usize| self.rows(block, column);
+        let weights = Blocks::new(self.columns(), &weights);
+        kernels::dense_backward_input(isa, weights, dz_t, (h, then), &mut to.dz, &mut to.dz_t);
     }
 
     /// The weights of up to 64 inputs, block `block` of them, to one panel of outputs.
-    pub(crate) fn rows(&self, block: usize, column: usize) -> View<'_> {
+    fn rows(&self, block: usize, column: usize) -> View<'_> {
         let i = block * PANEL_COLS;
         let part = &self.parts[self.part(i, column)];
         let count = PANEL_COLS.min(self.shape.inputs - i);
         part.owned.w.view().rows_at(i - part.row0, count)
     }
+}
+
+/// The biases of a column, of which these are the parts.
+fn bias(parts: &[Part]) -> &Owned {
+    let Some(bias) = &parts[0].bias else {
+        unreachable!("the first part of a column holds its biases")
+    };
+    bias
+}
+
+/// Outputs of a column, of which these are the parts, into the vectors of `out` from `at` on.
+pub(crate) fn forward(
+    parts: &[Part],
+    then: Then,
+    isa: Isa,
+    x: Blocks<'_, '_>,
+    out: &mut Panel,
+    at: usize,
+) {
+    let weights = |p: usize| parts[p].owned.w.view();
+    let weights = Blocks::new(parts.len(), &weights);
+    kernels::dense_forward(isa, x, weights, bias(parts).w.lines(), then, out, at);
 }

@@ -28,6 +28,7 @@ mod infer;
 mod layer;
 mod model;
 pub mod rng;
+mod step;
 mod train;
 mod workspace;
 

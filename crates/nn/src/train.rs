@@ -1,23 +1,14 @@
-//! Training: `fit`, and the phases of one step.
-//!
-//! A step is a few parallel loops over panels with a barrier after each:
-//!
-//! 1. for each hidden layer: its outputs, by cells
-//! 2. by blocks of rows: logits, softmax, loss, gradient of the logits; and the next batch is fetched
-//! 3. for each layer from the last to the second: gradient of its inputs, by cells, and beside it the
-//!    update of the layer above, whose weights nobody reads any more
-//! 4. the updates of the first two layers
-//!
-//! A gradient of weights never reaches memory: Adam is the ending of its tile.
+//! Training: `fit`, its epochs and its events. `step.rs` has the phases of a step.
 
 use crate::data::Inputs;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::layer::{Dense, Part};
+use crate::layer::Part;
 use crate::model::Model;
 use crate::rng::{Purpose, Rng};
-use crate::workspace::{Cell, RowBlock, Workspace};
-use kernels::{AdamStep, Blocks, Isa, PANEL_COLS, Team};
+use crate::step::Run;
+use crate::workspace::Workspace;
+use kernels::AdamStep;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -149,10 +140,10 @@ impl History {
 
 /// Running sums of an epoch.
 #[derive(Clone, Copy, Default)]
-struct Running {
-    examples: usize,
-    loss: f64,
-    correct: usize,
+pub(crate) struct Running {
+    pub(crate) examples: usize,
+    pub(crate) loss: f64,
+    pub(crate) correct: usize,
 }
 
 impl Running {
@@ -225,17 +216,6 @@ impl Model {
     }
 }
 
-/// A training run: the layers, what they run on, and what they learn from.
-struct Run<'r> {
-    layers: &'r mut [Dense],
-    isa: Isa,
-    team: &'r mut Team,
-    workspace: Workspace,
-    inputs: Inputs<'r>,
-    labels: &'r [u8],
-    config: &'r FitConfig,
-}
-
 impl Run<'_> {
     fn fit(
         &mut self,
@@ -277,7 +257,7 @@ impl Run<'_> {
         let steps = config.steps(order.len());
         let mut running = Running::default();
         let batch = |i: usize| order.chunks(config.batch_size).nth(i).unwrap_or(&[]);
-        self.gather(batch(0));
+        self.begin(batch(0));
         let mut step = 0;
         while step < steps && *left > 0 {
             *done += 1;
@@ -301,183 +281,4 @@ impl Run<'_> {
         let (loss, accuracy) = (running.loss(), running.accuracy());
         Ok(EpochStats { epoch, steps: step, seconds: 0.0, loss, accuracy })
     }
-
-    /// Fetches the batch of the next step, when no step is there to do it on the side.
-    fn gather(&mut self, batch: &[u32]) {
-        let Run { isa, inputs, labels, .. } = *self;
-        let next = self.workspace.now;
-        self.team.for_each_mut(&mut self.workspace.blocks, |b, block| {
-            let examples = &mut block.examples[next];
-            let rows = block.losses.len();
-            examples.gather(isa, inputs, labels, Workspace::share(rows, b, batch));
-        });
-    }
-
-    /// One step on the batch that was fetched; fetches the `next` one meanwhile, and asks for the one
-    /// `after` it.
-    fn step(&mut self, adam: AdamStep, [next, after]: [&[u32]; 2], running: &mut Running) {
-        for l in 0..self.workspace.hidden.len() {
-            self.forward(l);
-        }
-        self.head(next);
-        for block in &self.workspace.blocks {
-            let rows = block.examples[self.workspace.now].rows;
-            for row in &block.losses[..rows] {
-                running.examples += 1;
-                running.loss += row.loss;
-                running.correct += usize::from(row.correct);
-            }
-        }
-        for l in (1..self.layers.len()).rev() {
-            self.backward(l, adam);
-        }
-        self.update_first(adam, after);
-        self.workspace.now ^= 1;
-    }
-
-    /// Outputs of hidden layer `l`.
-    fn forward(&mut self, l: usize) {
-        let Workspace { now, blocks, hidden } = &mut self.workspace;
-        let (now, blocks, layer, isa) = (*now, &blocks[..], &self.layers[l], self.isa);
-        let (below, here) = hidden.split_at_mut(l);
-        self.team.for_each_mut(&mut here[0], |i, cell| {
-            let (column, b) = (i / blocks.len(), i % blocks.len());
-            let examples = &blocks[b].examples[now];
-            let x = |k: usize| match below.last() {
-                None => layer.block(examples.view(), k),
-                Some(cells) => cells[k * blocks.len() + b].h.view().rows_at(0, examples.rows),
-            };
-            let x = Blocks::new(layer.blocks(), &x);
-            layer.forward(isa, column, x, &mut cell.h, 0);
-        });
-    }
-
-    /// The output layer: logits, softmax, loss and gradient; and the next batch.
-    fn head(&mut self, next: &[u32]) {
-        let Run { isa, inputs, labels, .. } = *self;
-        let Workspace { now, blocks, hidden } = &mut self.workspace;
-        let (now, count) = (*now, blocks.len());
-        let Some(layer) = self.layers.last() else { unreachable!("a network has a dense layer") };
-        let batch = blocks.iter().map(|b| b.examples[now].rows).sum();
-        let cells = hidden.last();
-        self.team.for_each_mut(blocks, |b, block| {
-            let RowBlock { examples, logits, losses, .. } = &mut *block;
-            let (rows, capacity) = (examples[now].rows, losses.len());
-            let x = |k: usize| match cells {
-                None => layer.block(examples[now].view(), k),
-                Some(cells) => cells[k * count + b].h.view().rows_at(0, rows),
-            };
-            let x = Blocks::new(layer.blocks(), &x);
-            for column in 0..layer.columns() {
-                layer.forward(isa, column, x, logits, column * (PANEL_COLS / kernels::LANES));
-            }
-            block.loss(isa, now, batch);
-            let next = Workspace::share(capacity, b, next);
-            block.examples[now ^ 1].gather(isa, inputs, labels, next);
-        });
-    }
-
-    /// Gradient of the inputs of layer `l`, and the update of the layer above it.
-    fn backward(&mut self, l: usize, adam: AdamStep) {
-        let Workspace { now, blocks, hidden } = &mut self.workspace;
-        let (now, blocks, isa) = (*now, &blocks[..], self.isa);
-        let (layers, above) = self.layers.split_at_mut(l + 1);
-        let (layer, below) = (&layers[l], layers[l - 1].then());
-        let (cells, cells_above) = hidden.split_at_mut(l);
-        let (inputs, outputs) = (&mut cells[l - 1], &*cells_above);
-        let gradient = |i: usize, cell: &mut Cell| {
-            let (block, b) = (i / blocks.len(), i % blocks.len());
-            let weights = |q: usize| layer.rows(block, q);
-            let dz_t = |q: usize| match outputs.first() {
-                Some(cells) => cells[q * blocks.len() + b].dz_t.view(),
-                None => {
-                    let cols = PANEL_COLS.min(layer.shape.units - q * PANEL_COLS);
-                    blocks[b].dz_t.view().rows_at(q * PANEL_COLS, cols)
-                }
-            };
-            let (w, dz_t) =
-                (Blocks::new(layer.columns(), &weights), Blocks::new(layer.columns(), &dz_t));
-            let Cell { h, dz, dz_t: dx_t } = cell;
-            kernels::dense_backward_input(isa, w, dz_t, (&*h, below), dz, dx_t);
-        };
-        let Some(upper) = above.first_mut() else {
-            return self.team.for_each_mut(inputs, gradient);
-        };
-        let update = |_: usize, part: &mut Part| {
-            update_hidden(part, isa, now, blocks, &outputs[0], outputs.get(1), adam);
-        };
-        self.team.for_each_mut2((&mut upper.parts, update), (inputs, gradient));
-    }
-
-    /// The updates of the first layer and the second. Each task also asks for a share of the examples that
-    /// the next step will fetch: they lie all over the data set, each some dozen cache lines from memory,
-    /// and this is the phase that leaves the memory idle the longest.
-    fn update_first(&mut self, adam: AdamStep, after: &[u32]) {
-        let inputs = self.inputs;
-        let parts = self.layers[0].parts.len();
-        let Workspace { now, blocks, hidden } = &self.workspace;
-        let (now, isa) = (*now, self.isa);
-        let (first, rest) = self.layers.split_at_mut(1);
-        let update_first = |i: usize, part: &mut Part| {
-            let share = i * after.len() / parts..(i + 1) * after.len() / parts;
-            after[share].iter().for_each(|&row| inputs.prefetch(row as usize));
-            let (from, rows) = (part.row0, part.owned.w.rows());
-            let x = |b: usize| blocks[b].examples[now].view().cols_at(from, rows);
-            update(part, isa, now, blocks, Blocks::new(blocks.len(), &x), hidden.first(), adam);
-        };
-        match rest.first_mut() {
-            None => self.team.for_each_mut(&mut first[0].parts, update_first),
-            Some(second) => {
-                let update_second = |_: usize, part: &mut Part| {
-                    update_hidden(part, isa, now, blocks, &hidden[0], hidden.get(1), adam);
-                };
-                self.team.for_each_mut2(
-                    (&mut first[0].parts, update_first),
-                    (&mut second.parts, update_second),
-                );
-            }
-        }
-    }
-}
-
-/// The update of a part whose layer's inputs are the cells `below` and whose outputs are the cells `above`,
-/// or the logits.
-fn update_hidden(
-    part: &mut Part,
-    isa: Isa,
-    now: usize,
-    blocks: &[RowBlock],
-    below: &[Cell],
-    above: Option<&Vec<Cell>>,
-    adam: AdamStep,
-) {
-    let from = part.row0 / PANEL_COLS * blocks.len();
-    let x =
-        |i: usize| below[from + i].h.view().rows_at(0, blocks[i % blocks.len()].examples[now].rows);
-    let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
-    update(part, isa, now, blocks, Blocks::new(panels * blocks.len(), &x), above, adam);
-}
-
-/// The update of a part whose layer's inputs are the blocks `x`.
-fn update<'v>(
-    part: &mut Part,
-    isa: Isa,
-    now: usize,
-    blocks: &'v [RowBlock],
-    x: Blocks<'_, 'v>,
-    above: Option<&'v Vec<Cell>>,
-    adam: AdamStep,
-) {
-    let (column, cols) = (part.column, part.owned.w.cols());
-    let dz = |b: usize| {
-        let rows = blocks[b].examples[now].rows;
-        match above {
-            Some(cells) => cells[column * blocks.len() + b].dz.view().rows_at(0, rows),
-            None => {
-                let logits = blocks[b].logits.view().rows_at(0, rows);
-                logits.cols_at(column * PANEL_COLS, cols)
-            }
-        }
-    };
-    part.update(isa, x, Blocks::new(blocks.len(), &dz), adam);
 }

@@ -1,7 +1,7 @@
 //! The memory of a training run: everything a step touches besides the parameters, made once.
 //!
-//! A batch is cut into blocks of rows; a hidden layer's activations into cells, one for each block of
-//! rows and panel of columns. A cell is written by one task of a phase and read by later phases.
+//! A batch is cut into blocks of rows; a hidden layer's activations into panels, one for each block of
+//! rows and panel of columns. Each is written by one task of a phase and read by later phases.
 
 use crate::architecture::{Architecture, DenseShape};
 use crate::data::{Inputs, Row};
@@ -74,6 +74,19 @@ impl RowBlock {
         }
     }
 
+    /// Takes its share, as block `b`, of the examples at these indices.
+    pub(crate) fn gather(
+        &mut self,
+        isa: Isa,
+        inputs: Inputs<'_>,
+        labels: &[u8],
+        (at, b): (usize, usize),
+        order: &[u32],
+    ) {
+        let share = Workspace::share(self.losses.len(), b, order);
+        self.examples[at].gather(isa, inputs, labels, share);
+    }
+
     /// Losses of the rows, and the gradient of their mean over the batch in place of the logits.
     pub(crate) fn loss(&mut self, isa: Isa, now: usize, batch: usize) {
         let Examples { rows, ref labels, .. } = self.examples[now];
@@ -84,21 +97,50 @@ impl RowBlock {
     }
 }
 
-/// Activations of a hidden layer for one block of rows and one panel of columns.
+/// Gradient with respect to the outputs of a hidden layer before the activation, for one block of rows and
+/// one panel of columns.
 #[derive(Clone, Debug)]
-pub(crate) struct Cell {
-    /// Outputs.
-    pub(crate) h: Panel,
-    /// Gradient with respect to the outputs before the activation.
+pub(crate) struct Gradient {
     pub(crate) dz: Panel,
     /// The same, transposed.
     pub(crate) dz_t: Panel,
 }
 
-impl Cell {
-    fn new(rows: usize, cols: usize) -> Cell {
-        let h = Panel::zeros(rows, cols);
-        Cell { dz: h.clone(), h, dz_t: Panel::zeros(cols, rows) }
+/// Activations of a hidden layer, cut into blocks of rows and panels of columns.
+#[derive(Clone, Debug)]
+pub(crate) struct Hidden {
+    /// Outputs of this step and, of the first layer, already of the next: column after column.
+    pub(crate) h: [Vec<Panel>; 2],
+    /// Block of rows after block of rows.
+    pub(crate) gradients: Vec<Gradient>,
+    blocks: usize,
+    columns: usize,
+}
+
+impl Hidden {
+    fn new(rows: usize, blocks: usize, units: usize) -> Hidden {
+        let widths = || (0..units).step_by(PANEL_COLS).map(|j| PANEL_COLS.min(units - j));
+        let panels = |cols| std::iter::repeat_n(Panel::zeros(rows, cols), blocks);
+        let h: Vec<Panel> = widths().flat_map(panels).collect();
+        let gradient =
+            |cols| Gradient { dz: Panel::zeros(rows, cols), dz_t: Panel::zeros(cols, rows) };
+        let gradients = (0..blocks).flat_map(|_| widths().map(gradient)).collect();
+        Hidden { h: [h.clone(), h], gradients, blocks, columns: widths().count() }
+    }
+
+    /// Panels of columns.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Outputs of a column for a block of rows.
+    pub(crate) fn h(&self, now: usize, column: usize, block: usize) -> &Panel {
+        &self.h[now][column * self.blocks + block]
+    }
+
+    /// Gradient of a column for a block of rows.
+    pub(crate) fn gradient(&self, column: usize, block: usize) -> &Gradient {
+        &self.gradients[block * self.columns + column]
     }
 }
 
@@ -108,8 +150,8 @@ pub(crate) struct Workspace {
     /// Which of each block's examples this step uses; the others are the next step's.
     pub(crate) now: usize,
     pub(crate) blocks: Vec<RowBlock>,
-    /// Cells of each hidden layer: all blocks of rows of the first panel, then of the next.
-    pub(crate) hidden: Vec<Vec<Cell>>,
+    /// The hidden layers.
+    pub(crate) hidden: Vec<Hidden>,
 }
 
 impl Workspace {
@@ -118,11 +160,8 @@ impl Workspace {
         let count = batch.div_ceil(rows);
         let block = RowBlock::new(rows, architecture.features(), architecture.classes());
         let shapes: Vec<DenseShape> = architecture.dense().collect();
-        let cells = |units: usize| {
-            let widths = (0..units).step_by(PANEL_COLS).map(move |j| PANEL_COLS.min(units - j));
-            widths.flat_map(|cols| std::iter::repeat_n(Cell::new(rows, cols), count)).collect()
-        };
-        let hidden = shapes[..shapes.len() - 1].iter().map(|d| cells(d.units)).collect();
+        let hidden = |shape: &DenseShape| Hidden::new(rows, count, shape.units);
+        let hidden = shapes[..shapes.len() - 1].iter().map(hidden).collect();
         Workspace { now: 0, blocks: vec![block; count], hidden }
     }
 

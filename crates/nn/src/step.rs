@@ -1,0 +1,277 @@
+//! One step of training: a few parallel loops over panels with a barrier after each.
+//!
+//! 1. for each hidden layer but the first: its outputs, by columns and blocks of rows
+//! 2. by blocks of rows: logits, softmax, loss, their gradient and that of the last layer's inputs; and the
+//!    next batch is fetched
+//! 3. for each layer from the last but one to the second: gradient of its inputs, and beside it the update
+//!    of the layer above, whose weights nobody reads any more
+//! 4. by columns of the first layer: their update, and at once their outputs for the next batch; beside
+//!    it the update of the second layer
+//!
+//! So a network with one hidden layer has two barriers a step. A gradient of weights never reaches memory:
+//! Adam is the ending of its tile.
+
+use crate::data::Inputs;
+use crate::layer::{Dense, Part, block_width, forward};
+use crate::train::{FitConfig, Running};
+use crate::workspace::{Examples, Gradient, Hidden, RowBlock, Workspace};
+use kernels::{AdamStep, Blocks, Isa, PANEL_COLS, Panel, Team, Then};
+
+/// A training run: the layers, what they run on, and what they learn from.
+pub(crate) struct Run<'r> {
+    pub(crate) layers: &'r mut [Dense],
+    pub(crate) isa: Isa,
+    pub(crate) team: &'r mut Team,
+    pub(crate) workspace: Workspace,
+    pub(crate) inputs: Inputs<'r>,
+    pub(crate) labels: &'r [u8],
+    pub(crate) config: &'r FitConfig,
+}
+
+impl Run<'_> {
+    /// Fetches the first batch of an epoch and works out the first layer's outputs: later, the step before
+    /// does both.
+    pub(crate) fn begin(&mut self, batch: &[u32]) {
+        let Run { isa, inputs, labels, .. } = *self;
+        let now = self.workspace.now;
+        self.team.for_each_mut(&mut self.workspace.blocks, |b, block| {
+            block.gather(isa, inputs, labels, (now, b), batch);
+        });
+        self.forward_first(now);
+    }
+
+    /// One step on the batch that was fetched; fetches the `next` one meanwhile, and asks for the one
+    /// `after` it.
+    pub(crate) fn step(
+        &mut self,
+        adam: AdamStep,
+        [next, after]: [&[u32]; 2],
+        running: &mut Running,
+    ) {
+        for l in 1..self.workspace.hidden.len() {
+            self.forward(l);
+        }
+        self.head(next);
+        for block in &self.workspace.blocks {
+            let rows = block.examples[self.workspace.now].rows;
+            for row in &block.losses[..rows] {
+                running.examples += 1;
+                running.loss += row.loss;
+                running.correct += usize::from(row.correct);
+            }
+        }
+        for l in (1..self.layers.len().saturating_sub(1)).rev() {
+            self.backward(l, adam);
+        }
+        self.update_first(adam, !next.is_empty(), after);
+        self.workspace.now ^= 1;
+    }
+
+    /// Outputs of the first hidden layer, if there is one, for the batch `at`.
+    fn forward_first(&mut self, at: usize) {
+        let Workspace { blocks, hidden, .. } = &mut self.workspace;
+        let (isa, layer) = (self.isa, &self.layers[0]);
+        if let Some(Hidden { h, .. }) = hidden.first_mut() {
+            self.team.for_each_mut(&mut h[at], |i, out| {
+                let examples = &blocks[i % blocks.len()].examples[at];
+                let parts = layer.column(i / blocks.len());
+                forward_inputs(parts, layer.then(), isa, examples, out);
+            });
+        }
+    }
+
+    /// Outputs of hidden layer `l`, not the first.
+    fn forward(&mut self, l: usize) {
+        let Workspace { now, blocks, hidden } = &mut self.workspace;
+        let (now, blocks, layer, isa) = (*now, &blocks[..], &self.layers[l], self.isa);
+        let (below, here) = hidden.split_at_mut(l);
+        let below = &below[l - 1];
+        self.team.for_each_mut(&mut here[0].h[now], |i, out| {
+            let (column, b) = (i / blocks.len(), i % blocks.len());
+            let rows = blocks[b].examples[now].rows;
+            let x = |k: usize| below.h(now, k, b).view().rows_at(0, rows);
+            layer.forward(isa, column, Blocks::new(layer.blocks(), &x), out, 0);
+        });
+    }
+
+    /// The output layer: logits, softmax, loss, gradient, and that of its inputs; and the next batch.
+    fn head(&mut self, next: &[u32]) {
+        let Run { isa, inputs, labels, .. } = *self;
+        let Workspace { now, blocks, hidden } = &mut self.workspace;
+        let (now, count) = (*now, blocks.len());
+        let batch = blocks.iter().map(|b| b.examples[now].rows).sum();
+        let Some((layer, below)) = self.layers.split_last() else {
+            unreachable!("a network has a dense layer")
+        };
+        let Some(Hidden { h, gradients, .. }) = hidden.last_mut() else {
+            return self.team.for_each_mut(blocks, |b, block| {
+                let RowBlock { examples, logits, .. } = &mut *block;
+                for column in 0..layer.columns() {
+                    let x = |k: usize| layer.block(examples[now].view(), k);
+                    let x = Blocks::new(layer.blocks(), &x);
+                    layer.forward(isa, column, x, logits, column * (PANEL_COLS / kernels::LANES));
+                }
+                block.loss(isa, now, batch);
+                block.gather(isa, inputs, labels, (now ^ 1, b), next);
+            });
+        };
+        let then = below.last().map_or(Then::Linear, Dense::then);
+        let h = |q: usize, b: usize| &h[now][q * count + b];
+        self.team.for_each_zip(
+            count,
+            (blocks, gradients),
+            |b, block, gradients| {
+                let block = &mut block[0];
+                let rows = block.examples[now].rows;
+                let x = |q: usize| h(q, b).view().rows_at(0, rows);
+                for column in 0..layer.columns() {
+                    let x = Blocks::new(layer.blocks(), &x);
+                    layer.forward(
+                        isa,
+                        column,
+                        x,
+                        &mut block.logits,
+                        column * (PANEL_COLS / kernels::LANES),
+                    );
+                }
+                block.loss(isa, now, batch);
+                for (q, gradient) in gradients.iter_mut().enumerate() {
+                    let dz_t = |c: usize| {
+                        let cols = PANEL_COLS.min(layer.shape.units - c * PANEL_COLS);
+                        block.dz_t.view().rows_at(c * PANEL_COLS, cols)
+                    };
+                    let dz_t = Blocks::new(layer.columns(), &dz_t);
+                    layer.backward(isa, q, dz_t, (h(q, b), then), gradient);
+                }
+                block.gather(isa, inputs, labels, (now ^ 1, b), next);
+            },
+            (&mut [], |_, _: &mut ()| ()),
+        );
+    }
+
+    /// Gradient of the inputs of layer `l`, not the last, and the update of the layer above it.
+    fn backward(&mut self, l: usize, adam: AdamStep) {
+        let Workspace { now, blocks, hidden } = &mut self.workspace;
+        let (now, blocks, isa) = (*now, &blocks[..], self.isa);
+        let (layers, above) = self.layers.split_at_mut(l + 1);
+        let (layer, then) = (&layers[l], layers[l - 1].then());
+        let (inputs, outputs) = hidden.split_at_mut(l);
+        let (inputs, outputs) = (&mut inputs[l - 1], &*outputs);
+        let (columns, h) = (inputs.columns(), &inputs.h[now]);
+        let gradient = |i: usize, gradient: &mut Gradient| {
+            let (b, q) = (i / columns, i % columns);
+            let dz_t = |c: usize| outputs[0].gradient(c, b).dz_t.view();
+            let dz_t = Blocks::new(layer.columns(), &dz_t);
+            layer.backward(isa, q, dz_t, (&h[q * blocks.len() + b], then), gradient);
+        };
+        let deltas = Deltas { now, blocks, gradients: outputs.get(1).map(|h| &h.gradients[..]) };
+        let update = |_: usize, part: &mut Part| {
+            deltas.update_hidden(part, isa, &outputs[0].h[now], adam);
+        };
+        self.team.for_each_mut2((&mut above[0].parts, update), (&mut inputs.gradients, gradient));
+    }
+
+    /// The updates of the first layer and the second, and the first one's outputs for the next batch if it
+    /// is `there`. Each task also asks for a share of the examples of the batch `after` it: they lie all
+    /// over the data set, each some dozen cache lines from memory, and this is the phase that leaves the
+    /// memory idle the longest.
+    fn update_first(&mut self, adam: AdamStep, there: bool, after: &[u32]) {
+        let Run { isa, inputs, .. } = *self;
+        let Workspace { now, blocks, hidden } = &mut self.workspace;
+        let (now, blocks) = (*now, &blocks[..]);
+        let (first, rest) = self.layers.split_at_mut(1);
+        let (columns, then) = (first[0].columns(), first[0].then());
+        let parts = &mut first[0].parts;
+        let ask = |i: usize, of: usize| {
+            let share = i * after.len() / of..(i + 1) * after.len() / of;
+            after[share].iter().for_each(|&row| inputs.prefetch(row as usize));
+        };
+        let Some((second, (here, above))) = rest.first_mut().zip(hidden.split_first_mut()) else {
+            let (of, deltas) = (parts.len(), Deltas { now, blocks, gradients: None });
+            return self.team.for_each_mut(parts, |i, part| {
+                ask(i, of);
+                deltas.update_inputs(part, isa, adam);
+            });
+        };
+        let Hidden { h: [even, odd], gradients, .. } = here;
+        let (h, next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
+        let deltas = Deltas { now, blocks, gradients: Some(gradients) };
+        let above = Deltas { gradients: above.first().map(|h| &h.gradients[..]), ..deltas };
+        let update_second = |_: usize, part: &mut Part| above.update_hidden(part, isa, h, adam);
+        // A column is a large task: where there is not one for each thread, smaller ones and one more
+        // barrier are faster.
+        if there && columns >= self.team.threads() {
+            let column = |q: usize, parts: &mut [Part], next: &mut [Panel]| {
+                ask(q, columns);
+                parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, adam));
+                for (block, out) in blocks.iter().zip(next) {
+                    forward_inputs(parts, then, isa, &block.examples[now ^ 1], out);
+                }
+            };
+            let second = (&mut second.parts[..], update_second);
+            return self.team.for_each_zip(columns, (parts, next), column, second);
+        }
+        let of = parts.len();
+        let update_first = |i: usize, part: &mut Part| {
+            ask(i, of);
+            deltas.update_inputs(part, isa, adam);
+        };
+        self.team.for_each_mut2((parts, update_first), (&mut second.parts, update_second));
+        if there {
+            self.forward_first(now ^ 1);
+        }
+    }
+}
+
+/// Outputs of a column of the first layer, of which these are the parts.
+fn forward_inputs(parts: &[Part], then: Then, isa: Isa, examples: &Examples, out: &mut Panel) {
+    let (x, width) = (examples.view(), block_width(examples.x.cols(), true));
+    let block = |k: usize| x.cols_at(k * width, width.min(x.cols() - k * width));
+    let x = Blocks::new(x.cols().div_ceil(width), &block);
+    forward(parts, then, isa, x, out, 0);
+}
+
+/// Gradients of a layer's outputs: of a hidden layer, or the logits.
+#[derive(Clone, Copy)]
+struct Deltas<'a> {
+    now: usize,
+    blocks: &'a [RowBlock],
+    gradients: Option<&'a [Gradient]>,
+}
+
+impl Deltas<'_> {
+    /// The update of a part of the first layer.
+    fn update_inputs(self, part: &mut Part, isa: Isa, adam: AdamStep) {
+        let (from, rows) = (part.row0, part.owned.w.rows());
+        let x = |b: usize| self.blocks[b].examples[self.now].view().cols_at(from, rows);
+        self.update(part, isa, Blocks::new(self.blocks.len(), &x), adam);
+    }
+
+    /// The update of a part of a layer whose inputs are these outputs of the layer below.
+    fn update_hidden(self, part: &mut Part, isa: Isa, h: &[Panel], adam: AdamStep) {
+        let count = self.blocks.len();
+        let from = part.row0 / PANEL_COLS * count;
+        let rows = |i: usize| self.blocks[i % count].examples[self.now].rows;
+        let x = |i: usize| h[from + i].view().rows_at(0, rows(i));
+        let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
+        self.update(part, isa, Blocks::new(panels * count, &x), adam);
+    }
+
+    fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, adam: AdamStep) {
+        let Deltas { now, blocks, gradients } = self;
+        let (column, cols) = (part.column, part.owned.w.cols());
+        let dz = |b: usize| {
+            let rows = blocks[b].examples[now].rows;
+            match gradients {
+                Some(all) => {
+                    all[b * (all.len() / blocks.len()) + column].dz.view().rows_at(0, rows)
+                }
+                None => {
+                    let logits = blocks[b].logits.view().rows_at(0, rows);
+                    logits.cols_at(column * PANEL_COLS, cols)
+                }
+            }
+        };
+        part.update(isa, x, Blocks::new(blocks.len(), &dz), adam);
+    }
+}
