@@ -12,6 +12,7 @@
 //! | multiply matrices with any strides | [`gemm`] on [`MatRef`] and [`MatMut`] |
 //! | work on slices | [`exp_in_place`], [`relu_in_place`], [`relu_backward`], [`softmax`], [`pixels`], [`adam_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
+//! | train a layer with products of bf16 numbers | [`Amx`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
 //! | use several cores | [`Team`]: give each thread `&mut` of its own panels |
 //! | choose or name the instructions | [`Isa`], the first argument of every kernel |
 //! | read what a kernel computes | [`twin`] |
@@ -71,6 +72,7 @@
 //! Kernels check shapes once, on entry or where blocks meet, and panic if they do not fit together. There
 //! is no undefined behaviour to be had from safe code.
 
+mod bf16;
 mod gemm;
 mod isa;
 pub mod meter;
@@ -81,12 +83,15 @@ mod team;
 mod tile;
 pub mod twin;
 
+pub use bf16::{Left16, Right16};
 pub use gemm::{MatMut, MatRef, gemm};
 pub use isa::Portable;
+pub use isa::{Amx, Isa, IsaError, LANES, Line, prefetch};
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512};
-pub use isa::{Isa, IsaError, LANES, Line, prefetch};
 pub use ops::adam::{AdamStep, adam_step};
+pub use ops::amx::{forward16, update16};
+pub use ops::bf16::{pairs16, pixels16, round16, transpose16};
 pub use ops::dense::{MOST_BLOCKS, Then, dense_backward_input, dense_forward, transpose};
 pub use ops::exp::exp_in_place;
 pub use ops::pixels::pixels;

@@ -13,6 +13,8 @@
 //! assert_eq!(x.map(f32::to_bits), want.map(f32::to_bits));
 //! ```
 
+pub mod amx;
+
 use crate::isa::{Isa, LANES, fold};
 use crate::ops::adam::AdamStep;
 use crate::ops::dense::Then;

@@ -8,6 +8,7 @@
 //! registers. That is what makes results independent of the ISA: the same lanes do the same operations
 //! in the same order.
 
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -15,6 +16,8 @@ mod avx512;
 mod operand;
 mod portable;
 
+pub use amx::Amx;
+pub(crate) use amx::{Kernel16, Line16, NO_SUMS, Square, Sums, Tile, Tiles, WORDS, kernel16};
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,8 @@
 //! One file an operation: formula, body, and beside it in [`twin`](crate::twin) the same in plain Rust.
 
 pub(crate) mod adam;
+pub(crate) mod amx;
+pub(crate) mod bf16;
 pub(crate) mod dense;
 pub(crate) mod exp;
 pub(crate) mod pixels;

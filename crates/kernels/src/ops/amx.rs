@@ -1,0 +1,228 @@
+//! A dense layer whose products are of bf16 numbers: forward, and the update.
+//!
+//! ```text
+//! H  = act(scale · (X W) + b)     fused; the sums as `twin::amx::add_products` adds them
+//! dW = scale · (Xᵀ dZ)            then Adam on f32 weights, and their bf16 copy
+//! ```
+//! `scale` is there so that X can be what bf16 holds exactly: bytes, which pixels are before they are
+//! divided by 255.
+
+use super::adam::{self, AdamStep};
+use super::dense::Then;
+use super::relu::relu;
+use super::update::Owned;
+use crate::bf16::{Left16, Right16};
+use crate::isa::{Amx, LANES, Line, NO_SUMS, Simd, Square, Sums, Tile, Tiles, WORDS, kernel16};
+use crate::panel::{PANEL_COLS, Panel};
+
+/// What is done to the sums of a forward pass.
+struct Finish<'o> {
+    scale: f32,
+    bias: &'o [Line],
+    then: Then,
+    out: &'o mut Panel,
+    at: usize,
+}
+
+impl Finish<'_> {
+    /// Writes the sums of sixteen rows from `i` on, as far as there are rows, in vector `v`.
+    #[inline(always)]
+    fn write(&mut self, amx: Amx, i: usize, v: usize, sums: &Sums) {
+        let s = amx.simd();
+        let (scale, Line(bias)) = (s.splat(self.scale), &self.bias[v]);
+        let (bias, zero) = (s.load(bias), s.splat(0.0));
+        let rows = self.out.rows().saturating_sub(i);
+        for (r, Line(sum)) in sums.iter().enumerate().take(rows) {
+            let z = s.add(s.fma(s.load(sum), scale, bias), zero);
+            let z = if self.then == Then::Relu { relu(s, z) } else { z };
+            s.store(z, &mut self.out.row_mut(i + r)[self.at + v].0);
+        }
+    }
+}
+
+kernel16! {
+    /// `out = act(scale · (X W) + b)` for the rows of a batch and one panel of the weights.
+    ///
+    /// - `x`: `rows × inputs`
+    /// - `w`: the panel, split along the inputs; all parts but the last hold a multiple of 32 of them
+    /// - `bias`: one line for each vector of the panel
+    /// - `out`: gets the result in its vectors from `at` on
+    ///
+    /// An element is one chain through the inputs, 32 at a time, as
+    /// [`twin::amx::dot`](crate::twin::amx::dot); then `fma(sum, scale, bias)`, and ReLU if asked for.
+    ///
+    /// # Panics
+    /// If the shapes do not fit together.
+    pub fn forward16<'a>(
+        amx, x: &'a Left16, w: &'a [&'a Right16], scale: f32, bias: (&'a [Line], Then),
+        out: &'a mut Panel, at: usize,
+    ) {
+        let (bias, then) = bias;
+        let cols = w.first().map_or(0, |w| w.cols());
+        assert_eq!(x.rows(), out.rows(), "rows");
+        assert_eq!(x.depth(), w.iter().map(|w| w.depth()).sum::<usize>(), "inputs");
+        let mut but_last = w.iter().rev().skip(1);
+        assert!(but_last.all(|w| w.depth().is_multiple_of(WORDS)), "parts of the weights");
+        assert!(w.iter().all(|w| w.cols() == cols), "columns of the parts");
+        let (vectors, tiles) = (cols.div_ceil(LANES), amx.tiles());
+        let mut finish = Finish { scale, bias, then, out, at };
+        for v in (0..vectors).step_by(2) {
+            for i in (0..x.rows()).step_by(2 * LANES) {
+                let mut square = [[NO_SUMS; 2]; 2];
+                multiply(&tiles, x, w, (i / LANES, v), &mut square);
+                for (r, sums) in square.iter().enumerate() {
+                    for (c, sums) in sums.iter().enumerate().take(vectors - v) {
+                        finish.write(amx, i + r * LANES, v + c, sums);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums of two tiles of rows from tile `i` on and two vectors from `v` on. Where there is no second, the
+/// first is taken twice.
+#[inline(always)]
+fn multiply(tiles: &Tiles, x: &Left16, w: &[&Right16], (i, v): (usize, usize), sums: &mut Square) {
+    let second = if (i + 1) * LANES < x.rows() { i + 1 } else { i };
+    let mut a = [x.row_tiles(i), x.row_tiles(second)];
+    for w in w.iter().filter(|w| w.depth() > 0) {
+        let (depth, vectors) = (w.depth().div_ceil(WORDS), w.vectors());
+        let beside = if v + 1 < vectors { v + 1 } else { v };
+        let b = [&w.tiles()[v..], &w.tiles()[beside..]];
+        tiles.square(sums, a.map(|a| &a[..depth]), b, vectors);
+        a = a.map(|a| &a[depth..]);
+    }
+}
+
+/// Gradients of sixteen inputs: a tile for each vector.
+type Gradients = [Sums; PANEL_COLS / LANES];
+
+/// The update of a part with `V` vectors.
+struct Update<'o, const V: usize> {
+    amx: Amx,
+    tiles: Tiles,
+    step: AdamStep,
+    scale: f32,
+    w: &'o mut [[Line; V]],
+    m: &'o mut [[Line; V]],
+    v: &'o mut [[Line; V]],
+    dz: &'o [Tile],
+}
+
+impl<const V: usize> Update<'_, V> {
+    /// Gradients of the inputs `x` in vector `v`.
+    #[inline(always)]
+    fn gradient(&self, x: &[Tile], v: usize, to: &mut Gradients) {
+        self.tiles.single(&mut to[v], x, &self.dz[v..], V);
+    }
+
+    /// Adam on row `row`, whose gradients are in row `r` of `g`: its new weights.
+    #[inline(always)]
+    fn row<S: Simd>(&mut self, s: S, row: usize, g: &Gradients, r: usize) -> [S::V; V] {
+        let (w, m, v) = (&mut self.w[row], &mut self.m[row], &mut self.v[row]);
+        let mut new = [s.splat(0.0); V];
+        for j in 0..V {
+            let g = s.mul(s.load(&g[j][r].0), s.splat(self.scale));
+            let old = (s.load(&w[j].0), s.load(&m[j].0), s.load(&v[j].0));
+            let (new_w, new_m, new_v) = adam::adam(s, &self.step, g, old);
+            s.store(new_m, &mut m[j].0);
+            s.store(new_v, &mut v[j].0);
+            s.store(new_w, &mut w[j].0);
+            new[j] = new_w;
+        }
+        new
+    }
+
+    /// All inputs: rows `x` of the left operand, sixteen at a time. While Adam works on one sixteen, two
+    /// rows at a time, the tiles work on the next.
+    #[inline(always)]
+    fn run<'x>(mut self, x: impl Fn(usize) -> &'x [Tile], w16: &mut Right16) {
+        let (amx, rows) = (self.amx, self.w.len());
+        let s = amx.simd();
+        let mut halves = [[NO_SUMS; PANEL_COLS / LANES]; 2];
+        for v in 0..V {
+            self.gradient(x(0), v, &mut halves[0]);
+        }
+        for i in 0..rows.div_ceil(LANES) {
+            let [even, odd] = &mut halves;
+            let (now, next) = if i % 2 == 0 { (even, odd) } else { (odd, even) };
+            let coming = ((i + 1) * LANES < rows).then(|| x(i + 1));
+            let pairs: &mut [Tile; V] = exactly(w16.depth_tiles_mut(i / 2));
+            for r in (0..LANES.min(rows - i * LANES)).step_by(2) {
+                if let (Some(x), true) = (coming, r / 2 < V) {
+                    self.gradient(x, r / 2, next);
+                }
+                let row = i * LANES + r;
+                let first = self.row(s, row, now, r);
+                let zeros = [s.splat(0.0); V];
+                let second = if row + 1 < rows { self.row(s, row + 1, now, r + 1) } else { zeros };
+                for j in 0..V {
+                    amx.pairs([first[j], second[j]], &mut pairs[j][row % WORDS / 2]);
+                }
+            }
+        }
+    }
+}
+
+/// A slice of that length.
+#[inline(always)]
+fn exactly<T, const N: usize>(slice: &mut [T]) -> &mut [T; N] {
+    let Ok(array) = slice.try_into() else { unreachable!("{N} of them") };
+    array
+}
+
+kernel16! {
+    /// `dW = scale · (Xᵀ dZ)`, and a step of Adam with it, for the rows and columns that `owned` holds.
+    ///
+    /// - `xt`: inputs, transposed: `inputs × batch`; those of `owned` begin at row `from`, a multiple of 16
+    /// - `dz`: gradients of the columns of `owned`: `batch × cols`
+    /// - `w16`: gets the new weights, rounded: as many rows and columns as `owned` has
+    ///
+    /// A gradient is one chain through the batch, 32 rows at a time, as
+    /// [`twin::amx::dot`](crate::twin::amx::dot), times `scale`; Adam is that of
+    /// [`adam_step`](crate::adam_step).
+    ///
+    /// # Panics
+    /// If the shapes do not fit together, or there are more than [`PANEL_COLS`] columns.
+    pub fn update16<'a>(
+        amx, xt: (&'a Left16, usize), dz: &'a Right16, scale: f32, owned: &'a mut Owned,
+        w16: &'a mut Right16, step: AdamStep,
+    ) {
+        let (xt, from) = xt;
+        let (rows, cols) = (owned.w.rows(), owned.w.cols());
+        assert!(from.is_multiple_of(LANES) && from + rows <= xt.rows(), "rows {from}+{rows} of the inputs");
+        assert!(xt.depth() == dz.depth() && xt.depth() > 0, "batches of {} and {}", xt.depth(), dz.depth());
+        assert_eq!((dz.cols(), w16.depth(), w16.cols()), (cols, rows, cols), "shape of the gradient");
+        if rows == 0 || cols == 0 {
+            return;
+        }
+        let operands = (xt, from / LANES, dz);
+        match owned.w.vectors() {
+            1 => update::<1>(amx, operands, scale, owned, w16, step),
+            2 => update::<2>(amx, operands, scale, owned, w16, step),
+            3 => update::<3>(amx, operands, scale, owned, w16, step),
+            4 => update::<4>(amx, operands, scale, owned, w16, step),
+            _ => panic!("{cols} columns; {PANEL_COLS} are possible"),
+        }
+    }
+}
+
+/// The update of a part with `V` vectors, from tile `at` of the inputs on.
+#[inline(always)]
+fn update<const V: usize>(
+    amx: Amx,
+    (xt, at, dz): (&Left16, usize, &Right16),
+    scale: f32,
+    owned: &mut Owned,
+    w16: &mut Right16,
+    step: AdamStep,
+) {
+    let tiles = amx.tiles();
+    let w = owned.w.lines_mut().as_chunks_mut().0;
+    let m = owned.m.lines_mut().as_chunks_mut().0;
+    let v = owned.v.lines_mut().as_chunks_mut().0;
+    assert!(m.len() == w.len() && v.len() == w.len(), "moments of the weights");
+    let update = Update::<V> { amx, tiles, step, scale, w, m, v, dz: dz.tiles() };
+    update.run(|i| xt.row_tiles(at + i), w16);
+}

@@ -1,0 +1,95 @@
+//! Matrices on their way into tiles of bf16: rounded, transposed, paired.
+
+use crate::bf16::{Left16, Right16};
+use crate::isa::{LANES, Line16, Simd, Tile, WORDS, kernel16};
+use crate::panel::View;
+
+kernel16! {
+    /// `to[i, k] = from(i)[k]`, exactly.
+    ///
+    /// # Panics
+    /// If a row has not as many bytes as `to` is deep.
+    pub fn pixels16<'a>(amx, from: &'a (dyn Fn(usize) -> &'a [u8] + Sync), to: &'a mut Left16) {
+        for i in 0..to.rows() {
+            let row = from(i);
+            assert_eq!(row.len(), to.depth(), "bytes of row {i}");
+            let (whole, rest) = row.as_chunks::<WORDS>();
+            let tiles = to.row_tiles_mut(i / LANES);
+            for (bytes, tile) in whole.iter().zip(&mut *tiles) {
+                amx.bytes(bytes, &mut tile[i % LANES]);
+            }
+            if let Some(tile) = tiles.get_mut(whole.len()) {
+                let mut bytes = [0; WORDS];
+                bytes[..rest.len()].copy_from_slice(rest);
+                amx.bytes(&bytes, &mut tile[i % LANES]);
+            }
+        }
+    }
+}
+
+kernel16! {
+    /// `to[i, at + k] = from[i, k]`, rounded. What is left of the line after the last column becomes zero.
+    ///
+    /// # Panics
+    /// If the rows differ, `at` is no multiple of 32, or the columns do not fit.
+    pub fn round16<'a>(amx, from: View<'a>, to: &'a mut Left16, at: usize) {
+        assert_eq!(from.rows(), to.rows(), "rows");
+        let columns = at.is_multiple_of(WORDS) && at + from.cols() <= to.depth();
+        assert!(columns, "columns {at}+{} of {}", from.cols(), to.depth());
+        let s = amx.simd();
+        for i in 0..from.rows() {
+            let tiles = &mut to.row_tiles_mut(i / LANES)[at / WORDS..];
+            for (k, tile) in (0..from.cols()).step_by(WORDS).zip(tiles) {
+                let low = s.load(from.vector(i, k / LANES));
+                let more = k + LANES < from.cols();
+                let high = if more { s.load(from.vector(i, k / LANES + 1)) } else { s.splat(0.0) };
+                amx.round([low, high], &mut tile[i % LANES]);
+            }
+        }
+    }
+}
+
+kernel16! {
+    /// `to = fromᵀ`.
+    ///
+    /// # Panics
+    /// If `to` does not have `from`'s shape transposed.
+    pub fn transpose16<'a>(amx, from: &'a Left16, to: &'a mut Left16) {
+        assert_eq!((from.rows(), from.depth()), (to.depth(), to.rows()), "shape of a transpose");
+        const ZEROS: Tile = [Line16::ZERO; LANES];
+        // 32 rows by 32: two tiles above each other become two above each other.
+        for i in 0..from.rows().div_ceil(WORDS) {
+            let upper = from.row_tiles(2 * i);
+            let lower = if (2 * i + 1) * LANES < from.rows() { from.row_tiles(2 * i + 1) } else { &[] };
+            for (k, tile) in upper.iter().enumerate() {
+                let mut columns = [ZEROS; 2];
+                amx.transpose(&[tile, lower.get(k).unwrap_or(&ZEROS)], &mut columns);
+                for (c, columns) in columns.iter().enumerate() {
+                    if (2 * k + c) * LANES < to.rows() {
+                        to.row_tiles_mut(2 * k + c)[i] = *columns;
+                    }
+                }
+            }
+        }
+    }
+}
+
+kernel16! {
+    /// `to[at + k, j] = from[k, j]`, rounded. Of an odd number of rows the last is paired with zeros.
+    ///
+    /// # Panics
+    /// If the columns differ, `at` is odd, or the rows do not fit.
+    pub fn pairs16<'a>(amx, from: View<'a>, to: &'a mut Right16, at: usize) {
+        assert_eq!(from.cols(), to.cols(), "columns");
+        let rows = at.is_multiple_of(2) && at + from.rows() <= to.depth();
+        assert!(rows, "rows {at}+{} of {}", from.rows(), to.depth());
+        let s = amx.simd();
+        for k in (0..from.rows()).step_by(2) {
+            let (line, more) = ((at + k) % WORDS / 2, k + 1 < from.rows());
+            for (v, tile) in to.depth_tiles_mut((at + k) / WORDS).iter_mut().enumerate() {
+                let odd = if more { s.load(from.vector(k + 1, v)) } else { s.splat(0.0) };
+                amx.pairs([s.load(from.vector(k, v)), odd], &mut tile[line]);
+            }
+        }
+    }
+}
