@@ -9,7 +9,7 @@ kernel16! {
     ///
     /// # Panics
     /// If a row has not as many bytes as `to` is deep.
-    pub fn pixels16<'a>(amx, from: &'a (dyn Fn(usize) -> &'a [u8] + Sync), to: &'a mut Left16) {
+    pub fn pixels16<'f, 'x>(amx, from: &'f (dyn Fn(usize) -> &'x [u8] + Sync), to: &'f mut Left16) {
         for i in 0..to.rows() {
             let row = from(i);
             assert_eq!(row.len(), to.depth(), "bytes of row {i}");
@@ -32,7 +32,7 @@ kernel16! {
     ///
     /// # Panics
     /// If the rows differ, `at` is no multiple of 32, or the columns do not fit.
-    pub fn round16<'a>(amx, from: View<'a>, to: &'a mut Left16, at: usize) {
+    pub fn round16<'f, 'x>(amx, from: View<'x>, to: &'f mut Left16, at: usize) {
         assert_eq!(from.rows(), to.rows(), "rows");
         let columns = at.is_multiple_of(WORDS) && at + from.cols() <= to.depth();
         assert!(columns, "columns {at}+{} of {}", from.cols(), to.depth());
@@ -79,7 +79,7 @@ kernel16! {
     ///
     /// # Panics
     /// If the columns differ, `at` is odd, or the rows do not fit.
-    pub fn pairs16<'a>(amx, from: View<'a>, to: &'a mut Right16, at: usize) {
+    pub fn pairs16<'f, 'x>(amx, from: View<'x>, to: &'f mut Right16, at: usize) {
         assert_eq!(from.cols(), to.cols(), "columns");
         let rows = at.is_multiple_of(2) && at + from.rows() <= to.depth();
         assert!(rows, "rows {at}+{} of {}", from.rows(), to.depth());

@@ -1,0 +1,312 @@
+//! The kernels of bf16 products equal their twins bit for bit, where there is AMX; and the twins are right.
+
+mod common;
+
+use common::{Gen, assert_bits, assert_padding_is_zero, panel_of};
+use kernels::twin::amx as twin;
+use kernels::*;
+use proptest::prelude::*;
+
+/// The token; or none, and then the test has tested nothing and says so.
+#[expect(clippy::print_stderr, reason = "whoever reads the output should know")]
+fn amx(test: &str) -> Option<Amx> {
+    let amx = Amx::new();
+    if amx.is_none() {
+        eprintln!(
+            "SKIPPED {test}: this machine has no AMX for bf16, or the system does not allow it"
+        );
+    }
+    amx
+}
+
+/// What the numbers of a test look like.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// In [-1, 1).
+    Plain,
+    /// What a byte holds.
+    Bytes,
+    /// Exponents far apart, so that sums round and cancel.
+    Wide,
+    /// Products around the smallest normal number.
+    Tiny,
+    /// Any bits: NaN, infinite and denormal too.
+    Any,
+}
+
+impl Kind {
+    const ALL: [Kind; 5] = [Kind::Plain, Kind::Bytes, Kind::Wide, Kind::Tiny, Kind::Any];
+
+    fn number(self, g: &mut Gen) -> f32 {
+        let float = g.float();
+        let up_to = |g: &mut Gen, n: u64| (g.bits() % n) as i32;
+        match self {
+            Kind::Plain => float,
+            Kind::Bytes => up_to(g, 256) as f32,
+            Kind::Wide => float * 2f32.powi(up_to(g, 24) - 12),
+            // Many zeros, so that few products meet.
+            Kind::Tiny if g.bits() % 4 < 3 => 0.0,
+            Kind::Tiny => (float + 1.5 * float.signum()) * 2f32.powi(-64 - up_to(g, 8)),
+            Kind::Any => f32::from_bits(g.bits() as u32),
+        }
+    }
+
+    fn numbers(self, g: &mut Gen, n: usize) -> Vec<f32> {
+        (0..n).map(|_| self.number(g)).collect()
+    }
+}
+
+fn left(amx: Amx, rows: usize, depth: usize, from: &[f32]) -> Left16 {
+    let mut to = Left16::zeros(rows, depth);
+    round16(amx, panel_of(rows, depth, from).view(), &mut to, 0);
+    to
+}
+
+fn right(amx: Amx, depth: usize, cols: usize, from: &[f32]) -> Right16 {
+    let mut to = Right16::zeros(depth, cols);
+    pairs16(amx, panel_of(depth, cols, from).view(), &mut to, 0);
+    to
+}
+
+fn transposed(rows: usize, cols: usize, from: &[f32]) -> Vec<f32> {
+    (0..rows * cols).map(|at| from[at % rows * cols + at / rows]).collect()
+}
+
+fn all_of(panel: &Panel) -> Vec<f32> {
+    let of_row = |i| (0..panel.cols()).map(move |j| panel.get(i, j));
+    (0..panel.rows()).flat_map(of_row).collect()
+}
+
+/// `2^e`, of a normal number.
+fn pow2(e: i32) -> f32 {
+    f32::from_bits(((127 + e) as u32) << 23)
+}
+
+#[test]
+fn rounding_is_to_nearest_even_and_denormals_are_zero() {
+    let cases: [(u32, u16); 14] = [
+        (0x3f80_0000, 0x3f80),
+        (0x3f80_8000, 0x3f80),
+        (0x3f80_8001, 0x3f81),
+        (0x3f81_8000, 0x3f82),
+        (0xbf81_8000, 0xbf82),
+        (0x0000_0001, 0x0000),
+        (0x8000_0001, 0x8000),
+        (0x007f_ffff, 0x0000),
+        (0x0080_0000, 0x0080),
+        (0x7f7f_ffff, 0x7f80),
+        (0x7f80_0000, 0x7f80),
+        (0x7f80_0001, 0x7fc0),
+        (0xffc1_2345, 0xffc1),
+        (0x7fff_ffff, 0x7fff),
+    ];
+    for (from, to) in cases {
+        assert_eq!(twin::round(f32::from_bits(from)), to, "{from:08x}");
+    }
+    let mut g = Gen::new(1);
+    for _ in 0..10_000 {
+        let x = g.float();
+        let near = twin::rounded(x);
+        assert!((near - x).abs() <= x.abs() / 256.0, "{x:e} to {near:e}");
+    }
+}
+
+#[test]
+fn rounding_equals_its_twin() {
+    let Some(amx) = amx("rounding") else { return };
+    let mut g = Gen::new(2);
+    for cols in [1, 15, 16, 17, 32, 33, 64, 100] {
+        let x = Kind::Any.numbers(&mut g, 200 * cols);
+        let (left, right) = (left(amx, 200, cols, &x), right(amx, 200, cols, &x));
+        for (at, x) in x.iter().enumerate() {
+            let (i, j) = (at / cols, at % cols);
+            let got = [left.get(i, j), right.get(i, j)];
+            assert_eq!(got.map(|x| (x.to_bits() >> 16) as u16), [twin::round(*x); 2], "of {x:e}");
+        }
+    }
+}
+
+/// The edge between the smallest normal number and zero, as measured: a result is denormal if it still is
+/// after it was rounded to 24 bits.
+#[test]
+fn what_is_denormal_after_rounding_is_zero() {
+    let full = 1.992_187_5;
+    let cases = [(1.0, 149, false), (1.0, 150, false), (full, 151, false), (1.5, 151, false)];
+    let more = [(1.0, 151, true), (full, 152, true), (1.0, 152, true), (1.0, 160, true)];
+    for (factor, e, stays) in cases.into_iter().chain(more) {
+        // 2^-126 - factor · 2^-e
+        let [mut a, mut b] = [[0.0; 32]; 2];
+        (a[0], b[0]) = (pow2(-63), pow2(-63));
+        (a[2], b[2]) = (-factor * pow2(-e / 2), pow2(e / 2 - e));
+        let want = if stays { f32::MIN_POSITIVE } else { 0.0 };
+        assert_eq!(twin::add_products(0.0, &a, &b), want, "2^-126 - {factor} · 2^-{e}");
+        let Some(amx) = amx("the edge of denormals") else { continue };
+        let mut out = Panel::zeros(1, 1);
+        let (a, b) = (left(amx, 1, 32, &a), right(amx, 32, 1, &b));
+        forward16(amx, &a, &[&b], 1.0, (&[Line::ZERO], Then::Linear), &mut out, 0);
+        assert_eq!(out.get(0, 0), want, "2^-126 - {factor} · 2^-{e}");
+    }
+}
+
+#[test]
+fn bytes_are_exact_and_rows_become_columns() {
+    let Some(amx) = amx("bytes") else { return };
+    let mut g = Gen::new(3);
+    for (rows, depth) in [(1, 1), (16, 32), (17, 33), (32, 784), (33, 31), (5, 64), (70, 100)] {
+        let bytes: Vec<u8> = (0..rows * depth).map(|_| g.bits() as u8).collect();
+        let (mut x, mut xt) = (Left16::zeros(rows, depth), Left16::zeros(depth, rows));
+        pixels16(amx, &|i| &bytes[i * depth..][..depth], &mut x);
+        transpose16(amx, &x, &mut xt);
+        for (at, byte) in bytes.iter().enumerate() {
+            let (i, k) = (at / depth, at % depth);
+            assert_eq!([x.get(i, k), xt.get(k, i)], [f32::from(*byte); 2], "{rows}x{depth}");
+        }
+        // What is past the last row and column is compared too.
+        let floats: Vec<f32> = bytes.iter().map(|b| f32::from(*b)).collect();
+        assert_eq!(x, left(amx, rows, depth, &floats));
+        assert_eq!(xt, left(amx, depth, rows, &transposed(rows, depth, &floats)));
+    }
+}
+
+#[test]
+fn parts_of_an_operand_go_where_they_belong() {
+    let Some(amx) = amx("parts") else { return };
+    let mut g = Gen::new(4);
+    let x = g.floats(70 * 64);
+    let panel = panel_of(70, 64, &x);
+    let mut whole = Left16::zeros(70, 64);
+    round16(amx, panel.view().cols_at(32, 32), &mut whole, 32);
+    round16(amx, panel.view().cols_at(0, 32), &mut whole, 0);
+    assert_eq!(whole, left(amx, 70, 64, &x));
+    let mut whole = Right16::zeros(70, 64);
+    pairs16(amx, panel.view().rows_at(38, 32), &mut whole, 38);
+    pairs16(amx, panel.view().rows_at(0, 38), &mut whole, 0);
+    assert_eq!(whole, right(amx, 70, 64, &x));
+}
+
+fn check_forward(amx: Amx, (batch, inputs, cols): (usize, usize, usize), kind: Kind, g: &mut Gen) {
+    let (x, w) = (kind.numbers(g, batch * inputs), kind.numbers(g, inputs * cols));
+    let (bias, scale) = (g.floats(cols), g.float());
+    let x16 = left(amx, batch, inputs, &x);
+    // In two parts, where there are enough inputs, and in one.
+    let cut = inputs / 2 / 32 * 32;
+    let parts = [(0, cut), (cut, inputs)];
+    let parts = parts.map(|(from, to)| right(amx, to - from, cols, &w[from * cols..to * cols]));
+    let whole = right(amx, inputs, cols, &w);
+    let bias_lines = panel_of(1, cols, &bias);
+    for then in [Then::Linear, Then::Relu] {
+        let want = twin::forward((batch, inputs, cols), &x, &w, scale, (&bias, then));
+        for w in [&[&whole][..], &[&parts[0], &parts[1]]] {
+            let mut out = Panel::zeros(batch, cols);
+            forward16(amx, &x16, w, scale, (bias_lines.lines(), then), &mut out, 0);
+            let what = format_args!("{batch}x{inputs}x{cols} of {kind:?}, {then:?}");
+            assert_bits(&all_of(&out), &want, what);
+            if !matches!(kind, Kind::Any) {
+                assert_padding_is_zero(&out, what);
+            }
+        }
+    }
+}
+
+fn check_update(amx: Amx, (batch, inputs, cols): (usize, usize, usize), kind: Kind, g: &mut Gen) {
+    let scale = g.float().abs();
+    // The part begins at the second tile of inputs.
+    let from = 16 * (g.bits() % 2) as usize;
+    let all = from + inputs;
+    let (mut owned, mut w16) = (Owned::zeros(inputs, cols), Right16::zeros(inputs, cols));
+    owned.w = panel_of(inputs, cols, &g.floats(inputs * cols));
+    let (mut w, mut m, mut v) = (all_of(&owned.w), all_of(&owned.m), all_of(&owned.v));
+    for t in 1..=3 {
+        let (x, dz) = (kind.numbers(g, batch * all), kind.numbers(g, batch * cols));
+        let step = AdamStep::new(0.01, 0.9, 0.999, 1e-7, t);
+        let xt = left(amx, all, batch, &transposed(batch, all, &x));
+        let dz16 = right(amx, batch, cols, &dz);
+        update16(amx, (&xt, from), &dz16, scale, &mut owned, &mut w16, step);
+        let gradient = twin::gradient((batch, all, cols), &x, &dz, scale);
+        twin::TWIN.adam_step(&step, &gradient[from * cols..], (&mut w, &mut m, &mut v));
+        let what = |part| format!("{part} of {inputs}x{cols}, {batch} rows of {kind:?}, step {t}");
+        assert_bits(&all_of(&owned.m), &m, format_args!("{}", what("m")));
+        assert_bits(&all_of(&owned.v), &v, format_args!("{}", what("v")));
+        assert_bits(&all_of(&owned.w), &w, format_args!("{}", what("w")));
+        if !matches!(kind, Kind::Any) {
+            assert_eq!(w16, right(amx, inputs, cols, &w), "{}", what("w16"));
+            for panel in [&owned.w, &owned.m, &owned.v] {
+                assert_padding_is_zero(panel, format_args!("{}", what("padding")));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_layer_of_the_images_equals_its_twin() {
+    let Some(amx) = amx("784 inputs") else { return };
+    let mut g = Gen::new(5);
+    check_forward(amx, (32, 784, 64), Kind::Bytes, &mut g);
+    check_update(amx, (32, 784, 64), Kind::Plain, &mut g);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn forward_equals_its_twin(
+        shape in (1..50_usize, 1..150_usize, 1..=64_usize), kind in 0..5_usize, seed: u64,
+    ) {
+        if let Some(amx) = amx("forward16") {
+            check_forward(amx, shape, Kind::ALL[kind], &mut Gen::new(seed));
+        }
+    }
+
+    #[test]
+    fn update_equals_its_twin(
+        shape in (1..70_usize, 1..80_usize, 1..=64_usize), kind in 0..5_usize, seed: u64,
+    ) {
+        if let Some(amx) = amx("update16") {
+            check_update(amx, shape, Kind::ALL[kind], &mut Gen::new(seed));
+        }
+    }
+}
+
+/// Each chain of n multiply-adds is off by at most n half units of the sum of the magnitudes of what it adds
+/// (Higham, "Accuracy and stability of numerical algorithms", 3.1), and so is the sum of chains.
+#[test]
+fn the_twin_agrees_with_f64_over_rounded_operands() {
+    let mut g = Gen::new(6);
+    for n in [1, 2, 31, 32, 33, 100, 784] {
+        let (a, b) = (Kind::Wide.numbers(&mut g, n), Kind::Wide.numbers(&mut g, n));
+        let ab = || a.iter().zip(&b).map(|(a, b)| (*a, *b));
+        let exact = |(a, b): (f32, f32)| f64::from(twin::rounded(a)) * f64::from(twin::rounded(b));
+        let want: f64 = ab().map(exact).sum();
+        let sizes: f64 = ab().map(|ab| exact(ab).abs()).sum();
+        let got = f64::from(twin::dot(ab()));
+        let steps = 18.0 + n as f64 / 32.0;
+        assert!((got - want).abs() <= steps * sizes * 2f64.powi(-24), "{n}: {got} for {want}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "inputs")]
+fn another_number_of_inputs_is_refused() {
+    let Some(amx) = amx("shapes") else { panic!("inputs: nothing to test") };
+    let mut out = Panel::zeros(1, 1);
+    let (x, w) = (Left16::zeros(1, 2), Right16::zeros(3, 1));
+    forward16(amx, &x, &[&w], 1.0, (&[Line::ZERO], Then::Linear), &mut out, 0);
+}
+
+#[test]
+fn threads_have_their_own_tiles() {
+    let Some(amx) = amx("threads") else { return };
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    check_forward(amx, (20, 70, 33), Kind::Wide, &mut Gen::new(seed));
+                }
+            });
+        }
+    });
+}
