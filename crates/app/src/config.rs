@@ -87,6 +87,7 @@ impl Train {
             shuffle: !training.no_shuffle,
             seed: training.seed,
             max_steps: training.max_steps,
+            precision: training.precision,
         };
         Ok(Train {
             hidden: network.hidden.iter().map(|units| *units as usize).collect(),

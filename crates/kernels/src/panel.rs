@@ -25,6 +25,16 @@ impl Panel {
         Panel { lines: vec![Line::ZERO; rows * vectors], rows, cols, vectors }
     }
 
+    /// Adds the rows of another panel below.
+    ///
+    /// # Panics
+    /// If it has other columns.
+    pub fn append(&mut self, below: &Panel) {
+        assert_eq!(self.cols, below.cols, "columns of panels above each other");
+        self.lines.extend_from_slice(&below.lines);
+        self.rows += below.rows;
+    }
+
     /// Rows.
     pub fn rows(&self) -> usize {
         self.rows

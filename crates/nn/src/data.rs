@@ -73,6 +73,19 @@ impl<'a> Inputs<'a> {
         Inputs { rows, ..*self }
     }
 
+    /// Whether the features are bytes.
+    pub(crate) fn is_u8(&self) -> bool {
+        matches!(self.rows, Rows::U8 { .. })
+    }
+
+    /// What features are multiplied by.
+    pub(crate) fn scale(&self) -> f32 {
+        match self.rows {
+            Rows::U8 { scale, .. } => scale,
+            Rows::F32(_) => 1.0,
+        }
+    }
+
     /// Asks for example `i` to be brought near.
     pub(crate) fn prefetch(&self, i: usize) {
         if let Row::U8 { data, .. } = self.row(i) {

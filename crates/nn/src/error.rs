@@ -10,6 +10,9 @@ pub enum Error {
     /// Inputs, labels or settings do not fit the network.
     #[error("{0}")]
     Input(String),
+    /// This machine cannot do what was asked for.
+    #[error("{0}")]
+    Machine(String),
     /// Training left the finite numbers.
     #[error(
         "training diverged: the loss of epoch {epoch}, step {step} is {loss}; \

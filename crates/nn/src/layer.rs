@@ -1,6 +1,7 @@
 //! A dense layer's parameters: in panels, cut into the parts that workers own.
 
 use crate::architecture::{Activation, DenseShape};
+use crate::half::Half;
 use crate::rng::{Purpose, Rng};
 use crate::workspace::Gradient;
 use kernels::{AdamStep, Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Then, View};
@@ -30,6 +31,8 @@ pub(crate) struct Part {
     pub(crate) row0: usize,
     pub(crate) owned: Owned,
     pub(crate) bias: Option<Owned>,
+    /// While training in bf16.
+    pub(crate) half: Option<Box<Half>>,
 }
 
 impl Part {
@@ -80,7 +83,7 @@ impl Dense {
                 let (row0, end) = (start(p), start(p + 1));
                 let owned = Owned::zeros(end - row0, cols);
                 let bias = (p == 0).then(|| Owned::zeros(1, cols));
-                parts.push(Part { column, row0, owned, bias });
+                parts.push(Part { column, row0, owned, bias, half: None });
             }
         }
         Dense { shape, parts, per_column, block }
@@ -98,6 +101,18 @@ impl Dense {
             }
         }
         dense
+    }
+
+    /// Puts each column into one part.
+    pub(crate) fn merge(&mut self) {
+        let per_column = std::mem::replace(&mut self.per_column, 1);
+        let mut parts = std::mem::take(&mut self.parts).into_iter();
+        while let Some(mut first) = parts.next() {
+            for part in parts.by_ref().take(per_column - 1) {
+                first.owned.append(&part.owned);
+            }
+            self.parts.push(first);
+        }
     }
 
     /// Blocks that the inputs are taken in.

@@ -15,7 +15,12 @@ use crate::data::Inputs;
 use crate::layer::{Dense, Part, block_width, forward};
 use crate::train::{FitConfig, Running};
 use crate::workspace::{Examples, Gradient, Hidden, RowBlock, Workspace};
-use kernels::{AdamStep, Blocks, Isa, PANEL_COLS, Panel, Team, Then};
+use kernels::{AdamStep, Blocks, Isa, PANEL_COLS, Panel, Team, Then, View};
+
+/// For phases with one kind of task.
+fn nothing_else() -> (&'static mut [()], fn(usize, &mut ())) {
+    (&mut [], |_, ()| ())
+}
 
 /// A training run: the layers, what they run on, and what they learn from.
 pub(crate) struct Run<'r> {
@@ -37,7 +42,7 @@ impl Run<'_> {
         self.team.for_each_mut(&mut self.workspace.blocks, |b, block| {
             block.gather(isa, inputs, labels, (now, b), batch);
         });
-        self.forward_first(now);
+        self.forward_first(now, batch);
     }
 
     /// One step on the batch that was fetched; fetches the `next` one meanwhile, and asks for the one
@@ -63,21 +68,29 @@ impl Run<'_> {
         for l in (1..self.layers.len().saturating_sub(1)).rev() {
             self.backward(l, adam);
         }
-        self.update_first(adam, !next.is_empty(), after);
+        self.update_first(adam, next, after);
         self.workspace.now ^= 1;
     }
 
     /// Outputs of the first hidden layer, if there is one, for the batch `at`.
-    fn forward_first(&mut self, at: usize) {
+    fn forward_first(&mut self, at: usize, batch: &[u32]) {
+        let Run { isa, inputs, .. } = *self;
         let Workspace { blocks, hidden, .. } = &mut self.workspace;
-        let (isa, layer) = (self.isa, &self.layers[0]);
-        if let Some(Hidden { h, .. }) = hidden.first_mut() {
-            self.team.for_each_mut(&mut h[at], |i, out| {
-                let examples = &blocks[i % blocks.len()].examples[at];
-                let parts = layer.column(i / blocks.len());
-                forward_inputs(parts, layer.then(), isa, examples, out);
-            });
+        let Some(Hidden { h, .. }) = hidden.first_mut() else { return };
+        let (columns, then) = (self.layers[0].columns(), self.layers[0].then());
+        let half = self.layers[0].parts[0].half.is_some();
+        if half {
+            let parts = &mut self.layers[0].parts[..];
+            let column = |_: usize, parts: &mut [Part], out: &mut [Panel]| {
+                forward_half(&mut parts[0], then, isa, inputs, batch, out);
+            };
+            return self.team.for_each_zip(columns, (parts, &mut h[at]), column, nothing_else());
         }
+        let layer = &self.layers[0];
+        self.team.for_each_mut(&mut h[at], |i, out| {
+            let examples = &blocks[i % blocks.len()].examples[at];
+            forward_inputs(layer.column(i / blocks.len()), then, isa, examples, out);
+        });
     }
 
     /// Outputs of hidden layer `l`, not the first.
@@ -145,7 +158,7 @@ impl Run<'_> {
                 }
                 block.gather(isa, inputs, labels, (now ^ 1, b), next);
             },
-            (&mut [], |_, _: &mut ()| ()),
+            nothing_else(),
         );
     }
 
@@ -171,11 +184,11 @@ impl Run<'_> {
         self.team.for_each_mut2((&mut above[0].parts, update), (&mut inputs.gradients, gradient));
     }
 
-    /// The updates of the first layer and the second, and the first one's outputs for the next batch if it
-    /// is `there`. Each task also asks for a share of the examples of the batch `after` it: they lie all
+    /// The updates of the first layer and the second, and the first one's outputs for the next batch if
+    /// there is one. Each task also asks for a share of the examples of the batch `after` it: they lie all
     /// over the data set, each some dozen cache lines from memory, and this is the phase that leaves the
     /// memory idle the longest.
-    fn update_first(&mut self, adam: AdamStep, there: bool, after: &[u32]) {
+    fn update_first(&mut self, adam: AdamStep, next: &[u32], after: &[u32]) {
         let Run { isa, inputs, .. } = *self;
         let Workspace { now, blocks, hidden } = &mut self.workspace;
         let (now, blocks) = (*now, &blocks[..]);
@@ -194,22 +207,27 @@ impl Run<'_> {
             });
         };
         let Hidden { h: [even, odd], gradients, .. } = here;
-        let (h, next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
+        let (h, h_next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
         let deltas = Deltas { now, blocks, gradients: Some(gradients) };
         let above = Deltas { gradients: above.first().map(|h| &h.gradients[..]), ..deltas };
         let update_second = |_: usize, part: &mut Part| above.update_hidden(part, isa, h, adam);
         // A column is a large task: where there is not one for each thread, smaller ones and one more
         // barrier are faster.
-        if there && columns >= self.team.threads() {
-            let column = |q: usize, parts: &mut [Part], next: &mut [Panel]| {
+        let half = parts[0].half.is_some();
+        if half || !next.is_empty() && columns >= self.team.threads() {
+            let column = |q: usize, parts: &mut [Part], out: &mut [Panel]| {
                 ask(q, columns);
+                if half {
+                    deltas.update_half(&mut parts[0], isa, inputs, adam);
+                    return forward_half(&mut parts[0], then, isa, inputs, next, out);
+                }
                 parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, adam));
-                for (block, out) in blocks.iter().zip(next) {
+                for (block, out) in blocks.iter().zip(out) {
                     forward_inputs(parts, then, isa, &block.examples[now ^ 1], out);
                 }
             };
             let second = (&mut second.parts[..], update_second);
-            return self.team.for_each_zip(columns, (parts, next), column, second);
+            return self.team.for_each_zip(columns, (parts, h_next), column, second);
         }
         let of = parts.len();
         let update_first = |i: usize, part: &mut Part| {
@@ -217,8 +235,8 @@ impl Run<'_> {
             deltas.update_inputs(part, isa, adam);
         };
         self.team.for_each_mut2((parts, update_first), (&mut second.parts, update_second));
-        if there {
-            self.forward_first(now ^ 1);
+        if !next.is_empty() {
+            self.forward_first(now ^ 1, next);
         }
     }
 }
@@ -229,6 +247,25 @@ fn forward_inputs(parts: &[Part], then: Then, isa: Isa, examples: &Examples, out
     let block = |k: usize| x.cols_at(k * width, width.min(x.cols() - k * width));
     let x = Blocks::new(x.cols().div_ceil(width), &block);
     forward(parts, then, isa, x, out, 0);
+}
+
+/// Fetches a batch and works out the outputs of a column of the first layer, in bf16.
+fn forward_half(
+    part: &mut Part,
+    then: Then,
+    isa: Isa,
+    inputs: Inputs<'_>,
+    batch: &[u32],
+    out: &mut [Panel],
+) {
+    if batch.is_empty() {
+        return;
+    }
+    if let Some(mut half) = part.half.take() {
+        half.gather(isa, inputs, batch);
+        half.forward(part, then, inputs, out);
+        part.half = Some(half);
+    }
 }
 
 /// Gradients of a layer's outputs: of a hidden layer, or the logits.
@@ -257,21 +294,36 @@ impl Deltas<'_> {
         self.update(part, isa, Blocks::new(panels * count, &x), adam);
     }
 
+    /// The update of a column of the first layer in bf16.
+    fn update_half(self, part: &mut Part, isa: Isa, inputs: Inputs<'_>, adam: AdamStep) {
+        if let Some(mut half) = part.half.take() {
+            let (column, cols) = (part.column, part.owned.w.cols());
+            let dz = |b: usize| self.dz(column, cols, b);
+            half.update(part, isa, inputs, (self.blocks.len(), &dz), adam);
+            part.half = Some(half);
+        }
+    }
+
     fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, adam: AdamStep) {
-        let Deltas { now, blocks, gradients } = self;
         let (column, cols) = (part.column, part.owned.w.cols());
-        let dz = |b: usize| {
-            let rows = blocks[b].examples[now].rows;
-            match gradients {
-                Some(all) => {
-                    all[b * (all.len() / blocks.len()) + column].dz.view().rows_at(0, rows)
-                }
-                None => {
-                    let logits = blocks[b].logits.view().rows_at(0, rows);
-                    logits.cols_at(column * PANEL_COLS, cols)
-                }
+        let dz = |b: usize| self.dz(column, cols, b);
+        part.update(isa, x, Blocks::new(self.blocks.len(), &dz), adam);
+    }
+}
+
+impl<'a> Deltas<'a> {
+    /// Those of a column for block `b` of the rows.
+    fn dz(self, column: usize, cols: usize, b: usize) -> View<'a> {
+        let rows = self.blocks[b].examples[self.now].rows;
+        match self.gradients {
+            Some(all) => {
+                let columns = all.len() / self.blocks.len();
+                all[b * columns + column].dz.view().rows_at(0, rows)
             }
-        };
-        part.update(isa, x, Blocks::new(blocks.len(), &dz), adam);
+            None => {
+                let logits = self.blocks[b].logits.view().rows_at(0, rows);
+                logits.cols_at(column * PANEL_COLS, cols)
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use crate::data::Inputs;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::half::{self, Half, Precision};
 use crate::layer::Part;
 use crate::model::Model;
 use crate::rng::{Purpose, Rng};
@@ -47,12 +48,16 @@ pub struct FitConfig {
     pub seed: u64,
     /// Stop after so many steps in all.
     pub max_steps: Option<u64>,
+    /// Of the first layer's products.
+    pub precision: Precision,
 }
 
 impl Default for FitConfig {
     fn default() -> Self {
         let adam = AdamConfig::default();
-        FitConfig { epochs: 5, batch_size: 32, adam, shuffle: true, seed: 1, max_steps: None }
+        let precision = Precision::F32;
+        let (epochs, batch_size, shuffle, seed) = (5, 32, true, 1);
+        FitConfig { epochs, batch_size, adam, shuffle, seed, max_steps: None, precision }
     }
 }
 
@@ -162,7 +167,8 @@ impl Model {
     /// `observe` is called after every step and every epoch, and ends the training by breaking.
     ///
     /// # Errors
-    /// [`Error::Input`] if examples, labels or settings do not fit; [`Error::Diverged`] if the loss is no
+    /// [`Error::Input`] if examples, labels or settings do not fit; [`Error::Machine`] if it cannot have
+    /// the precision asked for; [`Error::Diverged`] if the loss is no
     /// longer finite; [`Error::Stopped`] if the observer said so. The model then holds the weights of
     /// the last step.
     pub fn fit(
@@ -180,11 +186,33 @@ impl Model {
         }
         // A model that was trained before and the same model from a file go the same way.
         self.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::restart);
-        let workspace = Workspace::new(&self.architecture, config.batch_size.min(inputs.len()));
+        let batch = config.batch_size.min(inputs.len());
+        let half = config.precision == Precision::Bf16;
+        let workspace = Workspace::new(&self.architecture, batch, half);
+        if half {
+            self.halve(batch, inputs)?;
+        }
         let Engine { isa, ref mut team } = *engine;
         let mut run =
             Run { layers: &mut self.layers, isa, team, workspace, inputs, labels, config };
-        run.fit(observe)
+        let result = run.fit(observe);
+        self.layers[0].parts.iter_mut().for_each(|part| part.half = None);
+        result
+    }
+
+    /// Prepares the first layer for products in bf16.
+    fn halve(&mut self, batch: usize, inputs: Inputs<'_>) -> Result<(), Error> {
+        let amx = half::amx()?;
+        if self.layers.len() < 2 {
+            let what = "bf16 is for networks with a hidden layer; this one has none";
+            return Err(Error::Input(what.to_owned()));
+        }
+        let first = &mut self.layers[0];
+        first.merge();
+        for part in &mut first.parts {
+            part.half = Some(Box::new(Half::new(amx, part, batch, inputs)));
+        }
+        Ok(())
     }
 
     /// Checks that inputs fit the network, and labels the inputs and the classes.

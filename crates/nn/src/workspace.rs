@@ -24,16 +24,20 @@ pub(crate) struct Examples {
 }
 
 impl Examples {
-    fn new(rows: usize, features: usize) -> Examples {
-        Examples { rows: 0, x: Panel::zeros(rows, features), labels: vec![0; rows] }
+    fn new(rows: usize, features: usize, half: bool) -> Examples {
+        let x = Panel::zeros(if half { 0 } else { rows }, features);
+        Examples { rows: 0, x, labels: vec![0; rows] }
     }
 
     /// Takes the examples at these indices.
-    pub(crate) fn gather(&mut self, isa: Isa, inputs: Inputs<'_>, labels: &[u8], order: &[u32]) {
+    fn gather(&mut self, isa: Isa, inputs: Inputs<'_>, labels: &[u8], order: &[u32]) {
         self.rows = order.len();
         for (i, &at) in order.iter().enumerate() {
             self.labels[i] = labels[at as usize];
-            load_row(isa, inputs.row(at as usize), &mut self.x, i);
+            // No rows: the first layer takes its inputs in bf16, by itself.
+            if self.x.rows() > 0 {
+                load_row(isa, inputs.row(at as usize), &mut self.x, i);
+            }
         }
     }
 
@@ -65,9 +69,10 @@ pub(crate) struct RowBlock {
 }
 
 impl RowBlock {
-    fn new(rows: usize, features: usize, classes: usize) -> RowBlock {
+    fn new(rows: usize, (features, half): (usize, bool), classes: usize) -> RowBlock {
+        let examples = Examples::new(rows, features, half);
         RowBlock {
-            examples: [Examples::new(rows, features), Examples::new(rows, features)],
+            examples: [examples.clone(), examples],
             logits: Panel::zeros(rows, classes),
             dz_t: Panel::zeros(classes, rows),
             losses: vec![RowLoss::default(); rows],
@@ -155,10 +160,11 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    pub(crate) fn new(architecture: &Architecture, batch: usize) -> Workspace {
+    pub(crate) fn new(architecture: &Architecture, batch: usize, half: bool) -> Workspace {
         let rows = block_rows(batch);
         let count = batch.div_ceil(rows);
-        let block = RowBlock::new(rows, architecture.features(), architecture.classes());
+        let features = (architecture.features(), half);
+        let block = RowBlock::new(rows, features, architecture.classes());
         let shapes: Vec<DenseShape> = architecture.dense().collect();
         let hidden = |shape: &DenseShape| Hidden::new(rows, count, shape.units);
         let hidden = shapes[..shapes.len() - 1].iter().map(hidden).collect();

@@ -20,8 +20,9 @@ struct Finish<'o> {
     scale: f32,
     bias: &'o [Line],
     then: Then,
-    out: &'o mut Panel,
-    at: usize,
+    out: &'o mut [Panel],
+    /// Rows of all of these panels together.
+    rows: usize,
 }
 
 impl Finish<'_> {
@@ -31,11 +32,13 @@ impl Finish<'_> {
         let s = amx.simd();
         let (scale, Line(bias)) = (s.splat(self.scale), &self.bias[v]);
         let (bias, zero) = (s.load(bias), s.splat(0.0));
-        let rows = self.out.rows().saturating_sub(i);
-        for (r, Line(sum)) in sums.iter().enumerate().take(rows) {
+        // Panels have whole sixteens of rows, so these rows are in one.
+        let each = self.out[0].rows();
+        let (block, row) = (i / each, i % each);
+        for (r, Line(sum)) in sums.iter().enumerate().take(self.rows.saturating_sub(i)) {
             let z = s.add(s.fma(s.load(sum), scale, bias), zero);
             let z = if self.then == Then::Relu { relu(s, z) } else { z };
-            s.store(z, &mut self.out.row_mut(i + r)[self.at + v].0);
+            s.store(z, &mut self.out[block].row_mut(row + r)[v].0);
         }
     }
 }
@@ -46,7 +49,7 @@ kernel16! {
     /// - `x`: `rows × inputs`
     /// - `w`: the panel, split along the inputs; all parts but the last hold a multiple of 32 of them
     /// - `bias`: one line for each vector of the panel
-    /// - `out`: gets the result in its vectors from `at` on
+    /// - `out`: panels of as many rows each, a multiple of sixteen: get the result, one after the other
     ///
     /// An element is one chain through the inputs, 32 at a time, as
     /// [`twin::amx::dot`](crate::twin::amx::dot); then `fma(sum, scale, bias)`, and ReLU if asked for.
@@ -55,17 +58,20 @@ kernel16! {
     /// If the shapes do not fit together.
     pub fn forward16<'a>(
         amx, x: &'a Left16, w: &'a [&'a Right16], scale: f32, bias: (&'a [Line], Then),
-        out: &'a mut Panel, at: usize,
+        out: &'a mut [Panel],
     ) {
         let (bias, then) = bias;
         let cols = w.first().map_or(0, |w| w.cols());
-        assert_eq!(x.rows(), out.rows(), "rows");
+        let each = out.first().map_or(0, Panel::rows);
+        assert!(each.is_multiple_of(LANES) && out.iter().all(|o| o.rows() == each), "panels of rows");
+        assert!(x.rows() <= each * out.len(), "{} rows in {} of {each}", x.rows(), out.len());
+        assert!(out.iter().all(|o| o.vectors() == cols.div_ceil(LANES)), "columns");
         assert_eq!(x.depth(), w.iter().map(|w| w.depth()).sum::<usize>(), "inputs");
         let mut but_last = w.iter().rev().skip(1);
         assert!(but_last.all(|w| w.depth().is_multiple_of(WORDS)), "parts of the weights");
         assert!(w.iter().all(|w| w.cols() == cols), "columns of the parts");
         let (vectors, tiles) = (cols.div_ceil(LANES), amx.tiles());
-        let mut finish = Finish { scale, bias, then, out, at };
+        let mut finish = Finish { scale, bias, then, out, rows: x.rows() };
         for v in (0..vectors).step_by(2) {
             for i in (0..x.rows()).step_by(2 * LANES) {
                 let mut square = [[NO_SUMS; 2]; 2];

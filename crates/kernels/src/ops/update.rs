@@ -27,6 +27,16 @@ impl Owned {
         let zeros = Panel::zeros(rows, cols);
         Owned { w: zeros.clone(), m: zeros.clone(), v: zeros }
     }
+
+    /// Adds the rows of another below.
+    ///
+    /// # Panics
+    /// If it has other columns.
+    pub fn append(&mut self, below: &Owned) {
+        self.w.append(&below.w);
+        self.m.append(&below.m);
+        self.v.append(&below.v);
+    }
 }
 
 /// Most vectors of a tile, on any ISA.

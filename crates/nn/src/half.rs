@@ -1,0 +1,127 @@
+//! The first layer in bf16: its two products, forward and gradient of the weights, take operands rounded
+//! to bf16; weights, moments and sums stay f32. For the tutorial's network that is 98 % of the arithmetic.
+//!
+//! Pixels are whole numbers up to 255, which bf16 holds exactly: they are multiplied as they are, and
+//! their scale is applied to the sums.
+
+use crate::data::{Inputs, Row};
+use crate::error::Error;
+use crate::layer::Part;
+use crate::workspace::load_row;
+use kernels::{AdamStep, Amx, Blocks, Isa, Left16, Panel, Right16, Then, View};
+
+/// In what precision the large products are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Precision {
+    /// `f32`: the same bits on every machine with fused multiply-add.
+    #[default]
+    F32,
+    /// The products of the first layer in bf16, which needs a CPU with AMX: the same bits on all of those,
+    /// but not those of `f32`.
+    Bf16,
+}
+
+impl Precision {
+    /// The name that [`Precision::named`] takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+
+    /// The precision of that name.
+    pub fn named(name: &str) -> Option<Precision> {
+        [Precision::F32, Precision::Bf16].into_iter().find(|p| p.name() == name)
+    }
+}
+
+/// The token for bf16.
+///
+/// # Errors
+/// [`Error::Machine`] if this CPU has no AMX or the system keeps it.
+pub(crate) fn amx() -> Result<Amx, Error> {
+    Amx::new().ok_or_else(|| {
+        let what =
+            "bf16 needs a CPU with AMX (amx_tile, amx_bf16) and a system that lets it be used";
+        Error::Machine(what.to_owned())
+    })
+}
+
+/// What a column of the first layer has in bf16: its weights, and its own copy of the batch, which is
+/// faster to make than to fetch from another core.
+#[derive(Clone, Debug)]
+pub(crate) struct Half {
+    amx: Amx,
+    weights: Right16,
+    x: Left16,
+    x_t: Left16,
+    dz: Right16,
+    /// What inputs that are floats are rounded from.
+    floats: Panel,
+}
+
+impl Half {
+    /// For a column in one part, and batches of these inputs.
+    pub(crate) fn new(amx: Amx, part: &Part, batch: usize, inputs: Inputs<'_>) -> Half {
+        let (features, cols) = (part.owned.w.rows(), part.owned.w.cols());
+        let mut weights = Right16::zeros(features, cols);
+        kernels::pairs16(amx, part.owned.w.view(), &mut weights, 0);
+        let (x, x_t) = (Left16::zeros(batch, features), Left16::zeros(features, batch));
+        let rows = if inputs.is_u8() { 0 } else { batch };
+        let floats = Panel::zeros(rows, features);
+        Half { amx, weights, x, x_t, dz: Right16::zeros(batch, cols), floats }
+    }
+
+    /// Takes the examples at these indices.
+    pub(crate) fn gather(&mut self, isa: Isa, inputs: Inputs<'_>, order: &[u32]) {
+        let Half { amx, x, x_t, dz, floats, .. } = self;
+        if x.rows() != order.len() {
+            x.set_shape(order.len(), x.depth());
+            x_t.set_shape(x_t.rows(), order.len());
+            dz.set_shape(order.len(), dz.cols());
+        }
+        let row = |i: usize| inputs.row(order[i] as usize);
+        if inputs.is_u8() {
+            let bytes = |i: usize| match row(i) {
+                Row::U8 { data, .. } => data,
+                Row::F32(_) => &[],
+            };
+            kernels::pixels16(*amx, &bytes, x);
+        } else {
+            (0..order.len()).for_each(|i| load_row(isa, row(i), floats, i));
+            kernels::round16(*amx, floats.view().rows_at(0, order.len()), x, 0);
+        }
+        kernels::transpose16(*amx, x, x_t);
+    }
+
+    /// Outputs for the examples, into panels of rows.
+    pub(crate) fn forward(&self, part: &Part, then: Then, inputs: Inputs<'_>, out: &mut [Panel]) {
+        let Some(bias) = &part.bias else { unreachable!("a column in one part has its biases") };
+        let epilogue = (bias.w.lines(), then);
+        kernels::forward16(self.amx, &self.x, &[&self.weights], inputs.scale(), epilogue, out);
+    }
+
+    /// A step of Adam, given the gradients of the outputs by blocks of rows.
+    pub(crate) fn update<'v>(
+        &mut self,
+        part: &mut Part,
+        isa: Isa,
+        inputs: Inputs<'_>,
+        (blocks, dz): (usize, &(dyn Fn(usize) -> View<'v> + Sync)),
+        adam: AdamStep,
+    ) {
+        let mut row = 0;
+        for block in (0..blocks).map(dz) {
+            kernels::pairs16(self.amx, block, &mut self.dz, row);
+            row += block.rows();
+        }
+        let (x, dz16, scale) = ((&self.x_t, 0), &self.dz, inputs.scale());
+        let weights = &mut self.weights;
+        kernels::update16(self.amx, x, dz16, scale, &mut part.owned, weights, adam);
+        if let Some(bias) = &mut part.bias {
+            kernels::bias_update(isa, Blocks::new(blocks, dz), bias, adam);
+        }
+    }
+}
