@@ -141,10 +141,10 @@ fn what_is_denormal_after_rounding_is_zero() {
         let want = if stays { f32::MIN_POSITIVE } else { 0.0 };
         assert_eq!(twin::add_products(0.0, &a, &b), want, "2^-126 - {factor} · 2^-{e}");
         let Some(amx) = amx("the edge of denormals") else { continue };
-        let mut out = Panel::zeros(1, 1);
+        let mut out = [Panel::zeros(16, 1)];
         let (a, b) = (left(amx, 1, 32, &a), right(amx, 32, 1, &b));
-        forward16(amx, &a, &[&b], 1.0, (&[Line::ZERO], Then::Linear), &mut out, 0);
-        assert_eq!(out.get(0, 0), want, "2^-126 - {factor} · 2^-{e}");
+        forward16(amx, &a, &[&b], 1.0, (&[Line::ZERO], Then::Linear), &mut out);
+        assert_eq!(out[0].get(0, 0), want, "2^-126 - {factor} · 2^-{e}");
     }
 }
 
@@ -196,13 +196,17 @@ fn check_forward(amx: Amx, (batch, inputs, cols): (usize, usize, usize), kind: K
     let bias_lines = panel_of(1, cols, &bias);
     for then in [Then::Linear, Then::Relu] {
         let want = twin::forward((batch, inputs, cols), &x, &w, scale, (&bias, then));
-        for w in [&[&whole][..], &[&parts[0], &parts[1]]] {
-            let mut out = Panel::zeros(batch, cols);
-            forward16(amx, &x16, w, scale, (bias_lines.lines(), then), &mut out, 0);
-            let what = format_args!("{batch}x{inputs}x{cols} of {kind:?}, {then:?}");
-            assert_bits(&all_of(&out), &want, what);
+        for (w, rows) in [(&[&whole][..], 16), (&[&whole], 48), (&[&parts[0], &parts[1]], 32)] {
+            let mut out = vec![Panel::zeros(rows, cols); batch.div_ceil(rows)];
+            forward16(amx, &x16, w, scale, (bias_lines.lines(), then), &mut out);
+            let what =
+                format_args!("{batch}x{inputs}x{cols} of {kind:?}, {then:?}, by {rows} rows");
+            let got: Vec<f32> = out.iter().flat_map(all_of).collect();
+            let (got, rest) = got.split_at(batch * cols);
+            assert_bits(got, &want, what);
+            assert!(rest.iter().all(|x| *x == 0.0), "{what}: rows past the last");
             if !matches!(kind, Kind::Any) {
-                assert_padding_is_zero(&out, what);
+                out.iter().for_each(|out| assert_padding_is_zero(out, what));
             }
         }
     }
@@ -292,9 +296,9 @@ fn the_twin_agrees_with_f64_over_rounded_operands() {
 #[should_panic(expected = "inputs")]
 fn another_number_of_inputs_is_refused() {
     let Some(amx) = amx("shapes") else { panic!("inputs: nothing to test") };
-    let mut out = Panel::zeros(1, 1);
+    let mut out = [Panel::zeros(16, 1)];
     let (x, w) = (Left16::zeros(1, 2), Right16::zeros(3, 1));
-    forward16(amx, &x, &[&w], 1.0, (&[Line::ZERO], Then::Linear), &mut out, 0);
+    forward16(amx, &x, &[&w], 1.0, (&[Line::ZERO], Then::Linear), &mut out);
 }
 
 #[test]
