@@ -38,8 +38,10 @@ mod sync {
 
 /// Spins before a waiting thread first yields: some microseconds.
 const SPINS: u32 = if sync::HASTY { 1 } else { 2_000 };
-/// Yields before a waiting worker goes to sleep: a fraction of a millisecond on an idle core.
-const YIELDS: u32 = if sync::HASTY { 0 } else { 200 };
+/// Yields before a waiting worker goes to sleep: a millisecond or two on an idle core, many times what a
+/// phase lasts. Waking up takes longer than some phases: a worker that slept through one, which the caller
+/// then did alone, must not fall asleep before the next.
+const YIELDS: u32 = if sync::HASTY { 0 } else { 5_000 };
 /// Tasks that one phase can hand out; longer loops run as several phases.
 const MAX_TASKS: usize = 0xfff;
 /// Phase numbers start again after this one, which takes days; no worker sleeps through just as many.

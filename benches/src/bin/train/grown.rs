@@ -1,0 +1,58 @@
+//! Wider and deeper networks, and how the time of a step grows with batch, width and depth.
+
+use crate::{Machine, step_macs, train};
+use benches::{Subject, in_turn};
+use nn::{FitConfig, Inputs};
+
+/// A network, its batch, and how many steps are timed.
+type Case = (Vec<usize>, usize, u64);
+
+/// All tables.
+pub(crate) fn tables(machine: Machine, inputs: Inputs<'_>, labels: &[u8], rounds: usize) {
+    let run = (inputs, labels);
+    let large = [(vec![512, 512], 128, 60), (vec![2048, 2048], 256, 4)];
+    table(machine, "large networks", &large, run, rounds);
+    let batches = [8, 16, 32, 64, 128, 256, 512].map(|b| (vec![128], b, (12_800 / b) as u64));
+    table(machine, "batch", &batches, run, rounds);
+    let widths = [64, 128, 256, 512, 1024].map(|w| (vec![w], 32, (51_200 / w) as u64));
+    table(machine, "width", &widths, run, rounds);
+    let depths = [1, 2, 4, 8].map(|d| (vec![128; d], 32, 400));
+    table(machine, "depth", &depths, run, rounds);
+}
+
+/// Steps of each case with one thread and with all, in turn.
+fn table(machine: Machine, what: &str, cases: &[Case], run: (Inputs<'_>, &[u8]), rounds: usize) {
+    let settings: Vec<(&Case, usize)> =
+        cases.iter().flat_map(|case| [(case, 1), (case, machine.threads)]).collect();
+    let subject = |&(case, threads): &(&Case, usize)| {
+        let (hidden, batch, steps) = case.clone();
+        let config = FitConfig {
+            batch_size: batch,
+            max_steps: Some(steps),
+            epochs: 1000,
+            ..FitConfig::default()
+        };
+        let widths = hidden.iter().map(|w| format!("{w}-")).collect::<String>();
+        let name = format!("{what}: 784-{widths}10, batch {batch}, {threads} threads");
+        Subject::new(name, move || train(machine, &hidden, run, threads, &config) / steps as f64)
+    };
+    let mut subjects: Vec<Subject<'_>> = settings.iter().map(subject).collect();
+    let spreads = in_turn(&mut subjects, rounds);
+    let rows: Vec<_> = subjects
+        .iter()
+        .zip(&spreads)
+        .zip(&settings)
+        .map(|((subject, spread), ((hidden, batch, _), threads))| {
+            let flops = 2.0 * step_macs(hidden, *batch) as f64 / spread.median;
+            vec![
+                subject.name.clone(),
+                format!("{:.1}", spread.median * 1e6),
+                format!("{:.1}", spread.min * 1e6),
+                format!("{:.0}", flops / 1e9),
+                format!("{:.0} %", 100.0 * flops / (machine.peak * *threads as f64)),
+            ]
+        })
+        .collect();
+    benches::table(&["a step in f32, us", "median", "min", "GFLOP/s", "of peak"], &rows);
+    println!();
+}
