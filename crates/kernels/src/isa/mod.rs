@@ -17,7 +17,9 @@ mod operand;
 mod portable;
 
 pub use amx::Amx;
-pub(crate) use amx::{Kernel16, Line16, NO_SUMS, Square, Sums, Tile, Tiles, WORDS, kernel16};
+pub(crate) use amx::{
+    Kernel16, Line16, NO_SUMS, Square, Sums, Tile, Tiles, Vector, WORDS, kernel16,
+};
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]

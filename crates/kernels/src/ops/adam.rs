@@ -69,10 +69,27 @@ pub(super) fn adam<S: Simd>(
     g: S::V,
     (w, m, v): (S::V, S::V, S::V),
 ) -> (S::V, S::V, S::V) {
+    let (m, v, root) = moments(s, step, g, (m, v));
+    (stepped(s, step, w, s.div(m, root)), m, v)
+}
+
+/// One vector of moments `(m, v)` after the step, and what `m` is divided by.
+#[inline(always)]
+pub(super) fn moments<S: Simd>(
+    s: S,
+    step: &AdamStep,
+    g: S::V,
+    (m, v): (S::V, S::V),
+) -> (S::V, S::V, S::V) {
     let m = s.normal(s.fma(s.sub(g, m), s.splat(step.rate1), m));
     let v = s.normal(s.fma(s.fms(g, g, v), s.splat(step.rate2), v));
-    let root = s.add(s.sqrt(v), s.splat(step.eps));
-    (s.fma(s.div(m, root), s.splat(-step.alpha), w), m, v)
+    (m, v, s.add(s.sqrt(v), s.splat(step.eps)))
+}
+
+/// One vector of parameters after the step, given the quotient.
+#[inline(always)]
+pub(super) fn stepped<S: Simd>(s: S, step: &AdamStep, w: S::V, quotient: S::V) -> S::V {
+    s.fma(quotient, s.splat(-step.alpha), w)
 }
 
 kernel! {

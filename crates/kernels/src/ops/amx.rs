@@ -12,7 +12,9 @@ use super::dense::Then;
 use super::relu::relu;
 use super::update::Owned;
 use crate::bf16::{Left16, Right16};
-use crate::isa::{Amx, LANES, Line, NO_SUMS, Simd, Square, Sums, Tile, Tiles, WORDS, kernel16};
+use crate::isa::{
+    Amx, LANES, Line, NO_SUMS, Simd, Square, Sums, Tile, Tiles, Vector, WORDS, kernel16,
+};
 use crate::panel::{PANEL_COLS, Panel};
 
 /// What is done to the sums of a forward pass.
@@ -117,58 +119,97 @@ struct Update<'o, const V: usize> {
 }
 
 impl<const V: usize> Update<'_, V> {
-    /// Gradients of the inputs `x` in vector `v`.
+    /// Gradients of the inputs `x`.
     #[inline(always)]
-    fn gradient(&self, x: &[Tile], v: usize, to: &mut Gradients) {
-        self.tiles.single(&mut to[v], x, &self.dz[v..], V);
+    fn gradients(&self, x: &[Tile], to: &mut Gradients) {
+        if V == to.len() {
+            return self.tiles.row(to, x, self.dz);
+        }
+        for (v, sums) in to.iter_mut().enumerate().take(V) {
+            self.tiles.single(sums, x, &self.dz[v..], V);
+        }
     }
 
-    /// Adam on row `row`, whose gradients are in row `r` of `g`: its new weights.
+    /// The moments of row `row`, whose gradients are in row `r` of `g`.
     #[inline(always)]
-    fn row<S: Simd>(&mut self, s: S, row: usize, g: &Gradients, r: usize) -> [S::V; V] {
-        let (w, m, v) = (&mut self.w[row], &mut self.m[row], &mut self.v[row]);
-        let mut new = [s.splat(0.0); V];
+    fn moments(&mut self, row: usize, g: &Gradients, r: usize) -> Waiting<V> {
+        let (s, step) = (self.amx.simd(), &self.step);
+        let (m, v) = (&mut self.m[row], &mut self.v[row]);
+        let [mut new, mut roots] = [[s.splat(0.0); V]; 2];
         for j in 0..V {
             let g = s.mul(s.load(&g[j][r].0), s.splat(self.scale));
-            let old = (s.load(&w[j].0), s.load(&m[j].0), s.load(&v[j].0));
-            let (new_w, new_m, new_v) = adam::adam(s, &self.step, g, old);
-            s.store(new_m, &mut m[j].0);
+            let new_v;
+            (new[j], new_v, roots[j]) =
+                adam::moments(s, step, g, (s.load(&m[j].0), s.load(&v[j].0)));
+            s.store(new[j], &mut m[j].0);
             s.store(new_v, &mut v[j].0);
-            s.store(new_w, &mut w[j].0);
-            new[j] = new_w;
+        }
+        Waiting { m: new, roots }
+    }
+
+    /// The weights of row `row`.
+    #[inline(always)]
+    fn weights(&mut self, row: usize, waiting: Waiting<V>) -> [Vector; V] {
+        let (s, step) = (self.amx.simd(), &self.step);
+        let w = &mut self.w[row];
+        // A root of at least zero and ε; `moments` leaves no denormal, and zero is positive.
+        let mut new = self.amx.quotients(waiting.m, waiting.roots, step.eps);
+        for j in 0..V {
+            new[j] = adam::stepped(s, step, s.load(&w[j].0), new[j]);
+            s.store(new[j], &mut w[j].0);
         }
         new
     }
 
-    /// All inputs: rows `x` of the left operand, sixteen at a time. While Adam works on one sixteen, two
-    /// rows at a time, the tiles work on the next.
+    /// The bf16 copy of rows `row` and `row + 1`.
+    #[inline(always)]
+    fn copy(&self, w16: &mut Right16, row: usize, [even, odd]: [[Vector; V]; 2]) {
+        let tiles: &mut [Tile; V] = exactly(w16.depth_tiles_mut(row / WORDS));
+        for j in 0..V {
+            self.amx.pairs([even[j], odd[j]], &mut tiles[j][row % WORDS / 2]);
+        }
+    }
+
+    /// All inputs: rows `x` of the left operand, sixteen at a time. While Adam works on one sixteen, the
+    /// tiles work on the next; and while it takes the roots of a row, it divides by those of the row before.
     #[inline(always)]
     fn run<'x>(mut self, x: impl Fn(usize) -> &'x [Tile], w16: &mut Right16) {
-        let (amx, rows) = (self.amx, self.w.len());
-        let s = amx.simd();
+        let rows = self.w.len();
+        let zeros = [self.amx.simd().splat(0.0); V];
         let mut halves = [[NO_SUMS; PANEL_COLS / LANES]; 2];
-        for v in 0..V {
-            self.gradient(x(0), v, &mut halves[0]);
-        }
+        self.gradients(x(0), &mut halves[0]);
+        // New weights of an even row, and what those of the odd row after it wait for.
+        let mut before = (zeros, Waiting { m: zeros, roots: zeros });
         for i in 0..rows.div_ceil(LANES) {
             let [even, odd] = &mut halves;
             let (now, next) = if i % 2 == 0 { (even, odd) } else { (odd, even) };
-            let coming = ((i + 1) * LANES < rows).then(|| x(i + 1));
-            let pairs: &mut [Tile; V] = exactly(w16.depth_tiles_mut(i / 2));
+            if (i + 1) * LANES < rows {
+                self.gradients(x(i + 1), next);
+            }
             for r in (0..LANES.min(rows - i * LANES)).step_by(2) {
-                if let (Some(x), true) = (coming, r / 2 < V) {
-                    self.gradient(x, r / 2, next);
-                }
                 let row = i * LANES + r;
-                let first = self.row(s, row, now, r);
-                let zeros = [s.splat(0.0); V];
-                let second = if row + 1 < rows { self.row(s, row + 1, now, r + 1) } else { zeros };
-                for j in 0..V {
-                    amx.pairs([first[j], second[j]], &mut pairs[j][row % WORDS / 2]);
+                let first = self.moments(row, now, r);
+                if row > 0 {
+                    let second = self.weights(row - 1, before.1);
+                    self.copy(w16, row - 2, [before.0, second]);
                 }
+                if row + 1 < rows {
+                    before.1 = self.moments(row + 1, now, r + 1);
+                }
+                before.0 = self.weights(row, first);
             }
         }
+        let last = rows - 1;
+        let second = if last % 2 == 1 { self.weights(last, before.1) } else { zeros };
+        self.copy(w16, last / 2 * 2, [before.0, second]);
     }
+}
+
+/// What the weights of a row wait for.
+#[derive(Clone, Copy)]
+struct Waiting<const V: usize> {
+    m: [Vector; V],
+    roots: [Vector; V],
 }
 
 /// A slice of that length.

@@ -6,6 +6,8 @@
 #[cfg(not(target_arch = "x86_64"))]
 mod none;
 #[cfg(target_arch = "x86_64")]
+mod quotient;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -17,7 +19,14 @@ pub use x86::Amx;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::Tiles;
 
-use super::{LANES, Line};
+#[cfg(target_arch = "x86_64")]
+use super::Avx512 as Vectors;
+#[cfg(not(target_arch = "x86_64"))]
+use super::Portable as Vectors;
+use super::{LANES, Line, Simd};
+
+/// Sixteen floats of the token that [`Amx`] holds.
+pub(crate) type Vector = <Vectors as Simd>::V;
 
 /// bf16 numbers in a line.
 pub(crate) const WORDS: usize = 2 * LANES;

@@ -34,6 +34,10 @@ impl Amx {
         match self {}
     }
     #[inline(always)]
+    pub(crate) fn quotients<V, const N: usize>(self, _: [V; N], _: [V; N], _: f32) -> [V; N] {
+        match self {}
+    }
+    #[inline(always)]
     pub(crate) fn bytes(self, _: &[u8; 2 * LANES], _: &mut Line16) {
         match self {}
     }
@@ -49,6 +53,10 @@ pub(crate) struct Tiles(Amx);
 impl Tiles {
     #[inline(always)]
     pub(crate) fn square(&self, _: &mut Square, _: [&[Tile]; 2], _: [&[Tile]; 2], _: usize) {
+        match self.0 {}
+    }
+    #[inline(always)]
+    pub(crate) fn row(&self, _: &mut [Sums; 4], _: &[Tile], _: &[Tile]) {
         match self.0 {}
     }
     #[inline(always)]

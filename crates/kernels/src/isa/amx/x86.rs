@@ -253,6 +253,54 @@ impl Tiles {
         }
     }
 
+    /// `sums[j] = Σ a[k] b[4 k + j]`, k through all of `a`; else as [`square`](Tiles::square).
+    ///
+    /// # Panics
+    /// If `a` has no tiles, or `b` too few.
+    #[inline(always)]
+    pub(crate) fn row(&self, sums: &mut [Sums; 4], a: &[Tile], b: &[Tile]) {
+        let depth = a.len();
+        assert!(depth > 0 && 4 * depth <= b.len(), "{depth} tiles and {}", b.len());
+        // SAFETY: `self` exists, so AMX does and the tiles are 16 × 64 bytes, the `stride`. `depth` tiles are
+        // read from `a` on and four times as many from `b` on, as was just checked; four in a row are
+        // written, which the sums are. Eight tiles are what the assembly changes.
+        unsafe {
+            asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "2:",
+                "tileloadd tmm4, [{a} + {stride}*1]",
+                "tileloadd tmm5, [{b} + {stride}*1]",
+                "tdpbf16ps tmm0, tmm4, tmm5",
+                "tileloadd tmm6, [{b} + {stride}*1 + {tile}]",
+                "tdpbf16ps tmm1, tmm4, tmm6",
+                "tileloadd tmm7, [{b} + {stride}*1 + 2*{tile}]",
+                "tdpbf16ps tmm2, tmm4, tmm7",
+                "tileloadd tmm5, [{b} + {stride}*1 + 3*{tile}]",
+                "tdpbf16ps tmm3, tmm4, tmm5",
+                "add {a}, {tile}",
+                "add {b}, 4*{tile}",
+                "dec {depth}",
+                "jnz 2b",
+                "tilestored [{c} + {stride}*1], tmm0",
+                "tilestored [{c} + {stride}*1 + {tile}], tmm1",
+                "tilestored [{c} + {stride}*1 + 2*{tile}], tmm2",
+                "tilestored [{c} + {stride}*1 + 3*{tile}], tmm3",
+                tile = const TILE,
+                c = in(reg) sums.as_mut_ptr(),
+                a = inout(reg) a.as_ptr() => _,
+                b = inout(reg) b.as_ptr() => _,
+                stride = in(reg) ROW,
+                depth = inout(reg) depth => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+
     /// `sums = Σ a[k] b[k · step]`, k through all of `a`; else as [`square`](Tiles::square).
     ///
     /// # Panics
