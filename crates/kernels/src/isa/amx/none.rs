@@ -14,8 +14,8 @@ impl Amx {
     }
 
     #[inline(always)]
-    pub(crate) fn run<K: Kernel16>(self, _: K) -> K::Out {
-        match self {}
+    pub(crate) fn run<K: Kernel16>(self, kernel: K) -> K::Out {
+        kernel.run(self)
     }
     #[inline(always)]
     pub(crate) fn simd(self) -> Portable {
