@@ -178,6 +178,9 @@ pub(crate) struct TrainingArgs {
     /// Of the first layer's products: f32, or bf16 where the CPU has AMX (other bits, twice as fast)
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub(crate) precision: Precision,
+    /// Multiply by pixels that are zero, too: the same model, later
+    #[arg(long)]
+    pub(crate) dense: bool,
 }
 
 #[derive(Debug, Args)]

@@ -88,6 +88,7 @@ impl Train {
             seed: training.seed,
             max_steps: training.max_steps,
             precision: training.precision,
+            skip_zeros: !training.dense,
         };
         Ok(Train {
             hidden: network.hidden.iter().map(|units| *units as usize).collect(),

@@ -99,5 +99,6 @@ pub use ops::reduce::{largest, sum};
 pub use ops::relu::{relu_backward, relu_in_place};
 pub use ops::softmax::{RowLoss, first_largest, softmax, softmax_cross_entropy, softmax_panel};
 pub use ops::update::{Owned, bias_update, dense_update};
+pub use ops::zeros::{Zeros, find_zeros};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};
 pub use team::Team;

@@ -4,7 +4,7 @@
 //! lanes past its last column. A wide matrix is a list of panels of [`PANEL_COLS`] columns ([`Panels`]);
 //! columns past the last multiple of 64 go into a narrower panel, so at most fifteen lanes are padding.
 
-use crate::isa::{LANES, Line, Rows, Strided};
+use crate::isa::{LANES, Line, Lit, Rows, Strided};
 
 /// Columns of a full panel: four vectors, 256 bytes a row.
 pub const PANEL_COLS: usize = 64;
@@ -106,6 +106,7 @@ impl Panel {
             rows: self.rows,
             cols: self.cols,
             stride: self.vectors * LANES,
+            lit: Known::Nothing,
         }
     }
 }
@@ -117,6 +118,15 @@ pub struct View<'a> {
     rows: usize,
     cols: usize,
     stride: usize,
+    lit: Known<'a>,
+}
+
+/// What is known of the elements that are not zero: of groups of rows, or of columns.
+#[derive(Clone, Copy, Debug)]
+enum Known<'a> {
+    Nothing,
+    Rows(Lit<'a>),
+    Cols(Lit<'a>),
 }
 
 impl<'a> View<'a> {
@@ -138,7 +148,7 @@ impl<'a> View<'a> {
     pub fn rows_at(self, from: usize, count: usize) -> View<'a> {
         assert!(from + count <= self.rows, "rows {from}+{count} of {}", self.rows);
         let data = if count == 0 { &[] } else { &self.data[from * self.stride..] };
-        View { data, rows: count, ..self }
+        View { data, rows: count, lit: Known::Nothing, ..self }
     }
 
     /// The columns `from..from + count`, `from` a multiple of sixteen.
@@ -152,7 +162,8 @@ impl<'a> View<'a> {
             "columns {from}+{count} of {}",
             self.cols
         );
-        View { data: &self.data[from.min(self.data.len())..], cols: count, ..self }
+        let data = &self.data[from.min(self.data.len())..];
+        View { data, cols: count, lit: Known::Nothing, ..self }
     }
 
     /// Vector `v` of row `i`.
@@ -168,16 +179,30 @@ impl<'a> View<'a> {
         vector
     }
 
+    /// The same view, with the columns in which groups of rows may be other than zero.
+    #[inline(always)]
+    pub(crate) fn with_lit_rows(self, lit: Lit<'a>) -> View<'a> {
+        View { lit: Known::Rows(lit), ..self }
+    }
+
+    /// The same view, with the rows in which groups of columns may be other than zero.
+    #[inline(always)]
+    pub(crate) fn with_lit_cols(self, lit: Lit<'a>) -> View<'a> {
+        View { lit: Known::Cols(lit), ..self }
+    }
+
     /// As the A operand: rows are rows.
     #[inline(always)]
     pub(crate) fn a(self) -> Strided<'a> {
-        Strided::new(self.data, (self.rows, self.cols), (self.stride, 1))
+        let a = Strided::new(self.data, (self.rows, self.cols), (self.stride, 1));
+        if let Known::Rows(lit) = self.lit { a.with_lit(lit) } else { a }
     }
 
     /// As the A operand, transposed.
     #[inline(always)]
     pub(crate) fn a_transposed(self) -> Strided<'a> {
-        Strided::new(self.data, (self.cols, self.rows), (1, self.stride))
+        let a = Strided::new(self.data, (self.cols, self.rows), (1, self.stride));
+        if let Known::Cols(lit) = self.lit { a.with_lit(lit) } else { a }
     }
 
     /// As the B operand, padding included.

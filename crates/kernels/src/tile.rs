@@ -5,7 +5,7 @@
 //! for k { for i in 0..MR { for j in 0..NV { acc[i][j] = a[i, k] * b[k, j] + acc[i][j] } } }
 //! ```
 
-use crate::isa::{Part, Rows, Simd, Steps, Strided};
+use crate::isa::{Part, Picked, Rows, Simd, Steps, Strided, Walk};
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
 /// loop whose index the optimiser does not see through would keep the accumulators in memory.
@@ -50,26 +50,32 @@ pub(crate) trait Ending<S: Simd> {
     );
 }
 
-/// Adds the products of the next `n` steps onto the accumulators.
+/// Adds the products of a walk onto the accumulators, with a beat of the ending after every few steps,
+/// `beats` in all if there are as many.
 #[inline(always)]
-pub(crate) fn multiply<S: Simd, const MR: usize, const NV: usize>(
+fn multiply<'a, S: Simd, const MR: usize, const NV: usize>(
     simd: S,
     acc: &mut Acc<S::V, MR, NV>,
-    steps: &mut Steps<'_, MR, NV>,
-    n: usize,
+    mut walk: impl Walk<'a, MR, NV>,
+    beats: usize,
+    ending: &mut impl Ending<S>,
 ) {
-    for _ in 0..n.min(steps.left()) {
-        let (a, rows) = steps.take();
-        let mut b = [simd.splat(0.0); NV];
-        for j in 0..NV {
-            b[j] = simd.load(rows[j]);
-        }
-        for i in 0..MR {
-            let x = simd.splat(a[i]);
+    let every = (walk.left() / beats).max(1);
+    while walk.left() > 0 {
+        for _ in 0..every.min(walk.left()) {
+            let (a, rows) = walk.take();
+            let mut b = [simd.splat(0.0); NV];
             for j in 0..NV {
-                acc[i][j] = simd.fma(x, b[j], acc[i][j]);
+                b[j] = simd.load(rows[j]);
+            }
+            for i in 0..MR {
+                let x = simd.splat(a[i]);
+                for j in 0..NV {
+                    acc[i][j] = simd.fma(x, b[j], acc[i][j]);
+                }
             }
         }
+        ending.beat(simd);
     }
 }
 
@@ -174,11 +180,10 @@ fn tile<S: Simd, const MR: usize, const NV: usize>(
     for (p, (a, b)) in pairs.iter().enumerate() {
         // Each pair gets its share of the beats, spread over its steps.
         let beats = ending.pending().div_ceil(pairs.len() - p).max(1);
-        let mut steps = Steps::new(a, i, b, v);
-        let every = (steps.left() / beats).max(1);
-        while steps.left() > 0 {
-            multiply(simd, &mut acc, &mut steps, every);
-            ending.beat(simd);
+        let all = Steps::new(a, i, b, v);
+        match a.few::<MR>(i) {
+            None => multiply(simd, &mut acc, all, beats, ending),
+            Some(few) => multiply(simd, &mut acc, Picked::new(all, few), beats, ending),
         }
     }
     ending.finish(simd, i, v, acc);

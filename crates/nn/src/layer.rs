@@ -31,6 +31,8 @@ pub(crate) struct Part {
     pub(crate) row0: usize,
     pub(crate) owned: Owned,
     pub(crate) bias: Option<Owned>,
+    /// Whether all weights are known to be, while training.
+    pub(crate) finite: bool,
     /// While training in bf16.
     pub(crate) half: Option<Box<Half>>,
 }
@@ -42,6 +44,7 @@ impl Part {
             owned.m.lines_mut().fill(Line::ZERO);
             owned.v.lines_mut().fill(Line::ZERO);
         }
+        self.finite = Line::flat(self.owned.w.lines()).iter().all(|w| w.is_finite());
     }
 
     /// The gradient of these weights from the batch, and a step of Adam with it.
@@ -52,7 +55,7 @@ impl Part {
         dz: Blocks<'_, '_>,
         step: AdamStep,
     ) {
-        kernels::dense_update(isa, x, dz, &mut self.owned, step);
+        self.finite = kernels::dense_update(isa, x, dz, &mut self.owned, step);
         if let Some(bias) = &mut self.bias {
             kernels::bias_update(isa, dz, bias, step);
         }
@@ -83,7 +86,7 @@ impl Dense {
                 let (row0, end) = (start(p), start(p + 1));
                 let owned = Owned::zeros(end - row0, cols);
                 let bias = (p == 0).then(|| Owned::zeros(1, cols));
-                parts.push(Part { column, row0, owned, bias, half: None });
+                parts.push(Part { column, row0, owned, bias, finite: false, half: None });
             }
         }
         Dense { shape, parts, per_column, block }
@@ -203,7 +206,8 @@ impl Dense {
     ) {
         let weights = |column: usize| self.rows(block, column);
         let weights = Blocks::new(self.columns(), &weights);
-        kernels::dense_backward_input(isa, weights, dz_t, (h, then), &mut to.dz, &mut to.dz_t);
+        let (dz, dz_t_out) = (&mut to.dz, &mut to.dz_t);
+        to.finite = kernels::dense_backward_input(isa, weights, dz_t, (h, then), dz, dz_t_out);
     }
 
     /// The weights of up to 64 inputs, block `block` of them, to one panel of outputs.

@@ -243,9 +243,10 @@ impl Run<'_> {
 
 /// Outputs of a column of the first layer, of which these are the parts.
 fn forward_inputs(parts: &[Part], then: Then, isa: Isa, examples: &Examples, out: &mut Panel) {
-    let (x, width) = (examples.view(), block_width(examples.x.cols(), true));
-    let block = |k: usize| x.cols_at(k * width, width.min(x.cols() - k * width));
-    let x = Blocks::new(x.cols().div_ceil(width), &block);
+    let finite = parts.iter().all(|part| part.finite);
+    let block = |k: usize| examples.block(k, finite);
+    let count = examples.x.cols().div_ceil(block_width(examples.x.cols(), true));
+    let x = Blocks::new(count, &block);
     forward(parts, then, isa, x, out, 0);
 }
 
@@ -280,7 +281,8 @@ impl Deltas<'_> {
     /// The update of a part of the first layer.
     fn update_inputs(self, part: &mut Part, isa: Isa, adam: AdamStep) {
         let (from, rows) = (part.row0, part.owned.w.rows());
-        let x = |b: usize| self.blocks[b].examples[self.now].view().cols_at(from, rows);
+        let finite = self.finite(part.column);
+        let x = |b: usize| self.blocks[b].examples[self.now].cols_at(from, rows, finite);
         self.update(part, isa, Blocks::new(self.blocks.len(), &x), adam);
     }
 
@@ -312,6 +314,14 @@ impl Deltas<'_> {
 }
 
 impl<'a> Deltas<'a> {
+    /// Whether those of a column are. Of the logits nobody asks: only a hidden layer's update skips.
+    fn finite(self, column: usize) -> bool {
+        self.gradients.is_some_and(|all| {
+            let columns = all.len() / self.blocks.len();
+            all.iter().skip(column).step_by(columns).all(|gradient| gradient.finite)
+        })
+    }
+
     /// Those of a column for block `b` of the rows.
     fn dz(self, column: usize, cols: usize, b: usize) -> View<'a> {
         let rows = self.blocks[b].examples[self.now].rows;

@@ -50,6 +50,8 @@ pub struct FitConfig {
     pub max_steps: Option<u64>,
     /// Of the first layer's products.
     pub precision: Precision,
+    /// Whether products leave out inputs that are zero: the same bits, sooner. Only of `f32`.
+    pub skip_zeros: bool,
 }
 
 impl Default for FitConfig {
@@ -57,7 +59,8 @@ impl Default for FitConfig {
         let adam = AdamConfig::default();
         let precision = Precision::F32;
         let (epochs, batch_size, shuffle, seed) = (5, 32, true, 1);
-        FitConfig { epochs, batch_size, adam, shuffle, seed, max_steps: None, precision }
+        let (max_steps, skip_zeros) = (None, true);
+        FitConfig { epochs, batch_size, adam, shuffle, seed, max_steps, precision, skip_zeros }
     }
 }
 
@@ -188,7 +191,7 @@ impl Model {
         self.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::restart);
         let batch = config.batch_size.min(inputs.len());
         let half = config.precision == Precision::Bf16;
-        let workspace = Workspace::new(&self.architecture, batch, half);
+        let workspace = Workspace::new(&self.architecture, batch, config);
         if half {
             self.halve(batch, inputs)?;
         }

@@ -5,7 +5,13 @@
 
 use crate::architecture::{Architecture, DenseShape};
 use crate::data::{Inputs, Row};
-use kernels::{Isa, LANES, Line, MOST_BLOCKS, PANEL_COLS, Panel, RowLoss, View, pixels, transpose};
+use crate::half::Precision;
+use crate::layer::block_width;
+use crate::train::FitConfig;
+use kernels::{
+    Isa, LANES, Line, MOST_BLOCKS, PANEL_COLS, Panel, RowLoss, View, Zeros, find_zeros, pixels,
+    transpose,
+};
 
 /// Rows of a block: a batch makes at least two, so that two threads can share the output layer, blocks
 /// of up to 64 rows, but no more blocks than a kernel takes.
@@ -14,19 +20,31 @@ pub(crate) fn block_rows(batch: usize) -> usize {
     rows.next_multiple_of(LANES)
 }
 
+/// Batches that go by without a look at their zeros, after one with hardly any.
+const REST: u32 = 15;
+
 /// Inputs and labels of one block of rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Examples {
     /// Rows in use; the others hold what an earlier batch left.
     pub(crate) rows: usize,
+    /// Without rows if the first layer takes its inputs in bf16, by itself.
     pub(crate) x: Panel,
-    pub(crate) labels: Vec<u8>,
+    /// Where the inputs are zero, if anybody looks, and whether that is known of these.
+    zeros: Option<Zeros>,
+    known: bool,
+    rest: u32,
+    labels: Vec<u8>,
 }
 
 impl Examples {
-    fn new(rows: usize, features: usize, half: bool) -> Examples {
+    fn new(rows: usize, features: usize, config: &FitConfig) -> Examples {
+        let half = config.precision == Precision::Bf16;
+        // Above that many rows a list's numbers would not be bytes.
+        let skip = config.skip_zeros && !half && rows <= 128;
+        let zeros = skip.then(|| Zeros::new(rows, features, block_width(features, true)));
         let x = Panel::zeros(if half { 0 } else { rows }, features);
-        Examples { rows: 0, x, labels: vec![0; rows] }
+        Examples { x, zeros, labels: vec![0; rows], ..Examples::default() }
     }
 
     /// Takes the examples at these indices.
@@ -34,16 +52,42 @@ impl Examples {
         self.rows = order.len();
         for (i, &at) in order.iter().enumerate() {
             self.labels[i] = labels[at as usize];
-            // No rows: the first layer takes its inputs in bf16, by itself.
             if self.x.rows() > 0 {
                 load_row(isa, inputs.row(at as usize), &mut self.x, i);
             }
+        }
+        self.known = false;
+        if self.rest > 0 {
+            self.rest -= 1;
+        } else if let Some(zeros) = &mut self.zeros {
+            find_zeros(isa, &self.x, self.rows, zeros);
+            self.known = zeros.density() < 0.875;
+            self.rest = if self.known { 0 } else { REST };
         }
     }
 
     /// The inputs, the rows in use.
     pub(crate) fn view(&self) -> View<'_> {
         self.x.view().rows_at(0, self.rows)
+    }
+
+    /// Block `k` of the inputs; where the weights are `finite`, products leave out what is zero.
+    pub(crate) fn block(&self, k: usize, finite: bool) -> View<'_> {
+        match &self.zeros {
+            Some(zeros) if self.known && finite => zeros.block(self.view(), k),
+            _ => {
+                let (features, width) = (self.x.cols(), block_width(self.x.cols(), true));
+                self.view().cols_at(k * width, width.min(features - k * width))
+            }
+        }
+    }
+
+    /// Some columns of the inputs; where the gradients are `finite`, products leave out what is zero.
+    pub(crate) fn cols_at(&self, from: usize, count: usize, finite: bool) -> View<'_> {
+        match &self.zeros {
+            Some(zeros) if self.known && finite => zeros.cols_at(self.view(), from, count),
+            _ => self.view().cols_at(from, count),
+        }
     }
 }
 
@@ -69,8 +113,8 @@ pub(crate) struct RowBlock {
 }
 
 impl RowBlock {
-    fn new(rows: usize, (features, half): (usize, bool), classes: usize) -> RowBlock {
-        let examples = Examples::new(rows, features, half);
+    fn new(rows: usize, features: usize, classes: usize, config: &FitConfig) -> RowBlock {
+        let examples = Examples::new(rows, features, config);
         RowBlock {
             examples: [examples.clone(), examples],
             logits: Panel::zeros(rows, classes),
@@ -109,6 +153,8 @@ pub(crate) struct Gradient {
     pub(crate) dz: Panel,
     /// The same, transposed.
     pub(crate) dz_t: Panel,
+    /// Whether all of it is.
+    pub(crate) finite: bool,
 }
 
 /// Activations of a hidden layer, cut into blocks of rows and panels of columns.
@@ -127,8 +173,11 @@ impl Hidden {
         let widths = || (0..units).step_by(PANEL_COLS).map(|j| PANEL_COLS.min(units - j));
         let panels = |cols| std::iter::repeat_n(Panel::zeros(rows, cols), blocks);
         let h: Vec<Panel> = widths().flat_map(panels).collect();
-        let gradient =
-            |cols| Gradient { dz: Panel::zeros(rows, cols), dz_t: Panel::zeros(cols, rows) };
+        let gradient = |cols| Gradient {
+            dz: Panel::zeros(rows, cols),
+            dz_t: Panel::zeros(cols, rows),
+            finite: false,
+        };
         let gradients = (0..blocks).flat_map(|_| widths().map(gradient)).collect();
         Hidden { h: [h.clone(), h], gradients, blocks, columns: widths().count() }
     }
@@ -160,11 +209,11 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    pub(crate) fn new(architecture: &Architecture, batch: usize, half: bool) -> Workspace {
+    pub(crate) fn new(architecture: &Architecture, batch: usize, config: &FitConfig) -> Workspace {
         let rows = block_rows(batch);
         let count = batch.div_ceil(rows);
-        let features = (architecture.features(), half);
-        let block = RowBlock::new(rows, features, architecture.classes());
+        let (features, classes) = (architecture.features(), architecture.classes());
+        let block = RowBlock::new(rows, features, classes, config);
         let shapes: Vec<DenseShape> = architecture.dense().collect();
         let hidden = |shape: &DenseShape| Hidden::new(rows, count, shape.units);
         let hidden = shapes[..shapes.len() - 1].iter().map(hidden).collect();

@@ -14,6 +14,7 @@ const BF16: FitConfig = FitConfig {
     seed: 1,
     max_steps: None,
     precision: Precision::Bf16,
+    skip_zeros: true,
 };
 
 /// Whether this machine can; where it cannot, it must say so, and the test ends there.

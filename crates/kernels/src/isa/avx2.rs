@@ -158,6 +158,14 @@ impl Simd for Avx2 {
         both!(_mm256_fmadd_ps, a, b, c)
     }
     #[inline(always)]
+    fn lit(self, x: Self::V) -> u16 {
+        // SAFETY: the token proves AVX2; no memory is touched.
+        unsafe {
+            let lit = |x| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(x, _mm256_setzero_ps()));
+            (lit(x[0]) | lit(x[1]) << 8) as u16
+        }
+    }
+    #[inline(always)]
     fn fms(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         both!(_mm256_fmsub_ps, a, b, c)
     }

@@ -28,11 +28,30 @@ pub(crate) struct Strided<'a> {
     cs: usize,
     rows: usize,
     depth: usize,
+    lit: Lit<'a>,
+}
+
+/// Rows of A that share a list of columns.
+pub(crate) const GROUP: usize = 4;
+
+/// For each group of rows of an A operand the columns in which one of them is other than zero, in order:
+/// group `g` has `counts[g]` of them, from `columns[g * stride]` on. No counts: nothing is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lit<'a> {
+    pub(crate) columns: &'a [u8],
+    pub(crate) counts: &'a [u8],
+    pub(crate) stride: usize,
+}
+
+impl Lit<'_> {
+    /// Nothing is known.
+    pub(crate) const UNKNOWN: Self = Lit { columns: &[], counts: &[], stride: 0 };
 }
 
 impl<'a> Strided<'a> {
     /// No elements.
-    pub(crate) const NONE: Strided<'a> = Strided { data: &[], rs: 0, cs: 0, rows: 0, depth: 0 };
+    pub(crate) const NONE: Strided<'a> =
+        Strided { data: &[], rs: 0, cs: 0, rows: 0, depth: 0, lit: Lit::UNKNOWN };
 
     /// Checks that every element of the matrix lies in `data`.
     ///
@@ -49,7 +68,26 @@ impl<'a> Strided<'a> {
             "{rows}x{depth} operand with strides ({rs}, {cs}) needs more than {} floats",
             data.len()
         );
-        Strided { data, rs, cs, rows, depth }
+        Strided { data, rs, cs, rows, depth, lit: Lit::UNKNOWN }
+    }
+
+    /// The same matrix, of which this is known.
+    #[inline(always)]
+    pub(crate) fn with_lit(self, lit: Lit<'a>) -> Self {
+        Strided { lit, ..self }
+    }
+
+    /// The columns in which one of the rows `i..i + MR` is lit, if that is known, and if they are few
+    /// enough that skipping the others pays.
+    #[inline(always)]
+    pub(crate) fn few<const MR: usize>(&self, i: usize) -> Option<&'a [u8]> {
+        let (true, Some(&count)) = (MR == GROUP && i % GROUP == 0, self.lit.counts.get(i / GROUP))
+        else {
+            return None;
+        };
+        let count = usize::from(count);
+        let few = 8 * count <= 7 * self.depth;
+        few.then(|| &self.lit.columns[i / GROUP * self.lit.stride..][..count])
     }
 }
 
@@ -97,8 +135,21 @@ fn spans(rows: usize, rs: usize, cols: usize, cs: usize) -> Option<usize> {
     last.checked_add(1)
 }
 
-/// The walk of one tile along k: each step is a column of `MR` elements of A and a row of `NV` vectors
-/// of B.
+/// A step of a tile along k: a column of `MR` elements of A and a row of `NV` vectors of B.
+pub(crate) type Step<'a, const MR: usize, const NV: usize> = ([f32; MR], [&'a [f32; LANES]; NV]);
+
+/// The walk of one tile along k.
+pub(crate) trait Walk<'a, const MR: usize, const NV: usize> {
+    /// Steps that are left.
+    fn left(&self) -> usize;
+    /// The next step.
+    ///
+    /// # Panics
+    /// If none is left.
+    fn take(&mut self) -> Step<'a, MR, NV>;
+}
+
+/// Through all of k.
 pub(crate) struct Steps<'a, const MR: usize, const NV: usize> {
     a: *const f32,
     b: *const f32,
@@ -127,35 +178,68 @@ impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
             _borrows: core::marker::PhantomData,
         }
     }
-}
 
-impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
-    /// Steps that are left.
-    #[inline(always)]
-    pub(crate) fn left(&self) -> usize {
-        self.left
-    }
-
-    /// The next column of A and row of B.
+    /// The step `k` steps ahead.
     ///
-    /// # Panics
-    /// If no step is left.
+    /// # Safety
+    /// `k < self.left`
     #[inline(always)]
-    pub(crate) fn take(&mut self) -> ([f32; MR], [&'a [f32; LANES]; NV]) {
-        assert!(self.left > 0, "the walk is over");
-        self.left -= 1;
+    unsafe fn ahead(&self, k: usize) -> Step<'a, MR, NV> {
         // SAFETY: `Strided::new` and `Rows::new` checked every element of their matrices, `Steps::new`
-        // that rows i..i+MR and vectors v..v+NV are inside them; k < depth because `left` counts down
-        // from it. The references live no longer than the operands' borrow.
-        let step = unsafe {
-            let (a, b) = (self.a, self.b);
+        // that rows i..i+MR and vectors v..v+NV are inside them; the step is before the end of k, as
+        // `left` counts down from the depth while the pointers move on, and the caller vouches for the
+        // rest. The references live no longer than the operands' borrow.
+        unsafe {
+            let (a, b) = (self.a.add(k * self.cs), self.b.add(k * self.stride));
             (
                 core::array::from_fn(|i| *a.add(i * self.rs)),
                 core::array::from_fn(|j| &*b.add(j * LANES).cast::<[f32; LANES]>()),
             )
-        };
+        }
+    }
+}
+
+impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Steps<'a, MR, NV> {
+    #[inline(always)]
+    fn left(&self) -> usize {
+        self.left
+    }
+    #[inline(always)]
+    fn take(&mut self) -> Step<'a, MR, NV> {
+        assert!(self.left > 0, "the walk is over");
+        // SAFETY: 0 is less than `left`.
+        let step = unsafe { self.ahead(0) };
+        self.left -= 1;
         self.a = self.a.wrapping_add(self.cs);
         self.b = self.b.wrapping_add(self.stride);
         step
+    }
+}
+
+/// Through some columns of A. Where the others are zero, and B is finite, it ends at the same sums.
+pub(crate) struct Picked<'a, const MR: usize, const NV: usize> {
+    all: Steps<'a, MR, NV>,
+    columns: core::slice::Iter<'a, u8>,
+}
+
+impl<'a, const MR: usize, const NV: usize> Picked<'a, MR, NV> {
+    /// Through these columns.
+    #[inline(always)]
+    pub(crate) fn new(all: Steps<'a, MR, NV>, columns: &'a [u8]) -> Self {
+        Picked { all, columns: columns.iter() }
+    }
+}
+
+impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Picked<'a, MR, NV> {
+    #[inline(always)]
+    fn left(&self) -> usize {
+        self.columns.len()
+    }
+    #[inline(always)]
+    fn take(&mut self) -> Step<'a, MR, NV> {
+        let k = self.columns.next().map_or(usize::MAX, |k| usize::from(*k));
+        assert!(k < self.all.left, "the walk is over, or column {k} is past the last");
+        // SAFETY: just checked.
+        unsafe { self.all.ahead(k) }
     }
 }

@@ -97,6 +97,10 @@ impl Simd for Portable {
         x.abs().simd_lt(f32x16::splat(limit)).bitselect(f32x16::ZERO, x)
     }
     #[inline(always)]
+    fn lit(self, x: f32x16) -> u16 {
+        x.simd_ne(f32x16::ZERO).to_bitmask() as u16
+    }
+    #[inline(always)]
     fn pow2(self, n: f32x16) -> f32x16 {
         f32x16::new(n.to_array().map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)))
     }

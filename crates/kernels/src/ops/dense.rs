@@ -147,12 +147,14 @@ kernel! {
     ///   the gradient stays where `h > 0` and is 0 elsewhere
     /// - `dx`: gets the result, `rows × inputs`; `dx_t` the same transposed, `inputs × rows`
     ///
+    /// Returns whether all of it is finite.
+    ///
     /// # Panics
     /// If the shapes do not fit together.
     pub fn dense_backward_input<'f, 'w, 'd>(
         s, w: Blocks<'f, 'w>, dz_t: Blocks<'f, 'd>, h: (&'f Panel, Then), dx: &'f mut Panel,
         dx_t: &'f mut Panel,
-    ) {
+    ) -> bool {
         let (h, then) = h;
         assert_eq!((dx.rows(), dx.cols()), (h.rows(), h.cols()), "one gradient for each input");
         assert_eq!((dx_t.rows(), dx_t.cols()), (h.cols(), h.rows()), "and its transpose");
@@ -166,12 +168,16 @@ kernel! {
         }
         transpose_into(s, dx_t, dx);
         let zero = s.splat(0.0);
+        // Stays zero unless something is not finite.
+        let mut check = zero;
         for (Line(h), Line(d)) in h.lines().iter().zip(dx.lines_mut()) {
             let dh = s.flush(s.load(d), TINY_GRADIENT);
             let dh = if then == Then::Relu { s.select_gt(s.load(h), zero, dh, zero) } else { dh };
             s.store(dh, d);
+            check = s.fma(dh, zero, check);
         }
         transpose_into(s, dx, dx_t);
+        s.sum(check) == 0.0
     }
 }
 

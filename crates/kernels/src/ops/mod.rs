@@ -10,3 +10,4 @@ pub(crate) mod reduce;
 pub(crate) mod relu;
 pub(crate) mod softmax;
 pub(crate) mod update;
+pub(crate) mod zeros;

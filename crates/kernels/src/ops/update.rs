@@ -45,7 +45,7 @@ const MOST: usize = 24;
 /// Gradients end here. Those of a finished tile are parked, and Adam is run on them two vectors at a time
 /// between the multiply-adds of the next tile: square root and division take as long as the
 /// multiply-adds, and hardly cost when they run beside them.
-struct Update<'o> {
+struct Update<'o, S: Simd> {
     w: &'o mut [Line],
     m: &'o mut [Line],
     v: &'o mut [Line],
@@ -62,21 +62,25 @@ struct Update<'o> {
     /// Line of the next of them, and lines from one to the next.
     line: usize,
     stride: usize,
+    /// Zero as long as all new weights are finite, NaN after one that is not.
+    check: S::V,
 }
 
 /// Vectors of a beat.
 const BEAT: usize = 2;
 
-impl<'o> Update<'o> {
-    fn new(owned: &'o mut Owned, step: AdamStep, parked: &'o mut [Line; MOST]) -> Self {
+impl<'o, S: Simd> Update<'o, S> {
+    #[inline(always)]
+    fn new(s: S, owned: &'o mut Owned, step: AdamStep, parked: &'o mut [Line; MOST]) -> Self {
         let vectors = owned.w.vectors();
         let (w, m, v) = (owned.w.lines_mut(), owned.m.lines_mut(), owned.v.lines_mut());
-        Update { w, m, v, vectors, row0: 0, step, parked, count: 0, done: 0, line: 0, stride: 1 }
+        let (row0, count, done, line, stride, check) = (0, 0, 0, 0, 1, s.splat(0.0));
+        Update { w, m, v, vectors, row0, step, parked, count, done, line, stride, check }
     }
 
     /// Adam on the next vector, whose gradient is `g`.
     #[inline(always)]
-    fn adam<S: Simd>(&mut self, s: S, g: S::V) {
+    fn adam(&mut self, s: S, g: S::V) {
         let at = self.line;
         let (Line(w), Line(m), Line(v)) = (&mut self.w[at], &mut self.m[at], &mut self.v[at]);
         let old = (s.load(w), s.load(m), s.load(v));
@@ -84,19 +88,20 @@ impl<'o> Update<'o> {
         s.store(new_m, m);
         s.store(new_v, v);
         s.store(new_w, w);
+        self.check = s.fma(new_w, s.splat(0.0), self.check);
         self.line += self.stride;
     }
 
     /// Adam on all that is parked.
     #[inline(always)]
-    fn drain<S: Simd>(&mut self, s: S) {
+    fn drain(&mut self, s: S) {
         while self.done < self.count {
             self.beat(s);
         }
     }
 }
 
-impl<S: Simd> Ending<S> for Update<'_> {
+impl<S: Simd> Ending<S> for Update<'_, S> {
     #[inline(always)]
     fn pending(&self) -> usize {
         (self.count - self.done).div_ceil(BEAT)
@@ -145,15 +150,17 @@ kernel! {
     ///   `batch_b × inputs_p`
     /// - `dz`: gradients of those columns, the blocks of the batch: `batch_b × cols`
     ///
+    /// Returns whether all new weights are finite.
+    ///
     /// # Panics
     /// If the shapes do not fit together, there are more than [`MOST_BLOCKS`](crate::MOST_BLOCKS) blocks, or more than [`PANEL_COLS`] columns.
     pub fn dense_update<'f, 'x, 'd>(
         s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: AdamStep,
-    ) {
+    ) -> bool {
         let (rows, vectors, blocks) = (owned.w.rows(), owned.w.vectors(), dz.count());
         assert!(owned.w.cols() <= PANEL_COLS, "{} columns in a panel", owned.w.cols());
         let mut parked = [Line::ZERO; MOST];
-        let mut ending = Update::new(owned, step, &mut parked);
+        let mut ending = Update::new(s, owned, step, &mut parked);
         let mut p = 0;
         while ending.row0 < rows {
             let inputs = x.get(p * blocks).cols();
@@ -164,6 +171,7 @@ kernel! {
             p += 1;
         }
         ending.drain(s);
+        s.sum(ending.check) == 0.0
     }
 }
 
@@ -175,7 +183,7 @@ kernel! {
     pub fn bias_update<'f, 'd>(s, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: AdamStep) {
         let vectors = owned.w.vectors();
         let mut parked = [Line::ZERO; MOST];
-        let mut update = Update::new(owned, step, &mut parked);
+        let mut update = Update::new(s, owned, step, &mut parked);
         for v in 0..vectors {
             let mut g = s.splat(0.0);
             for b in 0..dz.count() {

@@ -1,0 +1,135 @@
+//! Where a matrix is zero, so that products can leave that out: `fma(0, w, sum)` is `sum` for every finite
+//! `w`.
+
+use crate::isa::{GROUP, LANES, Lit, Simd, kernel};
+use crate::panel::{Panel, View};
+
+/// Bits of a vector's four groups of four lanes.
+const GROUPS: usize = LANES / GROUP;
+
+/// Which elements of a panel are other than zero, as products ask for it: for four rows, in which columns of
+/// a block of them one is (forward), and for four columns, in which rows (the gradient of the weights).
+///
+/// A product with a view from here leaves out the steps in which all of a tile's elements of X are zero.
+/// Its bits are those of the whole product if the other operand is finite; with an infinity or a NaN there,
+/// the whole product has NaNs that this one has not.
+#[derive(Clone, Debug, Default)]
+pub struct Zeros {
+    rows: usize,
+    cols: usize,
+    block: usize,
+    /// Columns of a group of rows, block after block of columns.
+    by_row: Lists,
+    /// Rows of a group of columns.
+    by_col: Lists,
+    /// Of all elements of groups of columns those that have to be multiplied, in 256ths.
+    density: usize,
+}
+
+/// Lists of the same capacity.
+#[derive(Clone, Debug, Default)]
+struct Lists {
+    numbers: Vec<u8>,
+    counts: Vec<u8>,
+    stride: usize,
+}
+
+impl Lists {
+    fn new(lists: usize, capacity: usize) -> Lists {
+        // Sixteen numbers are written at once, whatever their count.
+        let stride = (capacity + LANES).next_multiple_of(LANES);
+        Lists { numbers: vec![0; lists * stride], counts: vec![0; lists], stride }
+    }
+
+    /// Adds the bits that are set, `from` on, to a list.
+    #[inline(always)]
+    fn add<S: Simd>(&mut self, s: S, list: usize, bits: u16, from: usize) {
+        let at = list * self.stride + usize::from(self.counts[list]);
+        let to = &mut self.numbers[at..at + LANES];
+        let picked = s.pick(bits);
+        to.iter_mut().zip(picked).for_each(|(to, number)| *to = number + from as u8);
+        self.counts[list] += bits.count_ones() as u8;
+    }
+
+    /// Lists `from..from + count`.
+    fn lists(&self, from: usize, count: usize) -> Lit<'_> {
+        let (columns, stride) = (&self.numbers[from * self.stride..], self.stride);
+        Lit { columns, counts: &self.counts[from..from + count], stride }
+    }
+}
+
+impl Zeros {
+    /// For a panel of `rows × cols` whose columns are taken in blocks of `block`.
+    ///
+    /// # Panics
+    /// If `block` is 0, not a multiple of sixteen or above 128, or there are more than 128 rows.
+    pub fn new(rows: usize, cols: usize, block: usize) -> Zeros {
+        assert!(
+            block > 0 && block.is_multiple_of(LANES) && block <= 128,
+            "blocks of {block} columns"
+        );
+        assert!(rows <= 128, "{rows} rows");
+        let by_row = Lists::new(cols.div_ceil(block) * rows.div_ceil(GROUP), block);
+        let by_col = Lists::new(cols.div_ceil(LANES) * GROUPS, rows);
+        Zeros { rows, cols, block, by_row, by_col, density: 0 }
+    }
+
+    /// Block `k` of the columns of a panel's first rows, for [`dense_forward`](crate::dense_forward).
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub fn block<'a>(&'a self, x: View<'a>, k: usize) -> View<'a> {
+        let (from, groups) = (k * self.block, self.rows.div_ceil(GROUP));
+        let x = x.cols_at(from, self.block.min(self.cols - from));
+        x.with_lit_rows(self.by_row.lists(k * groups, groups))
+    }
+
+    /// The columns `from..from + count` of a panel's first rows, for [`dense_update`](crate::dense_update).
+    ///
+    /// # Panics
+    /// If they are not all there, or `from` is no multiple of sixteen.
+    pub fn cols_at<'a>(&'a self, x: View<'a>, from: usize, count: usize) -> View<'a> {
+        let lit = self.by_col.lists(from / GROUP, count.div_ceil(GROUP));
+        x.cols_at(from, count).with_lit_cols(lit)
+    }
+
+    /// Share of the gradient's multiply-adds that are left.
+    pub fn density(&self) -> f64 {
+        self.density as f64 / 256.0
+    }
+}
+
+kernel! {
+    /// Finds out where the first `rows` rows of `x` are zero.
+    ///
+    /// # Panics
+    /// If `zeros` was not made for as many columns and at least as many rows.
+    pub fn find_zeros<'a>(s, x: &'a Panel, rows: usize, zeros: &'a mut Zeros) {
+        assert!(x.cols() == zeros.cols && rows <= zeros.rows, "zeros of another panel");
+        let (vectors, groups) = (zeros.block / LANES, zeros.rows.div_ceil(GROUP));
+        zeros.by_row.counts.fill(0);
+        zeros.by_col.counts.fill(0);
+        for v in 0..x.vectors() {
+            let (block, within) = (v / vectors, v % vectors * LANES);
+            for slab in (0..rows).step_by(LANES) {
+                let mut lit = [0; LANES];
+                for (r, lit) in (slab..rows).zip(&mut lit) {
+                    *lit = s.lit(s.load(&x.row(r)[v].0));
+                }
+                for (g, lit) in lit.as_chunks::<GROUP>().0.iter().enumerate() {
+                    let any = lit.iter().fold(0, |any, lit| any | lit);
+                    if slab + g * GROUP < rows {
+                        let list = block * groups + slab / GROUP + g;
+                        zeros.by_row.add(s, list, any, within);
+                    }
+                }
+                for (q, rows) in s.quarters(&lit).into_iter().enumerate() {
+                    zeros.by_col.add(s, v * GROUPS + q, rows, slab);
+                }
+            }
+        }
+        let all = (rows * zeros.by_col.counts.len()).max(1);
+        let left: usize = zeros.by_col.counts.iter().map(|c| usize::from(*c)).sum();
+        zeros.density = 256 * left / all;
+    }
+}
