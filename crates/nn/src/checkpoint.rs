@@ -190,6 +190,7 @@ fn fill(model: &mut Model, tensors: &SafeTensors<'_>) -> Result<(), Error> {
         for (j, value) in floats(tensors, &bias)?.enumerate() {
             dense.set_bias(j, value);
         }
+        dense.check();
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 use crate::data::Inputs;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::layer::block_width;
 use crate::model::Model;
 use crate::workspace::load_row;
-use kernels::{Blocks, Isa, LANES, Line, PANEL_COLS, Panel, RowLoss};
+use kernels::{Blocks, Isa, LANES, Line, PANEL_COLS, Panel, RowLoss, Zeros, find_zeros};
 
 /// Rows that pass through the network together.
 const CHUNK: usize = PANEL_COLS;
@@ -26,6 +27,8 @@ pub struct Evaluation {
 /// Activations of a chunk of rows.
 struct Scratch {
     layers: Vec<Panel>,
+    /// Where the inputs are zero, if that can be made use of: the first layer's weights are finite.
+    zeros: Option<Zeros>,
     logits: Panel,
 }
 
@@ -33,7 +36,11 @@ impl Scratch {
     fn new(model: &Model, rows: usize) -> Scratch {
         let widths = model.layers.iter().map(|d| d.shape.inputs);
         let layers = widths.map(|w| Panel::zeros(rows, w)).collect();
-        Scratch { layers, logits: Panel::zeros(rows, model.architecture.classes()) }
+        let features = model.architecture.features();
+        // Few rows wait for the weights, whatever is skipped.
+        let zeros = (rows >= 4 && model.layers[0].finite())
+            .then(|| Zeros::of_rows(rows, features, block_width(features, true)));
+        Scratch { layers, zeros, logits: Panel::zeros(rows, model.architecture.classes()) }
     }
 }
 
@@ -120,9 +127,15 @@ impl Model {
         for i in 0..rows {
             load_row(isa, inputs.row(i), &mut scratch.layers[0], i);
         }
+        if let Some(zeros) = &mut scratch.zeros {
+            find_zeros(isa, &scratch.layers[0], rows, zeros);
+        }
         for (l, layer) in self.layers.iter().enumerate() {
             let (below, above) = scratch.layers.split_at_mut(l + 1);
-            let x = |k: usize| layer.block(below[l].view().rows_at(0, rows), k);
+            let x = |k: usize| match &scratch.zeros {
+                Some(zeros) if l == 0 => zeros.block(below[0].view().rows_at(0, rows), k),
+                _ => layer.block(below[l].view().rows_at(0, rows), k),
+            };
             let x = Blocks::new(layer.blocks(), &x);
             let out = above.first_mut().unwrap_or(&mut scratch.logits);
             for column in 0..layer.columns() {

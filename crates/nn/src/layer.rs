@@ -31,7 +31,7 @@ pub(crate) struct Part {
     pub(crate) row0: usize,
     pub(crate) owned: Owned,
     pub(crate) bias: Option<Owned>,
-    /// Whether all weights are known to be, while training.
+    /// Whether all weights are; kept up to date by whoever changes them.
     pub(crate) finite: bool,
     /// While training in bf16.
     pub(crate) half: Option<Box<Half>>,
@@ -44,6 +44,11 @@ impl Part {
             owned.m.lines_mut().fill(Line::ZERO);
             owned.v.lines_mut().fill(Line::ZERO);
         }
+        self.check();
+    }
+
+    /// Finds out whether all weights are finite.
+    pub(crate) fn check(&mut self) {
         self.finite = Line::flat(self.owned.w.lines()).iter().all(|w| w.is_finite());
     }
 
@@ -86,7 +91,7 @@ impl Dense {
                 let (row0, end) = (start(p), start(p + 1));
                 let owned = Owned::zeros(end - row0, cols);
                 let bias = (p == 0).then(|| Owned::zeros(1, cols));
-                parts.push(Part { column, row0, owned, bias, finite: false, half: None });
+                parts.push(Part { column, row0, owned, bias, finite: true, half: None });
             }
         }
         Dense { shape, parts, per_column, block }
@@ -103,6 +108,7 @@ impl Dense {
                 dense.set(i, j, (rng.uniform() * 2.0 - 1.0) * limit);
             }
         }
+        dense.check();
         dense
     }
 
@@ -113,9 +119,20 @@ impl Dense {
         while let Some(mut first) = parts.next() {
             for part in parts.by_ref().take(per_column - 1) {
                 first.owned.append(&part.owned);
+                first.finite &= part.finite;
             }
             self.parts.push(first);
         }
+    }
+
+    /// Whether all weights are finite.
+    pub(crate) fn finite(&self) -> bool {
+        self.parts.iter().all(|part| part.finite)
+    }
+
+    /// Finds out which weights are finite.
+    pub(crate) fn check(&mut self) {
+        self.parts.iter_mut().for_each(Part::check);
     }
 
     /// Blocks that the inputs are taken in.
@@ -145,7 +162,7 @@ impl Dense {
         part.owned.w.get(i - part.row0, j % PANEL_COLS)
     }
 
-    /// Sets the weight from input `i` to output `j`.
+    /// Sets the weight from input `i` to output `j`; call [`check`](Dense::check) when all are set.
     pub(crate) fn set(&mut self, i: usize, j: usize, value: f32) {
         let at = self.part(i, j / PANEL_COLS);
         let part = &mut self.parts[at];

@@ -200,6 +200,7 @@ impl Model {
             Run { layers: &mut self.layers, isa, team, workspace, inputs, labels, config };
         let result = run.fit(observe);
         self.layers[0].parts.iter_mut().for_each(|part| part.half = None);
+        self.layers[0].check();
         result
     }
 

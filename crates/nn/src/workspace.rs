@@ -61,7 +61,7 @@ impl Examples {
             self.rest -= 1;
         } else if let Some(zeros) = &mut self.zeros {
             find_zeros(isa, &self.x, self.rows, zeros);
-            self.known = zeros.density() < 0.875;
+            self.known = zeros.densities()[1] < 0.875;
             self.rest = if self.known { 0 } else { REST };
         }
     }

@@ -22,8 +22,8 @@ pub struct Zeros {
     by_row: Lists,
     /// Rows of a group of columns.
     by_col: Lists,
-    /// Of all elements of groups of columns those that have to be multiplied, in 256ths.
-    density: usize,
+    /// Rows that were looked at.
+    found: usize,
 }
 
 /// Lists of the same capacity.
@@ -64,14 +64,20 @@ impl Zeros {
     /// # Panics
     /// If `block` is 0, not a multiple of sixteen or above 128, or there are more than 128 rows.
     pub fn new(rows: usize, cols: usize, block: usize) -> Zeros {
-        assert!(
-            block > 0 && block.is_multiple_of(LANES) && block <= 128,
-            "blocks of {block} columns"
-        );
+        let by_col = Lists::new(cols.div_ceil(LANES) * GROUPS, rows);
+        Zeros { by_col, ..Zeros::of_rows(rows, cols, block) }
+    }
+
+    /// The same for forward passes only, which takes half the time.
+    ///
+    /// # Panics
+    /// As [`new`](Zeros::new).
+    pub fn of_rows(rows: usize, cols: usize, block: usize) -> Zeros {
+        let fine = block > 0 && block.is_multiple_of(LANES) && block <= 128;
+        assert!(fine, "blocks of {block} columns");
         assert!(rows <= 128, "{rows} rows");
         let by_row = Lists::new(cols.div_ceil(block) * rows.div_ceil(GROUP), block);
-        let by_col = Lists::new(cols.div_ceil(LANES) * GROUPS, rows);
-        Zeros { rows, cols, block, by_row, by_col, density: 0 }
+        Zeros { rows, cols, block, by_row, by_col: Lists::default(), found: 0 }
     }
 
     /// Block `k` of the columns of a panel's first rows, for [`dense_forward`](crate::dense_forward).
@@ -87,15 +93,21 @@ impl Zeros {
     /// The columns `from..from + count` of a panel's first rows, for [`dense_update`](crate::dense_update).
     ///
     /// # Panics
-    /// If they are not all there, or `from` is no multiple of sixteen.
+    /// If they are not all there, `from` is no multiple of sixteen, or this is [`of_rows`](Zeros::of_rows).
     pub fn cols_at<'a>(&'a self, x: View<'a>, from: usize, count: usize) -> View<'a> {
         let lit = self.by_col.lists(from / GROUP, count.div_ceil(GROUP));
         x.cols_at(from, count).with_lit_cols(lit)
     }
 
-    /// Share of the gradient's multiply-adds that are left.
-    pub fn density(&self) -> f64 {
-        self.density as f64 / 256.0
+    /// Share of the multiply-adds that are left, of forward pass and gradient; of rows only the second is
+    /// not known, and 0.
+    pub fn densities(&self) -> [f64; 2] {
+        let lists = self.found.div_ceil(GROUP) * self.cols;
+        let of = |lists: &Lists, all: usize| {
+            let left: usize = lists.counts.iter().map(|count| usize::from(*count)).sum();
+            left as f64 / all.max(1) as f64
+        };
+        [of(&self.by_row, lists), of(&self.by_col, self.by_col.counts.len() * self.found)]
     }
 }
 
@@ -123,13 +135,14 @@ kernel! {
                         zeros.by_row.add(s, list, any, within);
                     }
                 }
+                if zeros.by_col.counts.is_empty() {
+                    continue;
+                }
                 for (q, rows) in s.quarters(&lit).into_iter().enumerate() {
                     zeros.by_col.add(s, v * GROUPS + q, rows, slab);
                 }
             }
         }
-        let all = (rows * zeros.by_col.counts.len()).max(1);
-        let left: usize = zeros.by_col.counts.iter().map(|c| usize::from(*c)).sum();
-        zeros.density = 256 * left / all;
+        zeros.found = rows;
     }
 }

@@ -1,0 +1,113 @@
+//! Products that leave out zeros have the bits of those that do not.
+
+mod common;
+
+use common::{Gen, panel_of};
+use kernels::{
+    AdamStep, Blocks, Isa, LANES, Line, Owned, Panel, Then, Zeros, dense_forward, dense_update,
+    find_zeros,
+};
+use proptest::prelude::*;
+
+/// A panel of which `lit` of a hundred elements are not zero, some rows and columns not at all.
+fn sparse(g: &mut Gen, (rows, cols): (usize, usize), lit: u32) -> Panel {
+    let mut numbers = g.floats(rows * cols);
+    for (at, x) in numbers.iter_mut().enumerate() {
+        let (row, col) = (at / cols, at % cols);
+        if g.bits() % 100 >= u64::from(lit) || row % 7 == 3 || col % 11 == 5 {
+            *x = if g.bits() % 2 == 0 { 0.0 } else { -0.0 };
+        }
+    }
+    panel_of(rows, cols, &numbers)
+}
+
+/// Forward pass and update, with and without zeros.
+fn check(isa: Isa, (rows, used): (usize, usize), cols: usize, units: usize, lit: u32, seed: u64) {
+    let mut g = Gen::new(seed);
+    let x = sparse(&mut g, (rows, cols), lit);
+    let block = [16, 48, 112, 128][seed as usize % 4];
+    let mut zeros = Zeros::new(rows, cols, block);
+    // What an earlier batch left must not matter.
+    find_zeros(isa, &sparse(&mut g, (rows, cols), 90), rows, &mut zeros);
+    find_zeros(isa, &x, used, &mut zeros);
+    let view = x.view().rows_at(0, used);
+    let w = panel_of(cols, units, &g.floats(cols * units));
+    let dz = panel_of(used, units, &g.floats(used * units));
+    let what = format!("{isa}, {used} of {rows} rows, {cols} columns by {block}, {units} units");
+
+    let forward = |skip: bool| {
+        let mut out = Panel::zeros(used, units);
+        let x = |k: usize| match skip {
+            true => zeros.block(view, k),
+            false => view.cols_at(k * block, block.min(cols - k * block)),
+        };
+        let (x, whole) = (Blocks::new(cols.div_ceil(block), &x), |_: usize| w.view());
+        let bias = vec![Line::ZERO; units.div_ceil(LANES)];
+        dense_forward(isa, x, Blocks::new(1, &whole), &bias, Then::Linear, &mut out, 0);
+        out
+    };
+    assert_eq!(bits(&forward(true)), bits(&forward(false)), "forward: {what}");
+
+    let update = |skip: bool| {
+        let mut owned = Owned { w: w.clone(), ..Owned::zeros(cols, units) };
+        let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 3);
+        let x = |_: usize| if skip { zeros.cols_at(view, 0, cols) } else { view };
+        let dz = |_: usize| dz.view();
+        let finite = dense_update(isa, Blocks::new(1, &x), Blocks::new(1, &dz), &mut owned, step);
+        (finite, [&owned.w, &owned.m, &owned.v].map(bits))
+    };
+    assert_eq!(update(true), update(false), "update: {what}");
+    assert!(update(true).0, "finite: {what}");
+}
+
+fn bits(panel: &Panel) -> Vec<u32> {
+    Line::flat(panel.lines()).iter().map(|x| x.to_bits()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn skipping_changes_no_bit(
+        rows in 1..70_usize, short in 0..5_usize, cols in 1..300_usize, units in 1..=64_usize,
+        lit in prop::sample::select(vec![0_u32, 3, 30, 60, 97, 100]), seed: u64,
+    ) {
+        for isa in Isa::available() {
+            check(isa, (rows, rows.saturating_sub(short).max(1)), cols, units, lit, seed);
+        }
+    }
+}
+
+#[test]
+fn densities_count_what_is_left() {
+    // Of eight rows the first has a number in every fifth column.
+    let mut x = Panel::zeros(8, 40);
+    (0..40).step_by(5).for_each(|j| x.set(0, j, 1.0));
+    for isa in Isa::available() {
+        let mut zeros = Zeros::new(8, 40, 16);
+        find_zeros(isa, &x, 8, &mut zeros);
+        // One group of rows of two has 8 of 40 columns; 8 of the groups of four columns one row of eight,
+        // of twelve that the vectors have room for.
+        assert_eq!(zeros.densities(), [8.0 / 80.0, 8.0 / (12.0 * 8.0)], "{isa}");
+    }
+}
+
+#[test]
+fn what_is_not_finite_is_reported() {
+    let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 1);
+    for isa in Isa::available() {
+        for (bad, at) in [(f32::NAN, 0), (f32::INFINITY, 37), (f32::NEG_INFINITY, 79)] {
+            let mut owned = Owned::zeros(20, 4);
+            owned.w.set(at / 4, at % 4, bad);
+            let (x, dz) = (Panel::zeros(3, 20), Panel::zeros(3, 4));
+            let (x, dz) = (|_: usize| x.view(), |_: usize| dz.view());
+            let (x, dz) = (Blocks::new(1, &x), Blocks::new(1, &dz));
+            assert!(!dense_update(isa, x, dz, &mut owned, step), "{bad} at {at}, {isa}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "zeros of another panel")]
+fn zeros_of_another_panel_are_refused() {
+    find_zeros(Isa::best(), &Panel::zeros(4, 20), 4, &mut Zeros::new(4, 16, 16));
+}
