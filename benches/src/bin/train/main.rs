@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         machine.l2 / 1e9
     );
     parts::table(machine, if quick { 3 } else { 30 });
-    whole::table(machine, inputs, train.labels(), if quick { 1 } else { 7 });
+    whole::table(machine, (train.images(), inputs), train.labels(), if quick { 1 } else { 7 });
     grown::tables(machine, inputs, train.labels(), if quick { 1 } else { 5 });
     predict::table(machine, tests, if quick { 3 } else { 20 });
     Ok(())
