@@ -53,6 +53,46 @@ fn forced() -> Result<(), String> {
     Ok(())
 }
 
+/// One epoch of the real data set with each setting that must not change a bit of the model.
+fn same_models() -> Result<(), String> {
+    let folder = std::env::temp_dir().join(format!("weft-same-models-{}", std::process::id()));
+    let mut first: Option<(String, Vec<u8>)> = None;
+    for isa in ISAS.into_iter().filter(|isa| *isa != "portable" && has(isa)) {
+        for threads in 1..=8 {
+            for dense in [false, true] {
+                let mut weft = cargo();
+                weft.args([
+                    "run",
+                    "--quiet",
+                    "--release",
+                    "--package",
+                    "app",
+                    "--bin",
+                    "weft",
+                    "--",
+                ]);
+                weft.args(["train", "--epochs", "1", "--no-plots", "--quiet", "--force"]);
+                weft.args(["--isa", isa, "--threads", &threads.to_string()]);
+                weft.args(dense.then_some("--dense")).arg("--out").arg(&folder);
+                run(weft.stdout(std::process::Stdio::null()))?;
+                let model = folder.join("model.safetensors");
+                let bytes =
+                    std::fs::read(&model).map_err(|e| format!("{}: {e}", model.display()))?;
+                let this =
+                    format!("{isa}, {threads} threads{}", if dense { ", dense" } else { "" });
+                match &first {
+                    Some((that, other)) if *other != bytes => {
+                        return Err(format!("{this} makes another model than {that}"));
+                    }
+                    Some(_) => {}
+                    None => first = Some((this, bytes)),
+                }
+            }
+        }
+    }
+    std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))
+}
+
 fn docs() -> Result<(), String> {
     let args = ["doc", "--quiet", "--workspace", "--no-deps"];
     run(cargo().args(args).env("RUSTDOCFLAGS", "-D warnings"))
@@ -81,6 +121,7 @@ pub(crate) fn test(args: &[String]) -> Result<(), String> {
     if deep {
         const DEEP: &[&str] = &["test", "--release", "--workspace", "--", "--ignored"];
         steps.push(step("exhaustive tests", DEEP));
+        steps.push(("the same models from one epoch of the data set", Box::new(same_models)));
     }
     let start = Instant::now();
     let mut times = Vec::new();

@@ -122,7 +122,6 @@ fn columns<S: Simd, E: Ending<S>, const NV: usize>(
         (i, ending) = match rows - i {
             16.. if tallest >= 16 => tiles::<S, E, 16, NV>(simd, (i, rows), v, pairs, ending),
             8.. if tallest >= 8 => tiles::<S, E, 8, NV>(simd, (i, rows), v, pairs, ending),
-            6.. if tallest == 6 => tiles::<S, E, 6, NV>(simd, (i, rows), v, pairs, ending),
             4.. if tallest >= 4 => tiles::<S, E, 4, NV>(simd, (i, rows), v, pairs, ending),
             2.. => tiles::<S, E, 2, NV>(simd, (i, rows), v, pairs, ending),
             _ => tiles::<S, E, 1, NV>(simd, (i, rows), v, pairs, ending),

@@ -15,7 +15,7 @@ fn sparse(g: &mut Gen, (rows, cols): (usize, usize), lit: u32) -> Panel {
     for (at, x) in numbers.iter_mut().enumerate() {
         let (row, col) = (at / cols, at % cols);
         if g.bits() % 100 >= u64::from(lit) || row % 7 == 3 || col % 11 == 5 {
-            *x = if g.bits() % 2 == 0 { 0.0 } else { -0.0 };
+            *x = if g.bits() & 1 == 0 { 0.0 } else { -0.0 };
         }
     }
     panel_of(rows, cols, &numbers)

@@ -78,8 +78,9 @@ unsafe fn pow2_half(n: __m256) -> __m256 {
 impl Simd for Avx2 {
     type V = [__m256; 2];
     const FUSED: bool = true;
-    // Twelve of sixteen registers accumulate six rows of one vector; wider panels go slice by slice.
-    const TILE_ROWS: [usize; 4] = [6, 0, 0, 0];
+    // Eight of sixteen registers accumulate four rows of one vector, as many as cover the latency of two
+    // multiply-adds a cycle (six rows are no faster); wider panels go slice by slice.
+    const TILE_ROWS: [usize; 4] = [4, 0, 0, 0];
 
     // The attribute is here because on `alone`, which has instructions of its own, it has no effect.
     #[inline(never)]

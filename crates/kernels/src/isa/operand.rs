@@ -81,8 +81,8 @@ impl<'a> Strided<'a> {
     /// enough that skipping the others pays.
     #[inline(always)]
     pub(crate) fn few<const MR: usize>(&self, i: usize) -> Option<&'a [u8]> {
-        let (true, Some(&count)) = (MR == GROUP && i % GROUP == 0, self.lit.counts.get(i / GROUP))
-        else {
+        let within = i % GROUP + MR <= GROUP;
+        let (true, Some(&count)) = (within, self.lit.counts.get(i / GROUP)) else {
             return None;
         };
         let count = usize::from(count);
