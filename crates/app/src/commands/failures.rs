@@ -23,8 +23,11 @@ pub(super) fn network_failure(error: nn::Error) -> Failure {
                 .at(what)
                 .next("use the model on data of the shape it was trained on")
         }
-        nn::Error::Machine(what) => Failure::new(Code::Other, what)
-            .next("train with --precision f32, which runs everywhere"),
+        nn::Error::Machine(what) => {
+            Failure::new(Code::Other, "this machine cannot train like that")
+                .at(what)
+                .next("train with --precision f32, which runs everywhere")
+        }
         nn::Error::Checkpoint(_) => Failure::new(Code::Model, error),
         _ => Failure::new(Code::Other, error),
     }

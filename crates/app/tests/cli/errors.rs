@@ -20,6 +20,7 @@ fn options_that_are_wrong_are_code_2() {
         "train --lr -1",
         "train --hidden 12,,3",
         "train --threads 0",
+        "train --precision f16",
         "train --force",
         "train --dataset mnist",
         "train --nonsense",

@@ -154,3 +154,30 @@ fn steps_and_order_can_be_set() {
     room.train("c", "--epochs 1 --quiet");
     assert!(room.read("b/model.safetensors") != room.read("c/model.safetensors"));
 }
+
+#[test]
+fn bf16_trains_or_says_what_the_machine_lacks() {
+    let room = Room::new();
+    let done = room.weft(
+        "train --dataset sample --epochs 1 --precision bf16 --json --quiet --no-plots --out r",
+    );
+    if done.code == Some(0) {
+        let events = events(&done.out);
+        assert_eq!(events[0]["precision"], "bf16");
+        assert!(events.last().expect("a result")["test_accuracy"].as_f64() > Some(0.4));
+    } else {
+        assert_eq!(done.code, Some(1));
+        for part in ["AMX", "  next:  train with --precision f32"] {
+            assert!(done.err.contains(part), "{part}: {}", done.err);
+        }
+    }
+}
+
+#[test]
+fn skipping_and_dense_make_the_same_file() {
+    let room = Room::new();
+    let skipping = room.train("a", "--epochs 1 --json --quiet").out;
+    assert_eq!(events(&skipping)[0]["precision"], "f32");
+    room.train("b", "--epochs 1 --quiet --dense");
+    assert!(room.read("a/model.safetensors") == room.read("b/model.safetensors"));
+}
