@@ -175,7 +175,7 @@ pub(crate) struct TrainingArgs {
     /// Stop after so many steps in all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_steps: Option<u64>,
-    /// Of the first layer's products: f32, or bf16 where the CPU has AMX (other bits, twice as fast)
+    /// Of the first layer's products: f32, or bf16 where the CPU has AMX (other bits, but sooner)
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub(crate) precision: Precision,
     /// Multiply by pixels that are zero, too: the same model, later

@@ -71,6 +71,35 @@ fn items_of_two_kinds_are_lent_once() {
     }
 }
 
+#[test]
+fn pieces_of_two_slices_and_items_of_a_third_are_lent_once() {
+    for threads in THREADS {
+        let mut team = Team::new(threads);
+        for (n, t, u, m) in
+            [(1, 1, 1, 0), (2, 3, 0, 1), (5, 1, 4, 7), (13, 2, 2, 50), (600, 7, 1, 3)]
+        {
+            let (mut a, mut b, mut c) = (vec![0; n * t], vec![String::new(); n * u], vec![0; m]);
+            let piece = |i: usize, a: &mut [usize], b: &mut [String]| {
+                assert_eq!((a.len(), b.len()), (t, u));
+                a.iter_mut().zip(1..).for_each(|(a, k)| *a += 100 * i + k);
+                b.iter_mut().for_each(|b| b.push_str(&i.to_string()));
+            };
+            let item = |j: usize, c: &mut usize| *c += j + 1;
+            team.for_each_zip(n, (&mut a, &mut b), piece, (&mut c, item));
+            assert!(a.iter().enumerate().all(|(at, a)| *a == 100 * (at / t) + at % t + 1), "{n}");
+            assert!(b.iter().enumerate().all(|(at, b)| *b == (at / u).to_string()), "{n}");
+            assert!(c.iter().enumerate().all(|(j, c)| *c == j + 1), "{n}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "5 items in 2 equal pieces")]
+fn slices_that_cannot_be_cut_evenly_are_refused() {
+    let nothing = |_: usize, (): &mut ()| ();
+    Team::new(1).for_each_zip(2, (&mut [0; 4], &mut [0; 5]), |_, _, _| (), (&mut [], nothing));
+}
+
 /// A phase sees all that the phase before it wrote, on whichever thread.
 #[test]
 fn many_short_phases() {
