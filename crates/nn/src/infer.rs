@@ -11,6 +11,9 @@ use kernels::{Blocks, Isa, LANES, Line, PANEL_COLS, Panel, RowLoss, Zeros, find_
 /// Rows that pass through the network together.
 const CHUNK: usize = PANEL_COLS;
 
+/// Fewer rows than this wait for the weights rather than for the arithmetic.
+const FEW: usize = 4;
+
 /// How well a network does on labelled examples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
@@ -37,8 +40,8 @@ impl Scratch {
         let widths = model.layers.iter().map(|d| d.shape.inputs);
         let layers = widths.map(|w| Panel::zeros(rows, w)).collect();
         let features = model.architecture.features();
-        // Few rows wait for the weights, whatever is skipped.
-        let zeros = (rows >= 4 && model.layers[0].finite())
+        // Fewer rows wait for the weights, whatever is skipped.
+        let zeros = (rows >= FEW && model.layers[0].finite())
             .then(|| Zeros::of_rows(rows, features, block_width(features, true)));
         Scratch { layers, zeros, logits: Panel::zeros(rows, model.architecture.classes()) }
     }
@@ -132,11 +135,17 @@ impl Model {
         }
         for (l, layer) in self.layers.iter().enumerate() {
             let (below, above) = scratch.layers.split_at_mut(l + 1);
-            let x = |k: usize| match &scratch.zeros {
-                Some(zeros) if l == 0 => zeros.block(below[0].view().rows_at(0, rows), k),
-                _ => layer.block(below[l].view().rows_at(0, rows), k),
+            let x = |k: usize| {
+                let x = below[l].view().rows_at(0, rows);
+                match &scratch.zeros {
+                    // Few rows leave nothing to reuse in a cache, so the larger the block the better.
+                    _ if rows < FEW => layer.part_of(x, k),
+                    Some(zeros) if l == 0 => zeros.block(x, k),
+                    _ => layer.block(x, k),
+                }
             };
-            let x = Blocks::new(layer.blocks(), &x);
+            let blocks = if rows < FEW { layer.per_column() } else { layer.blocks() };
+            let x = Blocks::new(blocks, &x);
             let out = above.first_mut().unwrap_or(&mut scratch.logits);
             for column in 0..layer.columns() {
                 layer.forward(isa, column, x, out, column * (PANEL_COLS / LANES));

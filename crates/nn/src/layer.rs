@@ -146,6 +146,16 @@ impl Dense {
         x.cols_at(from, self.block.min(self.shape.inputs - from))
     }
 
+    /// The inputs that part `p` of a column has the weights of, given all of them.
+    pub(crate) fn part_of<'x>(&self, x: View<'x>, p: usize) -> View<'x> {
+        x.cols_at(self.parts[p].row0, self.parts[p].owned.w.rows())
+    }
+
+    /// Parts of a column.
+    pub(crate) fn per_column(&self) -> usize {
+        self.per_column
+    }
+
     /// Panels of columns.
     pub(crate) fn columns(&self) -> usize {
         self.parts.len() / self.per_column
