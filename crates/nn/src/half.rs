@@ -37,11 +37,16 @@ impl Precision {
     }
 }
 
-/// The token for bf16.
+/// The token for bf16, which goes with AVX-512: who asks for other instructions does not get these.
 ///
 /// # Errors
-/// [`Error::Machine`] if this CPU has no AMX or the system keeps it.
-pub(crate) fn amx() -> Result<Amx, Error> {
+/// [`Error::Machine`] if this CPU has no AMX, the system keeps it, or `isa` is another one.
+pub(crate) fn amx(isa: Isa) -> Result<Amx, Error> {
+    if isa.name() != "avx512" {
+        return Err(Error::Machine(format!(
+            "bf16 needs AMX beside avx512, and this run uses {isa}"
+        )));
+    }
     Amx::new().ok_or_else(|| {
         let what =
             "bf16 needs a CPU with AMX (amx_tile, amx_bf16) and a system that lets it be used";

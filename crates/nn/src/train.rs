@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::rng::{Purpose, Rng};
 use crate::step::Run;
 use crate::workspace::Workspace;
-use kernels::AdamStep;
+use kernels::{AdamStep, Isa};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -193,7 +193,7 @@ impl Model {
         let half = config.precision == Precision::Bf16;
         let workspace = Workspace::new(&self.architecture, batch, config);
         if half {
-            self.halve(batch, inputs)?;
+            self.halve(engine.isa, batch, inputs)?;
         }
         let Engine { isa, ref mut team } = *engine;
         let mut run =
@@ -205,8 +205,8 @@ impl Model {
     }
 
     /// Prepares the first layer for products in bf16.
-    fn halve(&mut self, batch: usize, inputs: Inputs<'_>) -> Result<(), Error> {
-        let amx = half::amx()?;
+    fn halve(&mut self, isa: Isa, batch: usize, inputs: Inputs<'_>) -> Result<(), Error> {
+        let amx = half::amx(isa)?;
         if self.layers.len() < 2 {
             let what = "bf16 is for networks with a hidden layer; this one has none";
             return Err(Error::Input(what.to_owned()));

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{bytes, first, fit, inputs, network, sample};
+use kernels::Isa;
 use nn::{Engine, Error, FitConfig, Inputs, Precision};
 use std::ops::ControlFlow;
 
@@ -46,6 +47,20 @@ fn trained(
     let config = FitConfig { batch_size: batch, ..BF16 };
     fit(&mut model, &mut Engine::new(Some(threads), None), inputs, labels, &config);
     bytes(&model)
+}
+
+#[test]
+fn other_instructions_than_avx512_are_refused() {
+    let data = sample();
+    let (inputs, labels) = first(&data, 32);
+    for isa in Isa::available().into_iter().filter(|isa| isa.name() != "avx512") {
+        let mut model = network(&[16]).build(1).expect("a network");
+        let mut engine = Engine::new(Some(1), Some(isa));
+        let done =
+            model.fit(&mut engine, inputs, labels, &BF16, &mut |_| ControlFlow::Continue(()));
+        let what = format!("bf16 needs AMX beside avx512, and this run uses {isa}");
+        assert!(matches!(done, Err(Error::Machine(said)) if said == what));
+    }
 }
 
 #[test]

@@ -174,6 +174,18 @@ fn bf16_trains_or_says_what_the_machine_lacks() {
 }
 
 #[test]
+fn bf16_is_refused_beside_other_instructions() {
+    let room = Room::new();
+    let done = room.weft(
+        "train --dataset sample --epochs 1 --precision bf16 --isa portable --quiet --no-plots --out r",
+    );
+    assert_eq!(done.code, Some(1));
+    for part in ["this run uses portable", "  next:  train with --precision f32"] {
+        assert!(done.err.contains(part), "{part}: {}", done.err);
+    }
+}
+
+#[test]
 fn skipping_and_dense_make_the_same_file() {
     let room = Room::new();
     let skipping = room.train("a", "--epochs 1 --json --quiet").out;

@@ -4,7 +4,7 @@
 use crate::isa::{GROUP, LANES, Lit, Simd, kernel};
 use crate::panel::{Panel, View};
 
-/// Bits of a vector's four groups of four lanes.
+/// Groups of four lanes in a vector.
 const GROUPS: usize = LANES / GROUP;
 
 /// Which elements of a panel are other than zero, as products ask for it: for four rows, in which columns of
