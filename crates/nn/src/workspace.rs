@@ -213,8 +213,10 @@ impl Workspace {
         let rows = block_rows(batch);
         let count = batch.div_ceil(rows);
         let (features, classes) = (architecture.features(), architecture.classes());
-        let block = RowBlock::new(rows, features, classes, config);
         let shapes: Vec<DenseShape> = architecture.dense().collect();
+        // An output layer takes all of its inputs, so without hidden ones nobody asks for the zeros.
+        let config = FitConfig { skip_zeros: config.skip_zeros && shapes.len() > 1, ..*config };
+        let block = RowBlock::new(rows, features, classes, &config);
         let hidden = |shape: &DenseShape| Hidden::new(rows, count, shape.units);
         let hidden = shapes[..shapes.len() - 1].iter().map(hidden).collect();
         Workspace { now: 0, blocks: vec![block; count], hidden }
