@@ -84,9 +84,9 @@ mod tile;
 pub mod twin;
 
 pub use bf16::{Left16, Right16};
-pub use gemm::{MatMut, MatRef, gemm};
+pub use gemm::{Epilogue, Scratch, gemm, gemm_in};
 pub use isa::Portable;
-pub use isa::{Amx, Isa, IsaError, LANES, Line, prefetch};
+pub use isa::{Amx, Isa, IsaError, Kernel, LANES, Line, MatMut, MatRef, Simd, prefetch};
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512};
 pub use ops::adam::{AdamStep, adam_step};

@@ -134,15 +134,73 @@ fn columns<S: Simd, E: Ending<S>, const NV: usize>(
 #[inline(always)]
 fn tiles<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     simd: S,
-    (mut i, rows): (usize, usize),
+    (i, rows): (usize, usize),
     v: usize,
     pairs: &[Pair<'_>],
     ending: E,
 ) -> (usize, E) {
     let count = (rows - i) / MR;
     let ending = simd.outlined(Tiles::<E, MR, NV> { i, count, v, pairs, ending });
-    i += count * MR;
-    (i, ending)
+    (i + count * MR, ending)
+}
+
+/// One product of `rows × vectors`, its rows in tiles of heights as equal as possible: a short last tile
+/// would have too few chains to keep the multipliers busy.
+#[inline(always)]
+pub(crate) fn even<S: Simd, E: Ending<S>>(
+    simd: S,
+    rows: usize,
+    vectors: usize,
+    pair: &Pair<'_>,
+    ending: E,
+) {
+    match vectors {
+        4 if S::FLAT.1 == 4 => heights::<S, E, 4>(simd, rows, S::FLAT.0, pair, ending),
+        2 if S::TALL.1 == 2 => heights::<S, E, 2>(simd, rows, S::TALL.0, pair, ending),
+        1 => heights::<S, E, 1>(simd, rows, S::TALL.0, pair, ending),
+        other => unreachable!("panels of {other} vectors"),
+    }
+}
+
+#[inline(always)]
+fn heights<S: Simd, E: Ending<S>, const NV: usize>(
+    simd: S,
+    rows: usize,
+    most: usize,
+    pair: &Pair<'_>,
+    mut ending: E,
+) {
+    let count = rows.div_ceil(most).max(1);
+    let (height, taller) = (rows / count, rows % count);
+    let mut i = 0;
+    for (height, count) in [(height + 1, taller), (height, count - taller)] {
+        if count > 0 {
+            ending = below_each_other::<S, E, NV>(simd, (i, height, count), pair, ending);
+            i += count * height;
+        }
+    }
+}
+
+/// `count` tiles of `height` rows from row `i` on.
+#[inline(always)]
+fn below_each_other<S: Simd, E: Ending<S>, const NV: usize>(
+    simd: S,
+    (i, height, count): (usize, usize, usize),
+    pair: &Pair<'_>,
+    ending: E,
+) -> E {
+    macro_rules! of {
+        ($($mr:literal)*) => {
+            match height {
+                $($mr if $mr <= (if NV <= S::TALL.1 { S::TALL.0 } else { S::FLAT.0 }) => {
+                    let pairs = core::slice::from_ref(pair);
+                    simd.outlined(Tiles::<E, $mr, NV> { i, count, v: 0, pairs, ending })
+                })*
+                other => unreachable!("tiles of {other} rows"),
+            }
+        };
+    }
+    of!(1 2 3 4 5 6 7 8 9 10 11 12)
 }
 
 /// Tiles of one shape below each other.

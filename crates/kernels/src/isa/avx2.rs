@@ -81,6 +81,8 @@ impl Simd for Avx2 {
     // Eight of sixteen registers accumulate four rows of one vector, as many as cover the latency of two
     // multiply-adds a cycle (six rows are no faster); wider panels go slice by slice.
     const TILE_ROWS: [usize; 4] = [4, 0, 0, 0];
+    const TALL: (usize, usize) = (6, 1);
+    const FLAT: (usize, usize) = (1, 4);
 
     // The attribute is here because on `alone`, which has instructions of its own, it has no effect.
     #[inline(never)]

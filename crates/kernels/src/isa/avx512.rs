@@ -43,6 +43,8 @@ impl Simd for Avx512 {
     // 16, 16, 24 and 16 of the 32 registers accumulate; four rows of 64 columns need eight loads for
     // sixteen multiply-adds, which two load ports serve twice over.
     const TILE_ROWS: [usize; 4] = [16, 8, 8, 4];
+    const TALL: (usize, usize) = (12, 2);
+    const FLAT: (usize, usize) = (4, 4);
 
     // The attribute is here because on `alone`, which has instructions of its own, it has no effect.
     #[inline(never)]

@@ -13,6 +13,7 @@ mod amx;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod matrix;
 mod operand;
 mod portable;
 
@@ -25,6 +26,7 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub(crate) use operand::{GROUP, Lit, Picked, Rows, Steps, Strided, Walk};
+pub use matrix::{MatMut, MatRef};
 pub use portable::Portable;
 
 /// Lanes of a vector, on every ISA.
@@ -54,6 +56,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Rows of a 16-, 32-, 48- and 64-column tile that this register file holds (index: vectors - 1).
     /// A vector count whose entry is 0 is not tiled whole but in slices of one vector.
     const TILE_ROWS: [usize; 4];
+
+    /// Rows and vectors of the tile of a general product: the accumulators, a row of B and an element of A
+    /// fill the register file.
+    const TALL: (usize, usize);
+    /// The same where there are only so few rows: all the wider, for more chains beside each other.
+    const FLAT: (usize, usize);
 
     /// Runs a part of a kernel in a function of its own, with this ISA's instructions: what is hot there
     /// shares the registers with nothing else.

@@ -1,6 +1,8 @@
 //! The two operands of the tile, checked once when they are made and then read without checks.
 
+use super::matrix::extent;
 use super::{LANES, Line};
+use core::marker::PhantomData;
 
 impl Line {
     /// Lines as the floats they hold.
@@ -23,7 +25,7 @@ impl Line {
 /// a swap of the strides; the tile never knows.
 #[derive(Clone, Copy)]
 pub(crate) struct Strided<'a> {
-    data: &'a [f32],
+    data: *const f32,
     rs: usize,
     cs: usize,
     rows: usize,
@@ -50,8 +52,14 @@ impl Lit<'_> {
 
 impl<'a> Strided<'a> {
     /// No elements.
-    pub(crate) const NONE: Strided<'a> =
-        Strided { data: &[], rs: 0, cs: 0, rows: 0, depth: 0, lit: Lit::UNKNOWN };
+    pub(crate) const NONE: Strided<'a> = Strided {
+        data: core::ptr::null(),
+        rs: 0,
+        cs: 0,
+        rows: 0,
+        depth: 0,
+        lit: Lit::UNKNOWN,
+    };
 
     /// Checks that every element of the matrix lies in `data`.
     ///
@@ -64,10 +72,24 @@ impl<'a> Strided<'a> {
         (rs, cs): (usize, usize),
     ) -> Self {
         assert!(
-            spans(rows, rs, depth, cs).is_some_and(|end| end <= data.len()),
+            extent((rows, depth), (rs, cs)).is_some_and(|end| end <= data.len()),
             "{rows}x{depth} operand with strides ({rs}, {cs}) needs more than {} floats",
             data.len()
         );
+        // SAFETY: just checked; the slice is borrowed for 'a.
+        unsafe { Strided::from_raw_parts(data.as_ptr(), (rows, depth), (rs, cs)) }
+    }
+
+    /// The same of memory that somebody else checked.
+    ///
+    /// # Safety
+    /// For all of 'a, every element is an initialised float that nobody writes.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw_parts(
+        data: *const f32,
+        (rows, depth): (usize, usize),
+        (rs, cs): (usize, usize),
+    ) -> Self {
         Strided { data, rs, cs, rows, depth, lit: Lit::UNKNOWN }
     }
 
@@ -94,15 +116,17 @@ impl<'a> Strided<'a> {
 /// The B operand: row k is `vectors` vectors of sixteen floats from `data[k * stride]` on.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    data: &'a [f32],
+    data: *const f32,
     stride: usize,
     depth: usize,
     vectors: usize,
+    _borrows: PhantomData<&'a [f32]>,
 }
 
 impl<'a> Rows<'a> {
     /// No rows.
-    pub(crate) const NONE: Rows<'a> = Rows { data: &[], stride: 0, depth: 0, vectors: 0 };
+    pub(crate) const NONE: Rows<'a> =
+        Rows { data: core::ptr::null(), stride: 0, depth: 0, vectors: 0, _borrows: PhantomData };
 
     /// Checks that every row lies in `data`.
     ///
@@ -111,11 +135,25 @@ impl<'a> Rows<'a> {
     #[inline(always)]
     pub(crate) fn new(data: &'a [f32], stride: usize, (depth, vectors): (usize, usize)) -> Self {
         assert!(
-            spans(depth, stride, vectors * LANES, 1).is_some_and(|end| end <= data.len()),
+            extent((depth, vectors * LANES), (stride, 1)).is_some_and(|end| end <= data.len()),
             "{depth} rows of {vectors} vectors with stride {stride} need more than {} floats",
             data.len()
         );
-        Rows { data, stride, depth, vectors }
+        // SAFETY: just checked; the slice is borrowed for 'a.
+        unsafe { Rows::from_raw_parts(data.as_ptr(), stride, (depth, vectors)) }
+    }
+
+    /// The same of memory that somebody else checked.
+    ///
+    /// # Safety
+    /// For all of 'a, every element is an initialised float that nobody writes.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw_parts(
+        data: *const f32,
+        stride: usize,
+        (depth, vectors): (usize, usize),
+    ) -> Self {
+        Rows { data, stride, depth, vectors, _borrows: PhantomData }
     }
 
     /// Vectors in a row: N / 16 of the product.
@@ -123,16 +161,6 @@ impl<'a> Rows<'a> {
     pub(crate) fn vectors(&self) -> usize {
         self.vectors
     }
-}
-
-/// One past the last element of a matrix with these extents and strides.
-#[inline(always)]
-fn spans(rows: usize, rs: usize, cols: usize, cs: usize) -> Option<usize> {
-    if rows == 0 || cols == 0 {
-        return Some(0);
-    }
-    let last = (rows - 1).checked_mul(rs)?.checked_add((cols - 1).checked_mul(cs)?)?;
-    last.checked_add(1)
 }
 
 /// A step of a tile along k: a column of `MR` elements of A and a row of `NV` vectors of B.
@@ -149,15 +177,34 @@ pub(crate) trait Walk<'a, const MR: usize, const NV: usize> {
     fn take(&mut self) -> Step<'a, MR, NV>;
 }
 
+/// Rows of A for each pointer that goes along k: what an x86 address reaches from one with a stride of 0, 1
+/// and 2 times the distance of rows.
+const REACH: usize = 3;
+/// Pointers for the tallest tile.
+const BASES: usize = 16usize.div_ceil(REACH);
+
 /// Through all of k.
 pub(crate) struct Steps<'a, const MR: usize, const NV: usize> {
-    a: *const f32,
+    /// Of rows 0, 3, 6...
+    a: [*const f32; BASES],
     b: *const f32,
     rs: usize,
     cs: usize,
     stride: usize,
     left: usize,
-    _borrows: core::marker::PhantomData<&'a f32>,
+    _borrows: PhantomData<&'a f32>,
+}
+
+/// The same pointer, of which the optimiser knows nothing. It would derive a tile's row pointers from each
+/// other, one addition after the other, and a step along k would wait for all of them.
+#[inline(always)]
+fn opaque(mut p: *const f32) -> *const f32 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: no instruction at all.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) p, options(pure, nomem, nostack, preserves_flags));
+    }
+    p
 }
 
 impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
@@ -168,14 +215,21 @@ impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
     #[inline(always)]
     pub(crate) fn new(a: &Strided<'a>, i: usize, b: &Rows<'a>, v: usize) -> Self {
         assert!(i + MR <= a.rows && v + NV <= b.vectors && a.depth == b.depth);
+        const { assert!(MR <= REACH * BASES) };
+        let mut bases = [a.data; BASES];
+        for (group, base) in bases.iter_mut().enumerate() {
+            if group * REACH < MR {
+                *base = opaque(a.data.wrapping_add((i + group * REACH) * a.rs));
+            }
+        }
         Steps {
-            a: a.data.as_ptr().wrapping_add(i * a.rs),
-            b: b.data.as_ptr().wrapping_add(v * LANES),
+            a: bases,
+            b: b.data.wrapping_add(v * LANES),
             rs: a.rs,
             cs: a.cs,
             stride: b.stride,
             left: a.depth,
-            _borrows: core::marker::PhantomData,
+            _borrows: PhantomData,
         }
     }
 
@@ -185,14 +239,16 @@ impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
     /// `k < self.left`
     #[inline(always)]
     unsafe fn ahead(&self, k: usize) -> Step<'a, MR, NV> {
-        // SAFETY: `Strided::new` and `Rows::new` checked every element of their matrices, `Steps::new`
-        // that rows i..i+MR and vectors v..v+NV are inside them; the step is before the end of k, as
-        // `left` counts down from the depth while the pointers move on, and the caller vouches for the
-        // rest. The references live no longer than the operands' borrow.
+        // SAFETY: the makers of `Strided` and `Rows` vouched for every element of their matrices,
+        // `Steps::new` checked that rows i..i+MR and vectors v..v+NV are inside them; the step is before
+        // the end of k, as `left` counts down from the depth while the pointers move on, and the caller
+        // vouches for the rest. The references live no longer than the operands' borrow.
         unsafe {
-            let (a, b) = (self.a.add(k * self.cs), self.b.add(k * self.stride));
+            let b = self.b.add(k * self.stride);
             (
-                core::array::from_fn(|i| *a.add(i * self.rs)),
+                core::array::from_fn(|i| {
+                    *self.a[i / REACH].add(k * self.cs).add(i % REACH * self.rs)
+                }),
                 core::array::from_fn(|j| &*b.add(j * LANES).cast::<[f32; LANES]>()),
             )
         }
@@ -210,7 +266,9 @@ impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Steps<'a, MR, NV
         // SAFETY: 0 is less than `left`.
         let step = unsafe { self.ahead(0) };
         self.left -= 1;
-        self.a = self.a.wrapping_add(self.cs);
+        for base in &mut self.a {
+            *base = base.wrapping_add(self.cs);
+        }
         self.b = self.b.wrapping_add(self.stride);
         step
     }

@@ -27,6 +27,8 @@ impl Simd for Portable {
     const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
     // Two rows of four 128-bit registers leave room for a row of B on a file of sixteen.
     const TILE_ROWS: [usize; 4] = [2, 0, 0, 0];
+    const TALL: (usize, usize) = (2, 1);
+    const FLAT: (usize, usize) = (1, 1);
 
     #[inline(never)]
     fn outlined<P: Part<Self>>(self, part: P) -> P::Out {

@@ -1,0 +1,201 @@
+//! The loops around the tile.
+
+use super::pack::{a_lines, load, pack_a, pack_b};
+use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Rows, Simd, prefetch};
+use crate::tile::{Acc, Ending, even, unroll};
+use alloc_::vec::Vec;
+extern crate alloc as alloc_;
+
+/// Depth of a block: a panel of B, 32 KiB, stays in the first-level cache while the rows of A pass.
+const KC: usize = 256;
+/// Rows of a block: A's block, 240 KiB, stays in the second-level cache.
+const MC: usize = 240;
+/// Columns of a block: what is packed of B, 2 MiB, and the columns that one packing of A serves.
+const NC: usize = 2048;
+/// With so few rows B is read where it lies: a copy would cost more than it saves.
+const FEW_ROWS: usize = 48;
+/// With so few columns A is read where it lies.
+const FEW_COLS: usize = 256;
+
+/// Memory for copies of blocks: grows to what the largest product needs, at most some 2.4 MiB, and is then
+/// used again.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    lines: Vec<Line>,
+}
+
+impl Scratch {
+    /// Nothing yet.
+    pub const fn new() -> Scratch {
+        Scratch { lines: Vec::new() }
+    }
+
+    /// Two rooms of at least so many lines.
+    fn rooms(&mut self, first: usize, second: usize) -> (&mut [Line], &mut [Line]) {
+        if self.lines.len() < first + second {
+            self.lines.resize(first + second, Line::ZERO);
+        }
+        self.lines.split_at_mut(first)
+    }
+}
+
+/// What is done to finished elements of C before they are stored.
+pub trait Epilogue: Sync {
+    /// The new values of sixteen elements beside each other, (i, j) the first; lanes past the last column
+    /// of C do not matter.
+    fn apply<S: Simd>(&self, s: S, i: usize, j: usize, c: S::V) -> S::V;
+}
+
+/// Nothing.
+impl Epilogue for () {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, _: S, _: usize, _: usize, c: S::V) -> S::V {
+        c
+    }
+}
+
+/// `C = then(A B + β C)` for C with contiguous rows; A and B come each with a factor.
+pub(super) struct Product<'a, 't, E> {
+    pub(super) scratch: &'t mut Scratch,
+    pub(super) a: (MatRef<'a>, f32),
+    pub(super) b: (MatRef<'a>, f32),
+    pub(super) beta: f32,
+    pub(super) c: MatMut<'a>,
+    pub(super) then: &'t E,
+}
+
+/// The parts, as equal as possible and at most `most` long, of `0..len`: start and length.
+fn parts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = len.div_ceil(most).max(1);
+    (0..count).map(move |i| (i * len / count, (i + 1) * len / count - i * len / count))
+}
+
+impl<E: Epilogue> Kernel for Product<'_, '_, E> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = self;
+        let (m, n, k) = (a.rows(), b.cols(), a.cols());
+        let (flat, wide) = (m <= S::FLAT.0, S::TALL.1);
+        let in_place = b.strides().1 == 1 && b_scale == 1.0 && m <= FEW_ROWS;
+        let copy_a = a_scale != 1.0 || n > FEW_COLS;
+        // One panel at a time, unless other rows will want it again.
+        let panels = if m > MC { n.min(NC).div_ceil(wide * LANES) } else { 1 };
+        let panel = KC.min(k) * S::FLAT.1.max(wide);
+        let a_room = if copy_a { a_lines(MC.min(m), KC.min(k)) } else { 0 };
+        let (a_room, b_room) = scratch.rooms(a_room, panels * panel);
+        for (jc, nc) in parts(n, NC) {
+            for (pc, kc) in parts(k, KC) {
+                let (first, last) = (pc == 0, pc + kc == k);
+                for (ic, mc) in parts(m, MC) {
+                    let a = a.block((ic, mc), (pc, kc));
+                    let a = if copy_a { pack_a(s, &a, a_scale, a_room) } else { a.a() };
+                    let mut j = 0;
+                    while j < nc {
+                        let wide = if flat && nc - j >= S::FLAT.1 * LANES { S::FLAT.1 } else { wide };
+                        let cols = (wide * LANES).min(nc - j);
+                        let vectors = cols.div_ceil(LANES);
+                        let b = b.block((pc, kc), (jc + j, cols));
+                        let rows = if in_place && cols.is_multiple_of(LANES) {
+                            b.b()
+                        } else {
+                            let at = if panels > 1 { j / (wide * LANES) * panel } else { 0 };
+                            let room = &mut b_room[at..][..kc * vectors];
+                            if ic == 0 {
+                                pack_b(s, &b, b_scale, vectors, room);
+                            }
+                            Rows::new(Line::flat(room), vectors * LANES, (kc, vectors))
+                        };
+                        let ending = IntoC {
+                            c: &mut c,
+                            at: (ic, jc + j, cols),
+                            beta: if first { beta } else { 1.0 },
+                            then: last.then_some(then),
+                        };
+                        even(s, mc, vectors, &(a, rows), ending);
+                        j += cols;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Loads the tile's chains from C and stores them there.
+struct IntoC<'o, 'a, E> {
+    c: &'o mut MatMut<'a>,
+    /// First row, first column and number of columns of this panel in C.
+    at: (usize, usize, usize),
+    /// β on the first block of k, 1 after it.
+    beta: f32,
+    /// On the last block of k.
+    then: Option<&'o E>,
+}
+
+impl<E> IntoC<'_, '_, E> {
+    /// Where vector `v` of row `i` lies in C: row, column and at most sixteen floats.
+    #[inline(always)]
+    fn place(&self, i: usize, v: usize) -> (usize, usize, usize) {
+        let (i0, j0, cols) = self.at;
+        (i0 + i, j0 + v * LANES, LANES.min(cols - v * LANES))
+    }
+}
+
+impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
+    #[inline(always)]
+    fn start<const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        i: usize,
+        v: usize,
+    ) -> Acc<S::V, MR, NV> {
+        let mut acc = [[s.splat(0.0); NV]; MR];
+        if self.beta == 0.0 {
+            return acc;
+        }
+        unroll!(R in 0..MR => unroll!(J in 0..NV => {
+            let (i, j, len) = self.place(i + R, v + J);
+            acc[R][J] = load(s, self.c.run(i, j, len));
+        }));
+        if self.beta != 1.0 {
+            let beta = s.splat(self.beta);
+            unroll!(R in 0..MR => unroll!(J in 0..NV => acc[R][J] = s.mul(beta, acc[R][J])));
+        }
+        // The next tile's, while this one is multiplied.
+        unroll!(R in 0..MR => {
+            let (i, j, _) = self.place(i + R, v);
+            prefetch_next(self.c, i + MR, j, NV);
+        });
+        acc
+    }
+    #[inline(always)]
+    fn finish<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        v: usize,
+        mut acc: Acc<S::V, MR, NV>,
+    ) {
+        if let Some(then) = self.then {
+            unroll!(R in 0..MR => unroll!(J in 0..NV => {
+                let (i, j, _) = self.place(i + R, v + J);
+                acc[R][J] = then.apply(s, i, j, acc[R][J]);
+            }));
+        }
+        unroll!(R in 0..MR => unroll!(J in 0..NV => {
+            let (i, j, len) = self.place(i + R, v + J);
+            let to = self.c.run_mut(i, j, len);
+            match to.first_chunk_mut() {
+                Some(whole) => s.store(acc[R][J], whole),
+                None => s.store_first(acc[R][J], to),
+            }
+        }));
+    }
+}
+
+/// Asks for the start of a row that is used next, if there is one.
+#[inline(always)]
+fn prefetch_next(c: &MatMut<'_>, i: usize, j: usize, vectors: usize) {
+    let _ = (c, i, j, vectors);
+    let _ = prefetch;
+}

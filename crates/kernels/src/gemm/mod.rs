@@ -1,0 +1,99 @@
+//! General matrix product, `C = α A B + β C`, for any strides.
+//!
+//! Every element of C is one chain of multiply-adds, in the order of the reference BLAS:
+//!
+//! ```text
+//! c = if β == 0 { 0 } else { β c };  for k { c = a[i, k] * (α b[k, j]) + c }
+//! ```
+//! whatever the blocking, the ISA, the strides and the threads. With β = 0, C is never read.
+//!
+//! Five loops, in the names of BLIS (`blocks.rs`): 5 splits N (columns of B and C), 4 splits K, 3 splits M,
+//! 2 goes over the panels of B, 1 over the rows of a panel in tiles. Panels of B and blocks of A are copied
+//! (`pack.rs`) where that pays.
+
+mod blocks;
+mod pack;
+
+use crate::isa::{Isa, MatMut, MatRef};
+pub use blocks::{Epilogue, Scratch};
+use blocks::Product;
+use std::cell::Cell;
+
+std::thread_local! {
+    /// Memory of this thread for copies of blocks.
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
+}
+
+/// `C = α A B + β C`, A of shape m × k, B k × n, C m × n, each with any strides.
+///
+/// ```
+/// use kernels::{Isa, MatMut, MatRef, gemm};
+/// let (a, b) = ([1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]);
+/// let mut c = [f32::NAN; 4]; // not read, since beta is 0
+/// gemm(Isa::best(), 1.0, MatRef::row_major(&a, 2, 2), MatRef::row_major(&b, 2, 2), 0.0,
+///     MatMut::row_major(&mut c, 2, 2));
+/// assert_eq!(c, [19.0, 22.0, 43.0, 50.0]);
+/// ```
+///
+/// # Panics
+/// If the shapes do not fit together.
+pub fn gemm(isa: Isa, alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) {
+    let mut scratch = SCRATCH.take();
+    gemm_in(&mut scratch, isa, alpha, a, b, beta, c);
+    SCRATCH.set(scratch);
+}
+
+/// [`gemm`] with memory of the caller's.
+///
+/// # Panics
+/// If the shapes do not fit together.
+pub fn gemm_in(scratch: &mut Scratch, isa: Isa, alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, mut c: MatMut<'_>) {
+    assert!(
+        a.cols() == b.rows() && a.rows() == c.rows() && b.cols() == c.cols(),
+        "gemm of A {}x{}, B {}x{} into C {}x{}",
+        a.rows(),
+        a.cols(),
+        b.rows(),
+        b.cols(),
+        c.rows(),
+        c.cols()
+    );
+    if c.rows() == 0 || c.cols() == 0 {
+        return;
+    }
+    if alpha == 0.0 || a.cols() == 0 {
+        return scale(beta, &mut c);
+    }
+    let (rs, cs) = c.strides();
+    if cs == 1 || c.cols() == 1 {
+        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then: &() });
+    } else if rs == 1 || c.rows() == 1 {
+        // Cᵀ = Bᵀ Aᵀ has rows in place, and a product of two floats does not mind their order.
+        let (a, b, c) = ((b.t(), alpha), (a.t(), 1.0), c.t());
+        isa.run(Product { scratch, a, b, beta, c, then: &() });
+    } else {
+        let (rows, cols) = (c.rows(), c.cols());
+        let mut packed = vec![0.0; rows * cols];
+        for (i, row) in packed.chunks_exact_mut(cols).enumerate() {
+            for (j, x) in row.iter_mut().enumerate() {
+                *x = if beta == 0.0 { 0.0 } else { c.get(i, j) };
+            }
+        }
+        let whole = MatMut::row_major(&mut packed, rows, cols);
+        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c: whole, then: &() });
+        for (i, row) in packed.chunks_exact(cols).enumerate() {
+            for (j, x) in row.iter().enumerate() {
+                c.set(i, j, *x);
+            }
+        }
+    }
+}
+
+/// `C = β C`, without reading C if β is 0.
+fn scale(beta: f32, c: &mut MatMut<'_>) {
+    for i in 0..c.rows() {
+        for j in 0..c.cols() {
+            c.set(i, j, if beta == 0.0 { 0.0 } else { beta * c.get(i, j) });
+        }
+    }
+}
