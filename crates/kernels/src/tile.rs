@@ -162,6 +162,14 @@ pub(crate) fn even<S: Simd, E: Ending<S>>(
     }
 }
 
+/// Heights of tiles and their numbers: as equal as possible, `most` at most.
+#[inline(always)]
+pub(crate) fn split(rows: usize, most: usize) -> [(usize, usize); 2] {
+    let count = rows.div_ceil(most).max(1);
+    let (height, taller) = (rows / count, rows % count);
+    [(height + 1, taller), (height, count - taller)]
+}
+
 #[inline(always)]
 fn heights<S: Simd, E: Ending<S>, const NV: usize>(
     simd: S,
@@ -170,12 +178,11 @@ fn heights<S: Simd, E: Ending<S>, const NV: usize>(
     pair: &Pair<'_>,
     mut ending: E,
 ) {
-    let count = rows.div_ceil(most).max(1);
-    let (height, taller) = (rows / count, rows % count);
     let mut i = 0;
-    for (height, count) in [(height + 1, taller), (height, count - taller)] {
+    for (height, count) in split(rows, most) {
         if count > 0 {
-            ending = below_each_other::<S, E, NV>(simd, (i, height, count), pair, ending);
+            let pair = (pair.0.of_height(height), pair.1);
+            ending = below_each_other::<S, E, NV>(simd, (i, height, count), &pair, ending);
             i += count * height;
         }
     }

@@ -1,7 +1,7 @@
 //! The loops around the tile.
 
 use super::pack::{a_lines, load, pack_a, pack_b};
-use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Rows, Simd, prefetch};
+use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Rows, Simd};
 use crate::tile::{Acc, Ending, even, unroll};
 use alloc_::vec::Vec;
 extern crate alloc as alloc_;
@@ -80,19 +80,21 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let in_place = b.strides().1 == 1 && b_scale == 1.0 && m <= FEW_ROWS;
         let copy_a = a_scale != 1.0 || n > FEW_COLS;
         // One panel at a time, unless other rows will want it again.
-        let panels = if m > MC { n.min(NC).div_ceil(wide * LANES) } else { 1 };
+        let mc_most = if k <= 64 { 24 } else { MC };
+        let panels = if m > mc_most { n.min(NC).div_ceil(wide * LANES) } else { 1 };
         let panel = KC.min(k) * S::FLAT.1.max(wide);
-        let a_room = if copy_a { a_lines(MC.min(m), KC.min(k)) } else { 0 };
+        let a_room = if copy_a { a_lines(mc_most.min(m), KC.min(k)) } else { 0 };
         let (a_room, b_room) = scratch.rooms(a_room, panels * panel);
         for (jc, nc) in parts(n, NC) {
             for (pc, kc) in parts(k, KC) {
                 let (first, last) = (pc == 0, pc + kc == k);
-                for (ic, mc) in parts(m, MC) {
+                for (ic, mc) in parts(m, mc_most) {
                     let a = a.block((ic, mc), (pc, kc));
-                    let a = if copy_a { pack_a(s, &a, a_scale, a_room) } else { a.a() };
+                    let a = if copy_a { pack_a(s, &a, a_scale, S::TALL.0, a_room) } else { a.a() };
                     let mut j = 0;
                     while j < nc {
-                        let wide = if flat && nc - j >= S::FLAT.1 * LANES { S::FLAT.1 } else { wide };
+                        let wide =
+                            if flat && nc - j >= S::FLAT.1 * LANES { S::FLAT.1 } else { wide };
                         let cols = (wide * LANES).min(nc - j);
                         let vectors = cols.div_ceil(LANES);
                         let b = b.block((pc, kc), (jc + j, cols));
@@ -133,11 +135,11 @@ struct IntoC<'o, 'a, E> {
 }
 
 impl<E> IntoC<'_, '_, E> {
-    /// Where vector `v` of row `i` lies in C: row, column and at most sixteen floats.
+    /// Where the tile from row `i` and vector `v` on lies in C: row, column, and how many columns are left.
     #[inline(always)]
     fn place(&self, i: usize, v: usize) -> (usize, usize, usize) {
         let (i0, j0, cols) = self.at;
-        (i0 + i, j0 + v * LANES, LANES.min(cols - v * LANES))
+        (i0 + i, j0 + v * LANES, cols - v * LANES)
     }
 }
 
@@ -153,19 +155,24 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         if self.beta == 0.0 {
             return acc;
         }
-        unroll!(R in 0..MR => unroll!(J in 0..NV => {
-            let (i, j, len) = self.place(i + R, v + J);
-            acc[R][J] = load(s, self.c.run(i, j, len));
-        }));
+        let (i, j, left) = self.place(i, v);
+        let rows = self.c.runs::<MR>(i, j, left.min(NV * LANES));
+        if left >= NV * LANES {
+            unroll!(R in 0..MR => unroll!(J in 0..NV => {
+                acc[R][J] = load(s, &rows[R][J * LANES..][..LANES]);
+            }));
+        } else {
+            unroll!(R in 0..MR => unroll!(J in 0..NV => {
+                acc[R][J] = load(s, &rows[R][(J * LANES).min(left)..]);
+            }));
+        }
         if self.beta != 1.0 {
             let beta = s.splat(self.beta);
             unroll!(R in 0..MR => unroll!(J in 0..NV => acc[R][J] = s.mul(beta, acc[R][J])));
         }
         // The next tile's, while this one is multiplied.
-        unroll!(R in 0..MR => {
-            let (i, j, _) = self.place(i + R, v);
-            prefetch_next(self.c, i + MR, j, NV);
-        });
+        let c = self.c.as_ref();
+        unroll!(R in 0..MR => unroll!(J in 0..NV => c.prefetch(i + MR + R, j + J * LANES)));
         acc
     }
     #[inline(always)]
@@ -176,26 +183,23 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         v: usize,
         mut acc: Acc<S::V, MR, NV>,
     ) {
+        let (i, j, left) = self.place(i, v);
         if let Some(then) = self.then {
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                let (i, j, _) = self.place(i + R, v + J);
-                acc[R][J] = then.apply(s, i, j, acc[R][J]);
+                acc[R][J] = then.apply(s, i + R, j + J * LANES, acc[R][J]);
             }));
         }
-        unroll!(R in 0..MR => unroll!(J in 0..NV => {
-            let (i, j, len) = self.place(i + R, v + J);
-            let to = self.c.run_mut(i, j, len);
-            match to.first_chunk_mut() {
-                Some(whole) => s.store(acc[R][J], whole),
-                None => s.store_first(acc[R][J], to),
-            }
-        }));
+        let rows = self.c.runs_mut::<MR>(i, j, left.min(NV * LANES));
+        if left >= NV * LANES {
+            unroll!(R in 0..MR => unroll!(J in 0..NV => {
+                if let Some(whole) = rows[R][J * LANES..].first_chunk_mut() {
+                    s.store(acc[R][J], whole);
+                }
+            }));
+        } else {
+            unroll!(R in 0..MR => unroll!(J in 0..NV => {
+                s.store_first(acc[R][J], &mut rows[R][(J * LANES).min(left)..]);
+            }));
+        }
     }
-}
-
-/// Asks for the start of a row that is used next, if there is one.
-#[inline(always)]
-fn prefetch_next(c: &MatMut<'_>, i: usize, j: usize, vectors: usize) {
-    let _ = (c, i, j, vectors);
-    let _ = prefetch;
 }

@@ -15,8 +15,8 @@ mod blocks;
 mod pack;
 
 use crate::isa::{Isa, MatMut, MatRef};
-pub use blocks::{Epilogue, Scratch};
 use blocks::Product;
+pub use blocks::{Epilogue, Scratch};
 use std::cell::Cell;
 
 std::thread_local! {
@@ -47,7 +47,15 @@ pub fn gemm(isa: Isa, alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: Ma
 ///
 /// # Panics
 /// If the shapes do not fit together.
-pub fn gemm_in(scratch: &mut Scratch, isa: Isa, alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, mut c: MatMut<'_>) {
+pub fn gemm_in(
+    scratch: &mut Scratch,
+    isa: Isa,
+    alpha: f32,
+    a: MatRef<'_>,
+    b: MatRef<'_>,
+    beta: f32,
+    mut c: MatMut<'_>,
+) {
     assert!(
         a.cols() == b.rows() && a.rows() == c.rows() && b.cols() == c.cols(),
         "gemm of A {}x{}, B {}x{} into C {}x{}",

@@ -1,28 +1,19 @@
 //! Copies of blocks of A and B that the tile reads well.
 
 use crate::isa::{LANES, Line, MatRef, Simd, Strided};
+use crate::tile::split;
 
 /// Copies a block of B, times its factor, into rows of `vectors` whole vectors, the lanes past its last
 /// column zero.
 #[inline(always)]
-pub(super) fn pack_b<S: Simd>(
-    s: S,
-    b: &MatRef<'_>,
-    scale: f32,
-    vectors: usize,
-    to: &mut [Line],
-) {
+pub(super) fn pack_b<S: Simd>(s: S, b: &MatRef<'_>, scale: f32, vectors: usize, to: &mut [Line]) {
     let (kc, cols) = (b.rows(), b.cols());
-    let rows = to.chunks_exact_mut(vectors).take(kc);
     match b.strides() {
-        (_, 1) => {
-            for (p, row) in rows.enumerate() {
-                for (v, Line(line)) in row.iter_mut().enumerate() {
-                    let from = b.run(p, v * LANES, LANES.min(cols - v * LANES));
-                    s.store(scaled(s, scale, load(s, from)), line);
-                }
-            }
-        }
+        (_, 1) => match vectors {
+            4 => pack_rows::<S, 4>(s, b, scale, to),
+            2 => pack_rows::<S, 2>(s, b, scale, to),
+            _ => pack_rows::<S, 1>(s, b, scale, to),
+        },
         (1, _) => {
             for v in 0..vectors {
                 let width = LANES.min(cols - v * LANES);
@@ -40,7 +31,7 @@ pub(super) fn pack_b<S: Simd>(
             }
         }
         _ => {
-            for (p, row) in rows.enumerate() {
+            for (p, row) in to.chunks_exact_mut(vectors).take(kc).enumerate() {
                 for (j, x) in Line::flat_mut(row).iter_mut().enumerate() {
                     *x = if j < cols { scale * b.get(p, j) } else { 0.0 };
                 }
@@ -49,45 +40,90 @@ pub(super) fn pack_b<S: Simd>(
     }
 }
 
-/// Copies a block of A, times its factor, row by row or column by column as it lies.
+/// Where rows of B are contiguous.
+#[inline(always)]
+fn pack_rows<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &mut [Line]) {
+    let (kc, cols) = (b.rows(), b.cols());
+    assert!(to.len() == kc * NV, "room for {kc} rows");
+    for (p, to) in to.as_chunks_mut::<NV>().0.iter_mut().enumerate() {
+        let from = b.run(p, 0, cols);
+        for (v, Line(line)) in to.iter_mut().enumerate() {
+            // The panel after this one lies beside it.
+            b.prefetch(p, (NV + v) * LANES);
+            let x = match from.get(v * LANES..(v + 1) * LANES) {
+                Some(whole) => load(s, whole),
+                None => s.load_first(&from[(v * LANES).min(cols)..]),
+            };
+            s.store(scaled(s, scale, x), line);
+        }
+    }
+}
+
+/// Copies a block of A, times its factor, tile by tile, each column by column.
 #[inline(always)]
 pub(super) fn pack_a<'t, S: Simd>(
     s: S,
     a: &MatRef<'_>,
     scale: f32,
+    most: usize,
     to: &'t mut [Line],
 ) -> Strided<'t> {
     let (rows, depth) = (a.rows(), a.cols());
-    let by_columns = a.strides().0 == 1 && a.strides().1 != 1;
-    let (from, lines, len) = if by_columns { (a.t(), depth, rows) } else { (*a, rows, depth) };
-    let lead = lead(len);
-    for (i, line) in to.chunks_exact_mut(lead).take(lines).enumerate() {
-        if from.strides().1 == 1 {
-            for (v, Line(to)) in line.iter_mut().enumerate().take(len.div_ceil(LANES)) {
-                let from = from.run(i, v * LANES, LANES.min(len - v * LANES));
-                s.store(scaled(s, scale, load(s, from)), to);
+    let to = Line::flat_mut(to);
+    let mut i = 0;
+    for (height, count) in split(rows, most) {
+        for _ in 0..count {
+            let tile = a.block((i, height), (0, depth));
+            pack_tile(s, &tile, scale, &mut to[i * depth..]);
+            i += height;
+        }
+    }
+    Strided::packed(to, (rows, depth))
+}
+
+/// Column by column. Whole vectors are written, what is too much of one is overwritten by the next.
+#[inline(always)]
+fn pack_tile<S: Simd>(s: S, a: &MatRef<'_>, scale: f32, to: &mut [f32]) {
+    let (height, depth) = (a.rows(), a.cols());
+    let put = |to: &mut [f32], k: usize, x: S::V| {
+        if let Some(to) = to[k * height..].first_chunk_mut() {
+            s.store(x, to);
+        }
+    };
+    match a.strides() {
+        (_, 1) => {
+            for k in (0..depth).step_by(LANES) {
+                let width = LANES.min(depth - k);
+                let mut square = [s.splat(0.0); LANES];
+                for (r, row) in square.iter_mut().enumerate().take(height) {
+                    a.prefetch(r + height, k);
+                    *row = scaled(s, scale, load(s, a.run(r, k, width)));
+                }
+                s.transpose(&mut square);
+                for (c, column) in square.iter().enumerate().take(width) {
+                    put(to, k + c, *column);
+                }
             }
-        } else {
-            for (j, x) in Line::flat_mut(line).iter_mut().enumerate().take(len) {
-                *x = scale * from.get(i, j);
+        }
+        (1, _) => {
+            for k in 0..depth {
+                a.prefetch(height, k);
+                put(to, k, scaled(s, scale, load(s, a.t().run(k, 0, height))));
+            }
+        }
+        _ => {
+            for k in 0..depth {
+                for (r, x) in to[k * height..][..height].iter_mut().enumerate() {
+                    *x = scale * a.get(r, k);
+                }
             }
         }
     }
-    let lead = lead * LANES;
-    let strides = if by_columns { (1, lead) } else { (lead, 1) };
-    Strided::new(Line::flat(to), (rows, depth), strides)
 }
 
 /// Lines that [`pack_a`] needs for a block.
 pub(super) fn a_lines(rows: usize, depth: usize) -> usize {
-    (rows * lead(depth)).max(depth * lead(rows))
-}
-
-/// Lines from one packed row of A to the next: an odd number, so that the rows of a tile do not fall
-/// into one set of a cache.
-#[inline(always)]
-fn lead(len: usize) -> usize {
-    len.div_ceil(LANES) | 1
+    (rows * depth).div_ceil(LANES) + 1
 }
 
 /// Up to sixteen floats.

@@ -51,10 +51,7 @@ unsafe impl Sync for MatMut<'_> {}
 
 /// One past the last element, if that fits.
 #[inline(always)]
-pub(super) fn extent(
-    (rows, cols): (usize, usize),
-    (rs, cs): (usize, usize),
-) -> Option<usize> {
+pub(super) fn extent((rows, cols): (usize, usize), (rs, cs): (usize, usize)) -> Option<usize> {
     if rows == 0 || cols == 0 {
         return Some(0);
     }
@@ -170,6 +167,13 @@ impl<'a> MatRef<'a> {
         assert!(self.cs == 1 && i < self.rows && j + len <= self.cols);
         // SAFETY: just checked; these are elements beside each other, shared for 'a.
         unsafe { core::slice::from_raw_parts(self.data.wrapping_add(i * self.rs + j), len) }
+    }
+
+    /// Asks for the cache line of element (i, j), which need not exist.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, i: usize, j: usize) {
+        let offset = i.wrapping_mul(self.rs).wrapping_add(j.wrapping_mul(self.cs));
+        prefetch_line(self.data.wrapping_add(offset));
     }
 
     /// As the A operand.
@@ -307,21 +311,43 @@ impl<'a> MatMut<'a> {
         (left.t(), right.t())
     }
 
-    /// `len` elements of row `i` from column `j` on, of a matrix whose rows are contiguous.
+    /// `len` elements of each of the rows `i..i + MR` from column `j` on, where rows are contiguous.
     #[inline(always)]
-    pub(crate) fn run(&self, i: usize, j: usize, len: usize) -> &[f32] {
-        assert!((self.cs == 1 || len == 1) && i < self.rows && j + len <= self.cols);
+    pub(crate) fn runs<const MR: usize>(&self, i: usize, j: usize, len: usize) -> [&[f32]; MR] {
+        assert!(self.cs == 1 || len == 1);
+        assert!(i + MR <= self.rows && j + len <= self.cols);
         let at = self.data.wrapping_add(i * self.rs + j * self.cs);
         // SAFETY: just checked; these are elements beside each other, and ours.
-        unsafe { core::slice::from_raw_parts(at, len) }
+        unsafe { core::array::from_fn(|r| core::slice::from_raw_parts(at.add(r * self.rs), len)) }
     }
 
-    /// As [`run`](MatMut::run), to write.
+    /// As [`runs`](MatMut::runs), to write.
     #[inline(always)]
-    pub(crate) fn run_mut(&mut self, i: usize, j: usize, len: usize) -> &mut [f32] {
-        assert!((self.cs == 1 || len == 1) && i < self.rows && j + len <= self.cols);
+    pub(crate) fn runs_mut<const MR: usize>(
+        &mut self,
+        i: usize,
+        j: usize,
+        len: usize,
+    ) -> [&mut [f32]; MR] {
+        assert!(self.cs == 1 || len == 1);
+        assert!(i + MR <= self.rows && j + len <= self.cols);
         let at = self.data.wrapping_add(i * self.rs + j * self.cs);
-        // SAFETY: just checked; these are elements beside each other, and ours alone.
-        unsafe { core::slice::from_raw_parts_mut(at, len) }
+        // SAFETY: just checked; these are elements beside each other, ours alone, and rows do not meet.
+        unsafe {
+            core::array::from_fn(|r| core::slice::from_raw_parts_mut(at.add(r * self.rs), len))
+        }
     }
+}
+
+/// Asks for a cache line. A hint: it changes nothing else.
+#[inline(always)]
+fn prefetch_line(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing that the program can see, and SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }

@@ -25,8 +25,8 @@ pub(crate) use amx::{
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
-pub(crate) use operand::{GROUP, Lit, Picked, Rows, Steps, Strided, Walk};
 pub use matrix::{MatMut, MatRef};
+pub(crate) use operand::{GROUP, Lit, Picked, Rows, Steps, Strided, Walk};
 pub use portable::Portable;
 
 /// Lanes of a vector, on every ISA.

@@ -28,6 +28,8 @@ pub(crate) struct Strided<'a> {
     data: *const f32,
     rs: usize,
     cs: usize,
+    /// As `rs`, from tile to tile: another number where tiles are packed one after the other.
+    ts: usize,
     rows: usize,
     depth: usize,
     lit: Lit<'a>,
@@ -56,6 +58,7 @@ impl<'a> Strided<'a> {
         data: core::ptr::null(),
         rs: 0,
         cs: 0,
+        ts: 0,
         rows: 0,
         depth: 0,
         lit: Lit::UNKNOWN,
@@ -90,7 +93,25 @@ impl<'a> Strided<'a> {
         (rows, depth): (usize, usize),
         (rs, cs): (usize, usize),
     ) -> Self {
-        Strided { data, rs, cs, rows, depth, lit: Lit::UNKNOWN }
+        Strided { data, rs, cs, ts: rs, rows, depth, lit: Lit::UNKNOWN }
+    }
+
+    /// Tiles one after the other, each column by column: of heights that [`of_height`](Self::of_height)
+    /// tells.
+    ///
+    /// # Panics
+    /// If `data` does not hold `rows × depth` floats.
+    #[inline(always)]
+    pub(crate) fn packed(data: &'a [f32], (rows, depth): (usize, usize)) -> Self {
+        assert!(rows * depth <= data.len(), "{rows}x{depth} packed in {} floats", data.len());
+        let data = data.as_ptr();
+        Strided { data, rs: 1, cs: 0, ts: depth, rows, depth, lit: Lit::UNKNOWN }
+    }
+
+    /// The operand of tiles of this height.
+    #[inline(always)]
+    pub(crate) fn of_height(self, height: usize) -> Self {
+        if self.cs == 0 && self.ts != self.rs { Strided { cs: height, ..self } } else { self }
     }
 
     /// The same matrix, of which this is known.
@@ -219,7 +240,7 @@ impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
         let mut bases = [a.data; BASES];
         for (group, base) in bases.iter_mut().enumerate() {
             if group * REACH < MR {
-                *base = opaque(a.data.wrapping_add((i + group * REACH) * a.rs));
+                *base = opaque(a.data.wrapping_add(i * a.ts + group * REACH * a.rs));
             }
         }
         Steps {
