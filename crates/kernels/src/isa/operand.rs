@@ -221,6 +221,7 @@ pub(crate) struct Steps<'a, const MR: usize, const NV: usize> {
 #[inline(always)]
 fn opaque(mut p: *const f32) -> *const f32 {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    #[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read through it")]
     // SAFETY: no instruction at all.
     unsafe {
         core::arch::asm!("/* {0} */", inout(reg) p, options(pure, nomem, nostack, preserves_flags));
