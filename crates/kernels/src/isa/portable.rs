@@ -4,6 +4,9 @@
 use super::{Kernel, LANES, Part, Simd};
 use wide::f32x16;
 
+/// Whether the file has 32 vector registers, not sixteen.
+const MANY_REGISTERS: bool = cfg!(target_arch = "aarch64");
+
 /// Runs everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portable(());
@@ -25,9 +28,11 @@ impl Simd for Portable {
     type V = f32x16;
     // `wide` fuses exactly where the target has the instruction at compile time.
     const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
-    // Two rows of four 128-bit registers leave room for a row of B on a file of sixteen.
-    const TILE_ROWS: [usize; 4] = [2, 0, 0, 0];
-    const TALL: (usize, usize) = (2, 1);
+    // A vector is four registers of 128 bits. Of AArch64's 32, six rows take 24 and a row of B four; the file
+    // of sixteen that others have holds two rows. Layers take four rows, the group that shares a list of what
+    // is lit.
+    const TILE_ROWS: [usize; 4] = [if MANY_REGISTERS { 4 } else { 2 }, 0, 0, 0];
+    const TALL: (usize, usize) = (if MANY_REGISTERS { 6 } else { 2 }, 1);
     const FLAT: (usize, usize) = (1, 1);
 
     #[inline(never)]
