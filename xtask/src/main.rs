@@ -1,6 +1,7 @@
 //! The chores of this repository: `cargo xtask COMMAND`. Needs nothing but cargo.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod aarch64;
 mod run;
 mod test;
 mod tidy;
@@ -22,6 +23,7 @@ Using weft (builds the release binary, then runs it with the options):
 Developing weft:
   test       format, lints, tests, every instruction set, docs, tidiness [--fast: once, no docs]
   test --deep  and the exhaustive tests, in release (about half an hour)
+  test --target aarch64  the kernels' tests compiled for AArch64, under qemu
   tidy       only the checks of the repository's own rules
   bench      the benchmarks: train [--quick]
   fuzz [SECONDS]  every fuzz target in turn (needs nightly and cargo-fuzz)

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
+use crate::aarch64;
 use crate::run::{cargo, root, run};
 use crate::tidy::tidy;
 use std::process::Command;
@@ -100,12 +101,21 @@ fn docs() -> Result<(), String> {
 
 /// Runs the steps in order and stops at the first that fails.
 pub(crate) fn test(args: &[String]) -> Result<(), String> {
+    if let [flag, target] = args
+        && flag == "--target"
+    {
+        return aarch64::test(target);
+    }
     let (mut fast, mut deep) = (false, false);
     for arg in args {
         match arg.as_str() {
             "--fast" => fast = true,
             "--deep" => deep = true,
-            other => return Err(format!("test takes --fast or --deep, not `{other}`")),
+            other => {
+                return Err(format!(
+                    "test takes --fast, --deep or --target aarch64, not `{other}`"
+                ));
+            }
         }
     }
     let mut steps = vec![

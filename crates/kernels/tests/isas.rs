@@ -7,10 +7,20 @@ use common::isas;
 use kernels::Isa;
 use std::process::{Command, Output};
 
-/// Runs one ignored test of this program with `WEFT_ISA` set so.
+/// Runs one ignored test of this program with `WEFT_ISA` set so, under the emulator that `WEFT_RUNNER`
+/// names if this program itself needs one.
 fn child(test: &str, weft_isa: &str) -> Output {
     let program = std::env::current_exe().expect("this program has a path");
-    let mut command = Command::new(program);
+    let runner = std::env::var("WEFT_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let mut command = match words.next() {
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.args(words).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
     command.args(["--exact", test, "--ignored", "--nocapture"]).env("WEFT_ISA", weft_isa);
     command.output().expect("this program runs again")
 }
@@ -47,6 +57,27 @@ fn the_list_is_in_order_of_preference_and_ends_with_portable() {
     assert_eq!(names.last(), Some(&"portable"));
     assert_eq!(Isa::best(), Isa::available()[0]);
     assert!(!isas().is_empty());
+}
+
+/// Every AArch64 has the instruction, and nothing but its use gives the bits of AVX2 and AVX-512.
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn on_aarch64_multiply_add_rounds_once() {
+    let x = 1.0 + f32::EPSILON;
+    for isa in isas() {
+        let mut c = [-1.0 - 2.0 * f32::EPSILON];
+        kernels::gemm(
+            isa,
+            1.0,
+            kernels::MatRef::row_major(&[x], 1, 1),
+            kernels::MatRef::row_major(&[x], 1, 1),
+            1.0,
+            kernels::MatMut::row_major(&mut c, 1, 1),
+        );
+        assert!(isa.fused(), "{isa}");
+        // The square of x, rounded on its own, would leave nothing.
+        assert_eq!(c, [f32::EPSILON * f32::EPSILON], "{isa}");
+    }
 }
 
 #[test]
