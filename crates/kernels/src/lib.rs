@@ -9,7 +9,7 @@
 //!
 //! | To | take |
 //! |---|---|
-//! | multiply matrices with any strides | [`gemm`] on [`MatRef`] and [`MatMut`] |
+//! | multiply matrices with any strides | [`gemm`] on [`MatRef`] and [`MatMut`]; [`gemm_in`] with [`Scratch`] of your own |
 //! | work on slices | [`exp_in_place`], [`relu_in_place`], [`relu_backward`], [`softmax`], [`pixels`], [`adam_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
 //! | train a layer with products of bf16 numbers | [`Amx`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
@@ -84,9 +84,9 @@ mod tile;
 pub mod twin;
 
 pub use bf16::{Left16, Right16};
-pub use gemm::{Epilogue, Scratch, gemm, gemm_in};
+pub use gemm::{Scratch, gemm, gemm_in};
 pub use isa::Portable;
-pub use isa::{Amx, Isa, IsaError, Kernel, LANES, Line, MatMut, MatRef, Simd, prefetch};
+pub use isa::{Amx, Isa, IsaError, LANES, Line, MatMut, MatRef, prefetch};
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512};
 pub use ops::adam::{AdamStep, adam_step};

@@ -3,17 +3,21 @@
 use super::pack::{a_lines, load, pack_a, pack_b};
 use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Rows, Simd};
 use crate::tile::{Acc, Ending, even, unroll};
-use alloc_::vec::Vec;
-extern crate alloc as alloc_;
 
 /// Depth of a block: a panel of B, 32 KiB, stays in the first-level cache while the rows of A pass.
 const KC: usize = 256;
-/// Rows of a block: A's block, 240 KiB, stays in the second-level cache.
-const MC: usize = 240;
+/// Rows of a block: A's block, 256 KiB, stays in the second-level cache.
+const MC: usize = 256;
+/// With a k of at most this, writing C is the work: blocks of few rows go along whole rows of it.
+const SHORT: usize = 64;
+const LOW: usize = 24;
 /// Columns of a block: what is packed of B, 2 MiB, and the columns that one packing of A serves.
 const NC: usize = 2048;
 /// With so few rows B is read where it lies: a copy would cost more than it saves.
 const FEW_ROWS: usize = 48;
+/// The same with so many, if all of B lies within so many floats, which the first-level cache holds.
+const SOME_ROWS: usize = 96;
+const SMALL: usize = 8192;
 /// With so few columns A is read where it lies.
 const FEW_COLS: usize = 256;
 
@@ -39,29 +43,13 @@ impl Scratch {
     }
 }
 
-/// What is done to finished elements of C before they are stored.
-pub trait Epilogue: Sync {
-    /// The new values of sixteen elements beside each other, (i, j) the first; lanes past the last column
-    /// of C do not matter.
-    fn apply<S: Simd>(&self, s: S, i: usize, j: usize, c: S::V) -> S::V;
-}
-
-/// Nothing.
-impl Epilogue for () {
-    #[inline(always)]
-    fn apply<S: Simd>(&self, _: S, _: usize, _: usize, c: S::V) -> S::V {
-        c
-    }
-}
-
-/// `C = then(A B + β C)` for C with contiguous rows; A and B come each with a factor.
-pub(super) struct Product<'a, 't, E> {
+/// `C = A B + β C` for C with contiguous rows; A and B come each with a factor.
+pub(super) struct Product<'a, 't> {
     pub(super) scratch: &'t mut Scratch,
     pub(super) a: (MatRef<'a>, f32),
     pub(super) b: (MatRef<'a>, f32),
     pub(super) beta: f32,
     pub(super) c: MatMut<'a>,
-    pub(super) then: &'t E,
 }
 
 /// The parts, as equal as possible and at most `most` long, of `0..len`: start and length.
@@ -70,50 +58,44 @@ fn parts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).map(move |i| (i * len / count, (i + 1) * len / count - i * len / count))
 }
 
-impl<E: Epilogue> Kernel for Product<'_, '_, E> {
+impl Kernel for Product<'_, '_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = self;
+        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c } = self;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
-        let (flat, wide) = (m <= S::FLAT.0, S::TALL.1);
-        let in_place = b.strides().1 == 1 && b_scale == 1.0 && m <= FEW_ROWS;
+        let rows = if k <= SHORT { LOW } else { MC };
+        let lies_well = m <= FEW_ROWS || (m <= SOME_ROWS && k * b.strides().0 <= SMALL);
+        let in_place = b.strides().1 == 1 && b_scale == 1.0 && lies_well;
         let copy_a = a_scale != 1.0 || n > FEW_COLS;
         // One panel at a time, unless other rows will want it again.
-        let mc_most = if k <= 64 { 24 } else { MC };
-        let panels = if m > mc_most { n.min(NC).div_ceil(wide * LANES) } else { 1 };
-        let panel = KC.min(k) * S::FLAT.1.max(wide);
-        let a_room = if copy_a { a_lines(mc_most.min(m), KC.min(k)) } else { 0 };
+        let keep = m > rows;
+        let panel = KC.min(k) * S::FLAT.1.max(S::TALL.1);
+        let panels = if keep { NC.min(n).div_ceil(S::TALL.1 * LANES) } else { 1 };
+        let a_room = if copy_a { a_lines(rows.min(m), KC.min(k)) } else { 0 };
         let (a_room, b_room) = scratch.rooms(a_room, panels * panel);
         for (jc, nc) in parts(n, NC) {
             for (pc, kc) in parts(k, KC) {
-                let (first, last) = (pc == 0, pc + kc == k);
-                for (ic, mc) in parts(m, mc_most) {
+                let beta = if pc == 0 { beta } else { 1.0 };
+                for (ic, mc) in parts(m, rows) {
                     let a = a.block((ic, mc), (pc, kc));
                     let a = if copy_a { pack_a(s, &a, a_scale, S::TALL.0, a_room) } else { a.a() };
-                    let mut j = 0;
+                    let (mut j, mut at) = (0, 0);
                     while j < nc {
-                        let wide =
-                            if flat && nc - j >= S::FLAT.1 * LANES { S::FLAT.1 } else { wide };
-                        let cols = (wide * LANES).min(nc - j);
-                        let vectors = cols.div_ceil(LANES);
+                        let vectors = panel_vectors::<S>(m, nc - j);
+                        let cols = (vectors * LANES).min(nc - j);
                         let b = b.block((pc, kc), (jc + j, cols));
                         let rows = if in_place && cols.is_multiple_of(LANES) {
                             b.b()
                         } else {
-                            let at = if panels > 1 { j / (wide * LANES) * panel } else { 0 };
                             let room = &mut b_room[at..][..kc * vectors];
+                            at += if keep { panel } else { 0 };
                             if ic == 0 {
                                 pack_b(s, &b, b_scale, vectors, room);
                             }
                             Rows::new(Line::flat(room), vectors * LANES, (kc, vectors))
                         };
-                        let ending = IntoC {
-                            c: &mut c,
-                            at: (ic, jc + j, cols),
-                            beta: if first { beta } else { 1.0 },
-                            then: last.then_some(then),
-                        };
+                        let ending = IntoC { c: &mut c, at: (ic, jc + j, cols), beta };
                         even(s, mc, vectors, &(a, rows), ending);
                         j += cols;
                     }
@@ -123,18 +105,23 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     }
 }
 
+/// Vectors of the next panel, of a product with `m` rows, when so many columns are left.
+#[inline(always)]
+fn panel_vectors<S: Simd>(m: usize, left: usize) -> usize {
+    let ((few, wide), (_, usual)) = (S::FLAT, S::TALL);
+    if m <= few && left >= wide * LANES { wide } else { usual.min(left.div_ceil(LANES)) }
+}
+
 /// Loads the tile's chains from C and stores them there.
-struct IntoC<'o, 'a, E> {
+struct IntoC<'o, 'a> {
     c: &'o mut MatMut<'a>,
     /// First row, first column and number of columns of this panel in C.
     at: (usize, usize, usize),
     /// β on the first block of k, 1 after it.
     beta: f32,
-    /// On the last block of k.
-    then: Option<&'o E>,
 }
 
-impl<E> IntoC<'_, '_, E> {
+impl IntoC<'_, '_> {
     /// Where the tile from row `i` and vector `v` on lies in C: row, column, and how many columns are left.
     #[inline(always)]
     fn place(&self, i: usize, v: usize) -> (usize, usize, usize) {
@@ -143,7 +130,7 @@ impl<E> IntoC<'_, '_, E> {
     }
 }
 
-impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
+impl<S: Simd> Ending<S> for IntoC<'_, '_> {
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
         &self,
@@ -163,7 +150,7 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
             }));
         } else {
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                acc[R][J] = load(s, &rows[R][(J * LANES).min(left)..]);
+                acc[R][J] = load(s, &rows[R][J * LANES..]);
             }));
         }
         if self.beta != 1.0 {
@@ -181,14 +168,9 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         s: S,
         i: usize,
         v: usize,
-        mut acc: Acc<S::V, MR, NV>,
+        acc: Acc<S::V, MR, NV>,
     ) {
         let (i, j, left) = self.place(i, v);
-        if let Some(then) = self.then {
-            unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                acc[R][J] = then.apply(s, i + R, j + J * LANES, acc[R][J]);
-            }));
-        }
         let rows = self.c.runs_mut::<MR>(i, j, left.min(NV * LANES));
         if left >= NV * LANES {
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
@@ -198,7 +180,7 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
             }));
         } else {
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                s.store_first(acc[R][J], &mut rows[R][(J * LANES).min(left)..]);
+                s.store_first(acc[R][J], &mut rows[R][J * LANES..]);
             }));
         }
     }

@@ -16,7 +16,7 @@ mod pack;
 
 use crate::isa::{Isa, MatMut, MatRef};
 use blocks::Product;
-pub use blocks::{Epilogue, Scratch};
+pub use blocks::Scratch;
 use std::cell::Cell;
 
 std::thread_local! {
@@ -43,7 +43,17 @@ pub fn gemm(isa: Isa, alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: Ma
     SCRATCH.set(scratch);
 }
 
-/// [`gemm`] with memory of the caller's.
+/// [`gemm`] with memory of the caller's, where `gemm` keeps some for each thread; only a C with gaps in both
+/// directions needs more.
+///
+/// ```
+/// use kernels::{Isa, MatMut, MatRef, Scratch, gemm_in};
+/// let mut scratch = Scratch::new();
+/// let (a, mut c) = ([1.0, 2.0, 3.0, 4.0], [1.0; 4]);
+/// let a = MatRef::row_major(&a, 2, 2);
+/// gemm_in(&mut scratch, Isa::best(), 2.0, a, a.t(), 1.0, MatMut::row_major(&mut c, 2, 2));
+/// assert_eq!(c, [11.0, 23.0, 23.0, 51.0]);
+/// ```
 ///
 /// # Panics
 /// If the shapes do not fit together.
@@ -74,11 +84,11 @@ pub fn gemm_in(
     }
     let (rs, cs) = c.strides();
     if cs == 1 || c.cols() == 1 {
-        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then: &() });
+        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c });
     } else if rs == 1 || c.rows() == 1 {
         // Cᵀ = Bᵀ Aᵀ has rows in place, and a product of two floats does not mind their order.
         let (a, b, c) = ((b.t(), alpha), (a.t(), 1.0), c.t());
-        isa.run(Product { scratch, a, b, beta, c, then: &() });
+        isa.run(Product { scratch, a, b, beta, c });
     } else {
         let (rows, cols) = (c.rows(), c.cols());
         let mut packed = vec![0.0; rows * cols];
@@ -88,7 +98,7 @@ pub fn gemm_in(
             }
         }
         let whole = MatMut::row_major(&mut packed, rows, cols);
-        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c: whole, then: &() });
+        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c: whole });
         for (i, row) in packed.chunks_exact(cols).enumerate() {
             for (j, x) in row.iter().enumerate() {
                 c.set(i, j, *x);
