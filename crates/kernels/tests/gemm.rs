@@ -4,7 +4,7 @@ mod common;
 
 use common::{Gen, Layout, Placed, assert_bits, isas, poisoned};
 use kernels::twin::Twin;
-use kernels::{Isa, MatMut, MatRef, gemm};
+use kernels::{Isa, MatMut, MatRef, Scratch, gemm, gemm_in};
 use proptest::prelude::*;
 
 type Shape = (usize, usize, usize);
@@ -350,4 +350,45 @@ fn strides_that_overflow_are_refused() {
 #[should_panic(expected = "a 3x4 matrix")]
 fn a_row_major_slice_that_is_too_long_is_refused() {
     MatRef::row_major(&[0.0; 13], 3, 4);
+}
+
+#[test]
+fn a_product_in_four_parts_is_the_product() {
+    let (m, n, k) = (37, 70, 50);
+    let mut g = Gen::new(12);
+    let (a, b) = (g.floats(m * k), g.floats(k * n));
+    let (a, b) = (MatRef::row_major(&a, m, k), MatRef::row_major(&b, k, n));
+    for isa in isas() {
+        let (mut whole, mut parts) = (vec![0.0; m * n], vec![common::POISON; m * n]);
+        gemm(isa, 1.0, a, b, 0.0, MatMut::row_major(&mut whole, m, n));
+        let (above, below) = MatMut::row_major(&mut parts, m, n).split_rows(20);
+        let mut scratch = Scratch::new();
+        for (c, (i, rows)) in [(above, (0, 20)), (below, (20, m - 20))] {
+            let (left, right) = c.split_cols(33);
+            for (c, (j, cols)) in [(left, (0, 33)), (right, (33, n - 33))] {
+                assert_eq!((c.rows(), c.cols(), c.strides()), (rows, cols, (n, 1)));
+                let (a, b) = (a.block((i, rows), (0, k)), b.block((0, k), (j, cols)));
+                gemm_in(&mut scratch, isa, 1.0, a, b, 0.0, c);
+            }
+        }
+        assert_bits(&parts, &whole, format_args!("four parts on {isa}"));
+    }
+}
+
+#[test]
+#[should_panic(expected = "row 4 of 3")]
+fn a_split_past_the_last_row_is_refused() {
+    let _ = MatMut::row_major(&mut [0.0; 6], 3, 2).split_rows(4);
+}
+
+#[test]
+#[should_panic(expected = "(2, 0) of 2x3")]
+fn an_element_outside_is_refused() {
+    MatRef::row_major(&[0.0; 6], 2, 3).get(2, 0);
+}
+
+#[test]
+#[should_panic(expected = "block outside the matrix")]
+fn a_block_outside_is_refused() {
+    let _ = MatRef::row_major(&[0.0; 6], 2, 3).block((1, 1), (2, 2));
 }

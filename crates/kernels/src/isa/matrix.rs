@@ -155,7 +155,11 @@ impl<'a> MatRef<'a> {
     #[inline(always)]
     #[track_caller]
     pub fn block(&self, (i, rows): (usize, usize), (j, cols): (usize, usize)) -> MatRef<'a> {
-        assert!(i + rows <= self.rows && j + cols <= self.cols, "block outside the matrix");
+        let inside = |at: usize, count: usize, all: usize| at <= all && count <= all - at;
+        assert!(
+            inside(i, rows, self.rows) && inside(j, cols, self.cols),
+            "block outside the matrix"
+        );
         // An empty block may begin past the last element, where not even a pointer may point.
         let data = self.data.wrapping_add(i * self.rs + j * self.cs);
         MatRef { data, rows, cols, ..*self }

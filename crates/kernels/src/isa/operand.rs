@@ -237,6 +237,8 @@ impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
     #[inline(always)]
     pub(crate) fn new(a: &Strided<'a>, i: usize, b: &Rows<'a>, v: usize) -> Self {
         assert!(i + MR <= a.rows && v + NV <= b.vectors && a.depth == b.depth);
+        // Packed tiles are as high as `of_height` was told: the last step then ends where the tile does.
+        assert!(a.ts == a.rs || a.cs == MR);
         const { assert!(MR <= REACH * BASES) };
         let mut bases = [a.data; BASES];
         for (group, base) in bases.iter_mut().enumerate() {
