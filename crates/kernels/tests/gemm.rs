@@ -196,7 +196,8 @@ fn alpha_zero_reads_neither_a_nor_b() {
 #[test]
 fn products_of_integers_are_exact() {
     for isa in isas() {
-        for (m, n, k) in [(31, 66, 1000), (100, 10, 784), (64, 128, 50)] {
+        // The last has several blocks in every direction.
+        for (m, n, k) in [(31, 66, 1000), (100, 10, 784), (64, 128, 50), (520, 2060, 260)] {
             let mut g = Gen::new(10);
             let (a, b) = (g.integers(m * k, 8), g.integers(k * n, 8));
             let mut c = g.integers(m * n, 100);

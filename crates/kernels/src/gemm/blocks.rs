@@ -21,7 +21,7 @@ const SMALL: usize = 8192;
 /// With so few columns A is read where it lies.
 const FEW_COLS: usize = 256;
 
-/// Memory for copies of blocks: grows to what the largest product needs, at most some 2.4 MiB, and is then
+/// Memory for copies of blocks: grows to what the largest product needs, at most 2.3 MiB, and is then
 /// used again.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -70,7 +70,8 @@ impl Kernel for Product<'_, '_> {
         let copy_a = a_scale != 1.0 || n > FEW_COLS;
         // One panel at a time, unless other rows will want it again.
         let keep = m > rows;
-        let panel = KC.min(k) * S::FLAT.1.max(S::TALL.1);
+        let widest = if keep { S::TALL.1 } else { S::TALL.1.max(S::FLAT.1) };
+        let panel = KC.min(k) * widest;
         let panels = if keep { NC.min(n).div_ceil(S::TALL.1 * LANES) } else { 1 };
         let a_room = if copy_a { a_lines(rows.min(m), KC.min(k)) } else { 0 };
         let (a_room, b_room) = scratch.rooms(a_room, panels * panel);

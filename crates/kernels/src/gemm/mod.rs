@@ -38,9 +38,10 @@ std::thread_local! {
 /// # Panics
 /// If the shapes do not fit together.
 pub fn gemm(isa: Isa, alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) {
-    let mut scratch = SCRATCH.take();
+    // A thread that ends has none any more.
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     gemm_in(&mut scratch, isa, alpha, a, b, beta, c);
-    SCRATCH.set(scratch);
+    let _ = SCRATCH.try_with(|kept| kept.set(scratch));
 }
 
 /// [`gemm`] with memory of the caller's, where `gemm` keeps some for each thread; only a C with gaps in both

@@ -86,9 +86,10 @@ pub(super) fn pack_a<'t, S: Simd>(
 fn pack_tile<S: Simd>(s: S, a: &MatRef<'_>, scale: f32, to: &mut [f32]) {
     let (height, depth) = (a.rows(), a.cols());
     let put = |to: &mut [f32], k: usize, x: S::V| {
-        if let Some(to) = to[k * height..].first_chunk_mut() {
-            s.store(x, to);
-        }
+        let Some(to) = to[k * height..].first_chunk_mut() else {
+            unreachable!("`a_lines` has a vector more than the block")
+        };
+        s.store(x, to);
     };
     match a.strides() {
         (_, 1) => {

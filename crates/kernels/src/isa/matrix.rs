@@ -161,8 +161,8 @@ impl<'a> MatRef<'a> {
             "block outside the matrix"
         );
         // An empty block may begin past the last element, where not even a pointer may point.
-        let data = self.data.wrapping_add(i * self.rs + j * self.cs);
-        MatRef { data, rows, cols, ..*self }
+        let offset = i.wrapping_mul(self.rs).wrapping_add(j.wrapping_mul(self.cs));
+        MatRef { data: self.data.wrapping_add(offset), rows, cols, ..*self }
     }
 
     /// `len` elements of row `i` from column `j` on, of a matrix whose rows are contiguous.
@@ -300,7 +300,7 @@ impl<'a> MatMut<'a> {
     #[track_caller]
     pub fn split_rows(self, at: usize) -> (MatMut<'a>, MatMut<'a>) {
         assert!(at <= self.rows, "row {at} of {}", self.rows);
-        let below = self.data.wrapping_add(at * self.rs);
+        let below = self.data.wrapping_add(at.wrapping_mul(self.rs));
         let below = MatMut { data: below, rows: self.rows - at, ..self };
         (MatMut { rows: at, ..self }, below)
     }
