@@ -29,10 +29,10 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 /// Builds the benchmarks and runs one.
 pub(crate) fn bench(args: &[String]) -> Result<(), String> {
     let Some((name, rest)) = args.split_first() else {
-        return Err("bench takes the name of a benchmark: train".to_owned());
+        return Err("bench takes the name of a benchmark: train or gemm".to_owned());
     };
-    if name != "train" {
-        return Err(format!("there is no benchmark `{name}`; there is: train"));
+    if !["train", "gemm"].contains(&name.as_str()) {
+        return Err(format!("there is no benchmark `{name}`; there are: train, gemm"));
     }
     let cargo_run = ["run", "--quiet", "--release", "--package", "benches", "--bin", name, "--"];
     run(cargo().args(cargo_run).args(rest))
