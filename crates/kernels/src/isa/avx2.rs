@@ -81,7 +81,9 @@ impl Simd for Avx2 {
     // Eight of sixteen registers accumulate four rows of one vector, as many as cover the latency of two
     // multiply-adds a cycle (six rows are no faster); wider panels go slice by slice.
     const TILE_ROWS: [usize; 4] = [4, 0, 0, 0];
-    const TALL: (usize, usize) = (6, 1);
+    // Six rows would fit, but the compiler keeps constants of the ending in registers too, and sends an
+    // accumulator through the stack in every step.
+    const TALL: (usize, usize) = (5, 1);
     const FLAT: (usize, usize) = (1, 4);
 
     // The attribute is here because on `alone`, which has instructions of its own, it has no effect.
