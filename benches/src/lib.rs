@@ -1,6 +1,9 @@
 //! What the benchmarks share: samples taken in turn, medians, tables.
 #![allow(clippy::print_stdout, reason = "tables are what a benchmark is for")]
 
+pub mod machine;
+
+use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 /// Something to measure: its name and a run of it, which returns seconds.
@@ -61,6 +64,14 @@ pub fn in_turn(subjects: &mut [Subject<'_>], rounds: usize) -> Vec<Spread> {
         }
     }
     samples.into_iter().map(Spread::of).collect()
+}
+
+/// Shows people what is being measured, in one line that is written over; an empty one clears it.
+pub fn progress(what: std::fmt::Arguments<'_>) {
+    let mut err = std::io::stderr().lock();
+    if err.is_terminal() {
+        let _ = write!(err, "\r\x1b[2K{what}").and_then(|()| err.flush());
+    }
 }
 
 /// Prints rows under a head, columns as wide as they need to be, the first to the left.

@@ -25,7 +25,7 @@ Developing weft:
   test --deep  and the exhaustive tests, in release (about half an hour)
   test --target aarch64  the kernels' tests compiled for AArch64, under qemu
   tidy       only the checks of the repository's own rules
-  bench      the benchmarks: train [--quick], gemm [--quick]
+  bench      the benchmarks: train [--quick], gemm [--quick]; gemm --help says more
   fuzz [SECONDS]  every fuzz target in turn (needs nightly and cargo-fuzz)
 
 Examples:

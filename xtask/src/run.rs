@@ -1,6 +1,6 @@
 //! Running cargo, and weft through it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// The repository.
@@ -28,14 +28,35 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 
 /// Builds the benchmarks and runs one.
 pub(crate) fn bench(args: &[String]) -> Result<(), String> {
+    const NAMES: [&str; 2] = ["train", "gemm"];
     let Some((name, rest)) = args.split_first() else {
-        return Err("bench takes the name of a benchmark: train or gemm".to_owned());
+        return Err(format!("bench takes the name of a benchmark: {}", NAMES.join(", ")));
     };
-    if !["train", "gemm"].contains(&name.as_str()) {
-        return Err(format!("there is no benchmark `{name}`; there are: train, gemm"));
+    if !NAMES.contains(&name.as_str()) {
+        return Err(format!("there is no benchmark `{name}`; there are: {}", NAMES.join(", ")));
     }
     let cargo_run = ["run", "--quiet", "--release", "--package", "benches", "--bin", name, "--"];
-    run(cargo().args(cargo_run).args(rest))
+    let mut bench = cargo();
+    bench.args(cargo_run).args(rest);
+    let asked = |flag: &str| rest.iter().any(|arg| arg == flag);
+    let alone = rest.iter().any(|arg| arg == "none" || arg == "--rivals=none");
+    if name == "gemm" && !alone && !asked("--help") && !asked("-h") {
+        match rivals() {
+            Ok(program) => _ = bench.arg("--program").arg(program),
+            Err(why) => eprintln!("without other libraries, which do not build: {why}"),
+        }
+    }
+    run(&mut bench)
+}
+
+/// Builds what runs the products of other libraries: a workspace of its own.
+fn rivals() -> Result<PathBuf, String> {
+    let folder = root().join("benches/rivals");
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--release", "--target-dir"]).arg(folder.join("target"));
+    build.arg("--manifest-path").arg(folder.join("Cargo.toml"));
+    run(&mut build)?;
+    Ok(folder.join("target/release").join(format!("rivals{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Builds the release binary and runs it where the user stands, with its exit code as ours.
