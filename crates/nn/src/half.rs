@@ -9,9 +9,11 @@ use crate::error::Error;
 use crate::layer::Part;
 use crate::workspace::load_row;
 use kernels::{AdamStep, Amx, Blocks, Isa, Left16, Panel, Right16, Then, View};
+use serde::{Deserialize, Serialize};
 
 /// In what precision the large products are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Precision {
     /// `f32`: the same bits on every machine with fused multiply-add.

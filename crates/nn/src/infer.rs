@@ -33,6 +33,7 @@ struct Scratch {
     /// Where the inputs are zero, if that can be made use of: the first layer's weights are finite.
     zeros: Option<Zeros>,
     logits: Panel,
+    labels: [u8; CHUNK],
 }
 
 impl Scratch {
@@ -43,7 +44,8 @@ impl Scratch {
         // Fewer rows wait for the weights, whatever is skipped.
         let zeros = (rows >= FEW && model.layers[0].finite())
             .then(|| Zeros::of_rows(rows, features, block_width(features, true)));
-        Scratch { layers, zeros, logits: Panel::zeros(rows, model.architecture.classes()) }
+        let logits = Panel::zeros(rows, model.architecture.classes());
+        Scratch { layers, zeros, logits, labels: [0; CHUNK] }
     }
 }
 
@@ -68,7 +70,7 @@ impl Model {
         let isa = engine.isa;
         self.chunks(engine, classes, &mut out, |from, out, scratch| {
             let rows = out.len() / classes;
-            self.logits(isa, inputs.slice(from, rows), scratch);
+            self.logits(isa, (inputs, rows, &|i| from + i), scratch);
             kernels::softmax_panel(isa, &mut scratch.logits, rows);
             for (i, row) in out.chunks_exact_mut(classes).enumerate() {
                 row.copy_from_slice(&Line::flat(scratch.logits.row(i))[..classes]);
@@ -88,18 +90,31 @@ impl Model {
         labels: &[u8],
     ) -> Result<Evaluation, Error> {
         self.check_labelled(inputs, labels)?;
-        let mut rows = vec![RowLoss::default(); inputs.len()];
+        Ok(self.evaluate_rows(engine, inputs, labels, None))
+    }
+
+    /// Loss and accuracy over those examples whose numbers are `rows`, or all.
+    pub(crate) fn evaluate_rows(
+        &self,
+        engine: &mut Engine,
+        inputs: Inputs<'_>,
+        labels: &[u8],
+        rows: Option<&[u32]>,
+    ) -> Evaluation {
+        let row = |i: usize| rows.map_or(i, |rows| rows[i] as usize);
+        let mut rows = vec![RowLoss::default(); rows.map_or(inputs.len(), <[u32]>::len)];
         let isa = engine.isa;
         self.chunks(engine, 1, &mut rows, |from, out, scratch| {
-            self.logits(isa, inputs.slice(from, out.len()), scratch);
-            let labels = &labels[from..from + out.len()];
-            kernels::softmax_cross_entropy(isa, &mut scratch.logits, labels, 1.0, out);
+            self.logits(isa, (inputs, out.len(), &|i| row(from + i)), scratch);
+            let Scratch { logits, labels: near, .. } = scratch;
+            near.iter_mut().zip(from..).take(out.len()).for_each(|(l, i)| *l = labels[row(i)]);
+            kernels::softmax_cross_entropy(isa, logits, &near[..out.len()], 1.0, out);
         });
         let count = rows.len();
         let correct = rows.iter().filter(|r| r.correct).count();
         let mean = |sum: f64| if count == 0 { 0.0 } else { sum / count as f64 };
         let loss = mean(rows.iter().map(|r| r.loss).sum());
-        Ok(Evaluation { loss, accuracy: mean(correct as f64), correct, count })
+        Evaluation { loss, accuracy: mean(correct as f64), correct, count }
     }
 
     /// Runs `f(first row, results, scratch)` over all chunks of rows; a row has `width` results.
@@ -124,11 +139,15 @@ impl Model {
         });
     }
 
-    /// Logits of a chunk of rows.
-    fn logits(&self, isa: Isa, inputs: Inputs<'_>, scratch: &mut Scratch) {
-        let rows = inputs.len();
+    /// Logits of a chunk of rows, which are these examples.
+    fn logits(
+        &self,
+        isa: Isa,
+        (inputs, rows, at): (Inputs<'_>, usize, &dyn Fn(usize) -> usize),
+        scratch: &mut Scratch,
+    ) {
         for i in 0..rows {
-            load_row(isa, inputs.row(i), &mut scratch.layers[0], i);
+            load_row(isa, inputs.row(at(i)), &mut scratch.layers[0], i);
         }
         if let Some(zeros) = &mut scratch.zeros {
             find_zeros(isa, &scratch.layers[0], rows, zeros);

@@ -17,6 +17,8 @@ pub enum Purpose {
     Init,
     /// The order of the examples; the index is the epoch, from 0.
     Shuffle,
+    /// Which examples are left out of training for validation; the index is 0.
+    Split,
 }
 
 /// A stream of random numbers.
@@ -29,6 +31,7 @@ impl Rng {
         let label: [u8; 8] = match purpose {
             Purpose::Init => *b"init\0\0\0\0",
             Purpose::Shuffle => *b"shuffle\0",
+            Purpose::Split => *b"split\0\0\0",
         };
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());

@@ -13,7 +13,7 @@
 
 use crate::data::Inputs;
 use crate::layer::{Dense, Part, block_width, forward};
-use crate::train::{FitConfig, Running};
+use crate::train::Running;
 use crate::workspace::{Examples, Gradient, Hidden, RowBlock, Workspace};
 use kernels::{AdamStep, Blocks, Isa, PANEL_COLS, Panel, Team, Then, View};
 
@@ -27,10 +27,9 @@ pub(crate) struct Run<'r> {
     pub(crate) layers: &'r mut [Dense],
     pub(crate) isa: Isa,
     pub(crate) team: &'r mut Team,
-    pub(crate) workspace: Workspace,
+    pub(crate) workspace: &'r mut Workspace,
     pub(crate) inputs: Inputs<'r>,
     pub(crate) labels: &'r [u8],
-    pub(crate) config: &'r FitConfig,
 }
 
 impl Run<'_> {
@@ -75,7 +74,7 @@ impl Run<'_> {
     /// Outputs of the first hidden layer, if there is one, for the batch `at`.
     fn forward_first(&mut self, at: usize, batch: &[u32]) {
         let Run { isa, inputs, .. } = *self;
-        let Workspace { blocks, hidden, .. } = &mut self.workspace;
+        let Workspace { blocks, hidden, .. } = &mut *self.workspace;
         let Some(Hidden { h, .. }) = hidden.first_mut() else { return };
         let (columns, then) = (self.layers[0].columns(), self.layers[0].then());
         let half = self.layers[0].parts[0].half.is_some();
@@ -95,7 +94,7 @@ impl Run<'_> {
 
     /// Outputs of hidden layer `l`, not the first.
     fn forward(&mut self, l: usize) {
-        let Workspace { now, blocks, hidden } = &mut self.workspace;
+        let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, blocks, layer, isa) = (*now, &blocks[..], &self.layers[l], self.isa);
         let (below, here) = hidden.split_at_mut(l);
         let below = &below[l - 1];
@@ -110,7 +109,7 @@ impl Run<'_> {
     /// The output layer: logits, softmax, loss, gradient, and that of its inputs; and the next batch.
     fn head(&mut self, next: &[u32]) {
         let Run { isa, inputs, labels, .. } = *self;
-        let Workspace { now, blocks, hidden } = &mut self.workspace;
+        let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, count) = (*now, blocks.len());
         let batch = blocks.iter().map(|b| b.examples[now].rows).sum();
         let Some((layer, below)) = self.layers.split_last() else {
@@ -164,7 +163,7 @@ impl Run<'_> {
 
     /// Gradient of the inputs of layer `l`, not the last, and the update of the layer above it.
     fn backward(&mut self, l: usize, adam: AdamStep) {
-        let Workspace { now, blocks, hidden } = &mut self.workspace;
+        let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, blocks, isa) = (*now, &blocks[..], self.isa);
         let (layers, above) = self.layers.split_at_mut(l + 1);
         let (layer, then) = (&layers[l], layers[l - 1].then());
@@ -190,7 +189,7 @@ impl Run<'_> {
     /// memory idle the longest.
     fn update_first(&mut self, adam: AdamStep, next: &[u32], after: &[u32]) {
         let Run { isa, inputs, .. } = *self;
-        let Workspace { now, blocks, hidden } = &mut self.workspace;
+        let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, blocks) = (*now, &blocks[..]);
         let (first, rest) = self.layers.split_at_mut(1);
         let (columns, then) = (first[0].columns(), first[0].then());

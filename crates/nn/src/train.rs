@@ -1,21 +1,21 @@
-//! Training: `fit`, its epochs and its events. `step.rs` has the phases of a step.
+//! Training as its users see it: settings, events, history, and `fit`. `training.rs` goes from step to step,
+//! `step.rs` has the phases of one.
 
 use crate::data::Inputs;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::half::{self, Half, Precision};
-use crate::layer::Part;
 use crate::model::Model;
-use crate::rng::{Purpose, Rng};
-use crate::step::Run;
-use crate::workspace::Workspace;
+use crate::schedule::{Schedule, WarmUp};
+use crate::training::Training;
 use kernels::{AdamStep, Isa};
+use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 /// Constants of Adam; the defaults are Keras', the formula PyTorch's (see
 /// [`kernels::AdamStep`]).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AdamConfig {
     /// Learning rate.
     pub lr: f64,
@@ -34,7 +34,8 @@ impl Default for AdamConfig {
 }
 
 /// How to train.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FitConfig {
     /// Passes over the examples.
     pub epochs: usize,
@@ -52,6 +53,39 @@ pub struct FitConfig {
     pub precision: Precision,
     /// Whether products leave out inputs that are zero: the same bits, sooner. Only of `f32`.
     pub skip_zeros: bool,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+    /// Small learning rates first.
+    pub warm_up: WarmUp,
+    /// Share of the examples that are left out of the training and evaluated after each epoch; which ones
+    /// depends on the seed alone. [`Training::validate_on`] takes a set of its own instead.
+    pub validation_split: f64,
+    /// When to stop before the last epoch. Needs validation.
+    pub early_stopping: Option<EarlyStopping>,
+    /// What says which epoch was the best.
+    pub monitor: Monitor,
+    /// End with the weights of the best epoch rather than those of the last. Needs validation.
+    pub restore_best: bool,
+}
+
+/// When to stop before the last epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    /// Stop after so many epochs in a row that were no improvement.
+    pub patience: usize,
+    /// Only an improvement by more than this is one.
+    pub min_delta: f64,
+}
+
+/// A measure of how well a network does on the validation set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Monitor {
+    /// Loss: the lower the better.
+    #[default]
+    Loss,
+    /// Accuracy: the higher the better.
+    Accuracy,
 }
 
 impl Default for FitConfig {
@@ -59,8 +93,22 @@ impl Default for FitConfig {
         let adam = AdamConfig::default();
         let precision = Precision::F32;
         let (epochs, batch_size, shuffle, seed) = (5, 32, true, 1);
-        let (max_steps, skip_zeros) = (None, true);
-        FitConfig { epochs, batch_size, adam, shuffle, seed, max_steps, precision, skip_zeros }
+        FitConfig {
+            epochs,
+            batch_size,
+            adam,
+            shuffle,
+            seed,
+            max_steps: None,
+            precision,
+            skip_zeros: true,
+            schedule: Schedule::Constant,
+            warm_up: WarmUp::default(),
+            validation_split: 0.0,
+            early_stopping: None,
+            monitor: Monitor::Loss,
+            restore_best: false,
+        }
     }
 }
 
@@ -70,7 +118,7 @@ impl FitConfig {
         examples.div_ceil(self.batch_size.max(1))
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let Adam { lr, beta1, beta2, eps } = self.adam;
         let bad = |what: String| Err(Error::Input(what));
         if self.batch_size == 0 {
@@ -88,7 +136,17 @@ impl FitConfig {
         if !(eps.is_finite() && AdamStep::new(lr, beta1, beta2, eps, 1).eps > 0.0) {
             return bad(format!("an epsilon of {eps}; it must be above 0"));
         }
-        Ok(())
+        if !(0.0..1.0).contains(&self.validation_split) {
+            let split = self.validation_split;
+            return bad(format!("a validation split of {split}; a share below 1 is needed"));
+        }
+        if let Some(EarlyStopping { min_delta, .. }) = self.early_stopping
+            && !(min_delta.is_finite() && min_delta >= 0.0)
+        {
+            return bad(format!("a least improvement of {min_delta}"));
+        }
+        self.schedule.check()?;
+        self.warm_up.check()
     }
 }
 
@@ -112,24 +170,32 @@ pub enum Event {
         accuracy: f64,
         /// Mean loss of this step's examples.
         batch_loss: f64,
+        /// Learning rate of this step.
+        lr: f64,
     },
     /// An epoch is done.
     Epoch(EpochStats),
 }
 
 /// One epoch.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochStats {
     /// Epoch, from 1.
     pub epoch: usize,
     /// Steps done.
     pub steps: usize,
-    /// Wall time.
+    /// Wall time of its steps; validation comes on top.
     pub seconds: f64,
     /// Mean loss over its examples, each before its step.
     pub loss: f64,
     /// Share of its examples that were classified right, each before its step.
     pub accuracy: f64,
+    /// Mean loss over the validation set after the epoch, if there is one.
+    pub val_loss: Option<f64>,
+    /// Share of the validation set that is classified right after the epoch.
+    pub val_accuracy: Option<f64>,
+    /// Learning rate of the last step.
+    pub lr: f64,
 }
 
 /// The epochs of a training run.
@@ -137,6 +203,10 @@ pub struct EpochStats {
 pub struct History {
     /// The epochs in order.
     pub epochs: Vec<EpochStats>,
+    /// The best epoch by [`FitConfig::monitor`], counted from 1, if there was a validation set.
+    pub best: Option<usize>,
+    /// Whether early stopping ended the training.
+    pub stopped_early: bool,
 }
 
 impl History {
@@ -147,7 +217,7 @@ impl History {
 }
 
 /// Running sums of an epoch.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) examples: usize,
     pub(crate) loss: f64,
@@ -155,10 +225,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn loss(&self) -> f64 {
+    pub(crate) fn loss(&self) -> f64 {
         self.loss / self.examples.max(1) as f64
     }
-    fn accuracy(&self) -> f64 {
+    pub(crate) fn accuracy(&self) -> f64 {
         self.correct as f64 / self.examples.max(1) as f64
     }
 }
@@ -167,13 +237,14 @@ impl Model {
     /// Trains on labelled examples: Adam on the mean cross-entropy of each batch, its moments and its
     /// count of steps starting at zero.
     ///
-    /// `observe` is called after every step and every epoch, and ends the training by breaking.
+    /// `observe` is called after every step and every epoch, and ends the training by breaking. Who wants to
+    /// look at the model meanwhile or save a state takes [`Model::train`], which is the same step by step.
     ///
     /// # Errors
     /// [`Error::Input`] if examples, labels or settings do not fit; [`Error::Machine`] if it cannot have
-    /// the precision asked for; [`Error::Diverged`] if the loss is no
-    /// longer finite; [`Error::Stopped`] if the observer said so. The model then holds the weights of
-    /// the last step.
+    /// the precision asked for; [`Error::Diverged`] if a loss is no longer finite: the model then has the
+    /// weights of the last good epoch, or its first ones; [`Error::Stopped`] if the observer said so: the
+    /// model then has the weights of the last step.
     pub fn fit(
         &mut self,
         engine: &mut Engine,
@@ -182,30 +253,59 @@ impl Model {
         config: &FitConfig,
         observe: &mut impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<History, Error> {
-        config.check()?;
-        self.check_labelled(inputs, labels)?;
-        if inputs.is_empty() {
-            return Err(Error::Input("no examples to train on".to_owned()));
+        let mut training = self.train(engine, inputs, labels, config)?;
+        while let Some(event) = training.advance()? {
+            if observe(&event).is_break() {
+                let (epoch, step) = match event {
+                    Event::Step { epoch, step, .. } => (epoch, step),
+                    Event::Epoch(EpochStats { epoch, steps, .. }) => (epoch, steps),
+                };
+                return Err(Error::Stopped { epoch, step });
+            }
         }
-        // A model that was trained before and the same model from a file go the same way.
-        self.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::restart);
-        let batch = config.batch_size.min(inputs.len());
-        let half = config.precision == Precision::Bf16;
-        let workspace = Workspace::new(&self.architecture, batch, config);
-        if half {
-            self.halve(engine.isa, batch, inputs)?;
-        }
-        let Engine { isa, ref mut team } = *engine;
-        let mut run =
-            Run { layers: &mut self.layers, isa, team, workspace, inputs, labels, config };
-        let result = run.fit(observe);
-        self.layers[0].parts.iter_mut().for_each(|part| part.half = None);
-        self.layers[0].check();
-        result
+        Ok(training.finish())
+    }
+
+    /// Begins a training that the caller takes from step to step. Moments and the count of steps start at
+    /// zero.
+    ///
+    /// ```
+    /// # use nn::{Activation, Engine, Event, FitConfig, Inputs, Sequential};
+    /// # let (x, y) = ([0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0f32], [0, 1, 1, 0u8]);
+    /// # let mut model = Sequential::new(&[2]).dense(4, Activation::Relu).dense(2, Activation::Softmax).build(1)?;
+    /// # let mut engine = Engine::new(Some(1), None);
+    /// # let inputs = Inputs::f32(&x, 2)?;
+    /// let config = FitConfig { epochs: 3, batch_size: 2, ..FitConfig::default() };
+    /// let mut training = model.train(&mut engine, inputs, &y, &config)?;
+    /// while let Some(event) = training.advance()? {
+    ///     if let Event::Epoch(stats) = event {
+    ///         println!("{}: {}", stats.epoch, stats.loss);
+    ///     }
+    /// }
+    /// let history = training.finish();
+    /// assert_eq!(history.epochs.len(), 3);
+    /// # Ok::<(), nn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Model::fit).
+    pub fn train<'r>(
+        &'r mut self,
+        engine: &'r mut Engine,
+        inputs: Inputs<'r>,
+        labels: &'r [u8],
+        config: &FitConfig,
+    ) -> Result<Training<'r>, Error> {
+        Training::new(self, engine, inputs, labels, config)
     }
 
     /// Prepares the first layer for products in bf16.
-    fn halve(&mut self, isa: Isa, batch: usize, inputs: Inputs<'_>) -> Result<(), Error> {
+    pub(crate) fn halve(
+        &mut self,
+        isa: Isa,
+        batch: usize,
+        inputs: Inputs<'_>,
+    ) -> Result<(), Error> {
         let amx = half::amx(isa)?;
         if self.layers.len() < 2 {
             let what = "bf16 is for networks with a hidden layer; this one has none";
@@ -245,72 +345,5 @@ impl Model {
             return Err(Error::Input(what));
         }
         Ok(())
-    }
-}
-
-impl Run<'_> {
-    fn fit(
-        &mut self,
-        observe: &mut impl FnMut(&Event) -> ControlFlow<()>,
-    ) -> Result<History, Error> {
-        let config = self.config;
-        let mut left = config.max_steps.unwrap_or(u64::MAX);
-        let mut order: Vec<u32> = (0..self.inputs.len() as u32).collect();
-        let mut history = History::default();
-        let mut done = 0;
-        for epoch in 1..=config.epochs {
-            if left == 0 {
-                break;
-            }
-            let start = Instant::now();
-            if config.shuffle {
-                order.iter_mut().zip(0..).for_each(|(o, i)| *o = i);
-                Rng::new(config.seed, Purpose::Shuffle, epoch as u64 - 1).shuffle(&mut order);
-            }
-            let mut stats = self.epoch(epoch, &order, &mut done, &mut left, observe)?;
-            stats.seconds = start.elapsed().as_secs_f64();
-            history.epochs.push(stats);
-            if observe(&Event::Epoch(stats)).is_break() {
-                return Err(Error::Stopped { epoch, step: stats.steps });
-            }
-        }
-        Ok(history)
-    }
-
-    fn epoch(
-        &mut self,
-        epoch: usize,
-        order: &[u32],
-        done: &mut u64,
-        left: &mut u64,
-        observe: &mut impl FnMut(&Event) -> ControlFlow<()>,
-    ) -> Result<EpochStats, Error> {
-        let config = self.config;
-        let steps = config.steps(order.len());
-        let mut running = Running::default();
-        let batch = |i: usize| order.chunks(config.batch_size).nth(i).unwrap_or(&[]);
-        self.begin(batch(0));
-        let mut step = 0;
-        while step < steps && *left > 0 {
-            *done += 1;
-            *left -= 1;
-            step += 1;
-            let Adam { lr, beta1, beta2, eps } = config.adam;
-            let adam = AdamStep::new(lr, beta1, beta2, eps, *done);
-            let before = running;
-            self.step(adam, [batch(step), batch(step + 1)], &mut running);
-            let batch_loss =
-                (running.loss - before.loss) / (running.examples - before.examples) as f64;
-            if !batch_loss.is_finite() {
-                return Err(Error::Diverged { epoch, step, loss: batch_loss });
-            }
-            let (loss, accuracy) = (running.loss(), running.accuracy());
-            let event = Event::Step { epoch, step, steps, loss, accuracy, batch_loss };
-            if observe(&event).is_break() {
-                return Err(Error::Stopped { epoch, step });
-            }
-        }
-        let (loss, accuracy) = (running.loss(), running.accuracy());
-        Ok(EpochStats { epoch, steps: step, seconds: 0.0, loss, accuracy })
     }
 }

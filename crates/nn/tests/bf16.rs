@@ -8,16 +8,9 @@ use kernels::Isa;
 use nn::{Engine, Error, FitConfig, Inputs, Precision};
 use std::ops::ControlFlow;
 
-const BF16: FitConfig = FitConfig {
-    epochs: 2,
-    batch_size: 32,
-    adam: nn::AdamConfig { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-7 },
-    shuffle: true,
-    seed: 1,
-    max_steps: None,
-    precision: Precision::Bf16,
-    skip_zeros: true,
-};
+fn bf16() -> FitConfig {
+    FitConfig { epochs: 2, precision: Precision::Bf16, ..FitConfig::default() }
+}
 
 /// Whether this machine can; where it cannot, it must say so, and the test ends there.
 fn can() -> bool {
@@ -25,7 +18,7 @@ fn can() -> bool {
     let mut model = network(&[16]).build(1).expect("a network");
     let (inputs, labels) = first(&data, 32);
     let mut engine = Engine::new(Some(1), None);
-    match model.fit(&mut engine, inputs, labels, &BF16, &mut |_| ControlFlow::Continue(())) {
+    match model.fit(&mut engine, inputs, labels, &bf16(), &mut |_| ControlFlow::Continue(())) {
         Ok(_) => true,
         Err(Error::Machine(what)) => {
             assert!(what.contains("AMX"), "{what}");
@@ -44,7 +37,7 @@ fn trained(
     batch: usize,
 ) -> Vec<u8> {
     let mut model = network(hidden).build(1).expect("a network");
-    let config = FitConfig { batch_size: batch, ..BF16 };
+    let config = FitConfig { batch_size: batch, ..bf16() };
     fit(&mut model, &mut Engine::new(Some(threads), None), inputs, labels, &config);
     bytes(&model)
 }
@@ -57,7 +50,7 @@ fn other_instructions_than_avx512_are_refused() {
         let mut model = network(&[16]).build(1).expect("a network");
         let mut engine = Engine::new(Some(1), Some(isa));
         let done =
-            model.fit(&mut engine, inputs, labels, &BF16, &mut |_| ControlFlow::Continue(()));
+            model.fit(&mut engine, inputs, labels, &bf16(), &mut |_| ControlFlow::Continue(()));
         let what = format!("bf16 needs AMX beside avx512, and this run uses {isa}");
         assert!(matches!(done, Err(Error::Machine(said)) if said == what));
     }
@@ -93,7 +86,7 @@ fn losses_are_near_those_of_f32() {
     let data = sample();
     let losses = |precision| {
         let mut model = network(&[128]).build(1).expect("a network");
-        let config = FitConfig { epochs: 5, precision, ..BF16 };
+        let config = FitConfig { epochs: 5, precision, ..bf16() };
         let mut engine = Engine::new(Some(2), None);
         let (history, steps) = fit(&mut model, &mut engine, inputs(&data), data.labels(), &config);
         (history, steps, bytes(&model))
@@ -130,10 +123,10 @@ fn the_model_can_be_trained_on_afterwards() {
     let data = sample();
     let mut model = network(&[128]).build(1).expect("a network");
     let mut engine = Engine::new(Some(2), None);
-    fit(&mut model, &mut engine, inputs(&data), data.labels(), &BF16);
+    fit(&mut model, &mut engine, inputs(&data), data.labels(), &bf16());
     let file = bytes(&model);
     let (mut read, _) = nn::checkpoint::from_bytes(&file).expect("a model");
-    let full = FitConfig { precision: Precision::F32, ..BF16 };
+    let full = FitConfig { precision: Precision::F32, ..bf16() };
     for model in [&mut model, &mut read] {
         fit(model, &mut engine, inputs(&data), data.labels(), &full);
     }
@@ -148,7 +141,8 @@ fn a_network_without_hidden_layers_is_refused() {
     let data = sample();
     let mut model = network(&[]).build(1).expect("a network");
     let mut engine = Engine::new(Some(1), None);
-    let fitted = model
-        .fit(&mut engine, inputs(&data), data.labels(), &BF16, &mut |_| ControlFlow::Continue(()));
+    let fitted = model.fit(&mut engine, inputs(&data), data.labels(), &bf16(), &mut |_| {
+        ControlFlow::Continue(())
+    });
     assert!(matches!(fitted, Err(Error::Input(what)) if what.contains("hidden layer")));
 }
