@@ -89,6 +89,7 @@ impl Train {
             max_steps: training.max_steps,
             precision: training.precision,
             skip_zeros: !training.dense,
+            ..FitConfig::default()
         };
         Ok(Train {
             hidden: network.hidden.iter().map(|units| *units as usize).collect(),

@@ -72,8 +72,12 @@ impl Training {
     }
 
     fn end(&mut self, stats: &EpochStats) {
-        let EpochStats { epoch, steps, seconds, loss, accuracy } = *stats;
-        let metrics = metrics(seconds / steps.max(1) as f64, loss, accuracy);
+        let EpochStats { epoch, steps, seconds, loss, accuracy, val_loss, val_accuracy, .. } =
+            *stats;
+        let mut metrics = metrics(seconds / steps.max(1) as f64, loss, accuracy);
+        if let (Some(loss), Some(accuracy)) = (val_loss, val_accuracy) {
+            metrics += &format!(" - val_accuracy: {accuracy:.4} - val_loss: {}", metric(loss));
+        }
         match self.bar.take() {
             Some(bar) => {
                 bar.set_position(steps as u64);

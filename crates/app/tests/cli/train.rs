@@ -80,7 +80,7 @@ fn record_and_history_tell_the_same_as_the_events() {
     assert!(record["seconds"]["total"].as_f64() >= record["seconds"]["train"].as_f64());
     let history = room.text("r/history.csv");
     let rows: Vec<Vec<&str>> = history.lines().map(|l| l.split(',').collect()).collect();
-    assert_eq!(rows[0], ["epoch", "steps", "seconds", "loss", "accuracy"]);
+    assert_eq!(rows[0], ["epoch", "steps", "seconds", "loss", "accuracy", "lr"]);
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[2][3].parse().ok(), events[2]["loss"].as_f64());
 }

@@ -127,12 +127,18 @@ pub(super) struct Epoch {
     seconds: f64,
     loss: f64,
     accuracy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    val_loss: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    val_accuracy: Option<f64>,
+    lr: f64,
 }
 
 impl From<&EpochStats> for Epoch {
     fn from(stats: &EpochStats) -> Epoch {
-        let EpochStats { epoch, steps, seconds, loss, accuracy } = *stats;
-        Epoch { epoch, steps, seconds, loss, accuracy }
+        let EpochStats { epoch, steps, seconds, loss, accuracy, val_loss, val_accuracy, lr } =
+            *stats;
+        Epoch { epoch, steps, seconds, loss, accuracy, val_loss, val_accuracy, lr }
     }
 }
 
