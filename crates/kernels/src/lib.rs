@@ -9,7 +9,7 @@
 //!
 //! | To | take |
 //! |---|---|
-//! | multiply matrices with any strides | [`gemm`] on [`MatRef`] and [`MatMut`]; [`gemm_in`] with [`Scratch`] of your own |
+//! | multiply matrices with any strides | [`gemm`] on [`MatRef`] and [`MatMut`]; [`gemm_in`] with [`Scratch`] of your own; [`gemm_on`] the threads of a [`Team`] |
 //! | work on slices | [`exp_in_place`], [`relu_in_place`], [`relu_backward`], [`softmax`], [`pixels`], [`adam_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
 //! | train a layer with products of bf16 numbers | [`Amx`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
@@ -84,7 +84,7 @@ mod tile;
 pub mod twin;
 
 pub use bf16::{Left16, Right16};
-pub use gemm::{Scratch, gemm, gemm_in};
+pub use gemm::{Scratch, gemm, gemm_in, gemm_on, gemm_threads};
 pub use isa::Portable;
 pub use isa::{Amx, Isa, IsaError, LANES, Line, MatMut, MatRef, prefetch};
 #[cfg(target_arch = "x86_64")]

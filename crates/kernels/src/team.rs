@@ -19,6 +19,7 @@
 //! Waiting is spinning for about as long as a phase lasts, then giving up the processor, then sleep.
 
 use core::cell::UnsafeCell;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
@@ -176,6 +177,20 @@ impl Team {
     /// # Panics
     /// If the system refuses to start a thread.
     pub fn new(threads: usize) -> Team {
+        Team::try_new(threads).expect("the system starts a worker thread")
+    }
+
+    /// A team of `threads`, the caller among them; 0 counts as 1.
+    ///
+    /// ```
+    /// let mut team = kernels::Team::try_new(2).or_else(|_| kernels::Team::try_new(1))?;
+    /// team.for_each(5, |_| {});
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the system says if it refuses to start a thread.
+    pub fn try_new(threads: usize) -> io::Result<Team> {
         let threads = threads.max(1);
         let shared = Arc::new(Shared {
             phase: Padded(AtomicU64::new(0)),
@@ -186,15 +201,18 @@ impl Team {
             stop: AtomicBool::new(false),
             panic: Mutex::new(None),
         });
-        let start = |me: usize| {
+        let start = |me: usize| -> io::Result<_> {
             let shared = Arc::clone(&shared);
             let name = format!("weft-{me}");
-            let spawned = thread::Builder::new().name(name).spawn(move || shared.serve(me));
-            let handle = spawned.expect("the system starts a worker thread");
-            (handle.thread().clone(), handle)
+            let handle = thread::Builder::new().name(name).spawn(move || shared.serve(me))?;
+            Ok((handle.thread().clone(), handle))
         };
-        let workers = (1..threads).map(start).collect();
-        Team { shared, workers, phase: 0 }
+        let mut team = Team { shared: Arc::clone(&shared), workers: Vec::new(), phase: 0 };
+        for me in 1..threads {
+            // If this one fails, the team ends those before it.
+            team.workers.push(start(me)?);
+        }
+        Ok(team)
     }
 
     /// Threads, the caller among them.
@@ -285,12 +303,15 @@ impl Team {
         self.phase = (self.phase + 1) & MOST_PHASES;
         shared.job.store((&raw const job).cast_mut().cast(), Ordering::Relaxed);
         shared.left.0.store(tasks, Ordering::Relaxed);
+        // With fewer tasks than threads the first threads have one each, and the others may sleep on.
+        let homes = threads.min(tasks);
         for (w, claim) in shared.claims.iter().enumerate() {
-            let (next, end) = (w * tasks / threads, (w + 1) * tasks / threads);
+            let (w, after) = (w.min(homes), (w + 1).min(homes));
+            let (next, end) = (w * tasks / homes, after * tasks / homes);
             let word = Claim { phase: self.phase, next, end }.pack();
             claim.0.store(word, Ordering::Release);
         }
-        self.publish();
+        self.publish(homes - 1);
         shared.work(self.phase, 0);
         let mut tries = 0;
         while shared.left.0.load(Ordering::Acquire) > 0 {
@@ -307,11 +328,12 @@ impl Team {
         }
     }
 
-    /// Announces the phase and wakes whoever sleeps.
-    fn publish(&self) {
+    /// Announces the phase and wakes whoever sleeps of the first `workers`.
+    fn publish(&self, workers: usize) {
         self.shared.phase.0.store(self.phase, Ordering::Release);
         fence(Ordering::SeqCst);
-        for (asleep, (thread, _)) in self.shared.asleep[1..].iter().zip(&self.workers) {
+        for (asleep, (thread, _)) in self.shared.asleep[1..].iter().zip(&self.workers).take(workers)
+        {
             if asleep.load(Ordering::Relaxed) {
                 thread.unpark();
             }
@@ -323,7 +345,7 @@ impl Drop for Team {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.phase = (self.phase + 1) & MOST_PHASES;
-        self.publish();
+        self.publish(self.workers.len());
         for (_, handle) in self.workers.drain(..) {
             // A worker catches its tasks' panics, so there is none to report here.
             let _ = handle.join();

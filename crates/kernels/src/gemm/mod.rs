@@ -13,11 +13,13 @@
 
 mod blocks;
 mod pack;
+mod threads;
 
 use crate::isa::{Isa, MatMut, MatRef};
 use blocks::Product;
 pub use blocks::Scratch;
 use std::cell::Cell;
+pub use threads::{gemm_on, gemm_threads};
 
 std::thread_local! {
     /// Memory of this thread for copies of blocks.
