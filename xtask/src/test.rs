@@ -159,7 +159,7 @@ pub(crate) fn fuzz(args: &[String]) -> Result<(), String> {
                     rustup toolchain install nightly; cargo install cargo-fuzz"
             .to_owned());
     }
-    for target in ["idx_parse", "idx_labelled", "checkpoint"] {
+    for target in ["idx_parse", "idx_labelled", "checkpoint", "state"] {
         println!("== {target}");
         let seeds = format!("seeds/{target}");
         let limit = format!("-max_total_time={seconds}");

@@ -8,9 +8,16 @@
 use crate::architecture::Architecture;
 use crate::error::Error;
 use crate::model::Model;
+use crate::tensors::Tensors;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
+
+mod state;
+
+pub(crate) use state::{Fields, Set};
+pub use state::{State, state_from_bytes, state_to_bytes};
 
 /// Version of the metadata.
 const FORMAT: u32 = 1;
@@ -42,6 +49,9 @@ struct Header {
     #[serde(flatten)]
     metadata: Metadata,
     rng: String,
+    /// Settings and progress of a training, if the file holds its state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    training: Option<Value>,
 }
 
 /// The part of [`Header`] that every format has.
@@ -54,27 +64,44 @@ fn bad(what: impl std::fmt::Display) -> Error {
     Error::Checkpoint(what.to_string())
 }
 
+/// The header of a model file.
+fn header(architecture: &Architecture, metadata: &Metadata) -> Result<Header, Error> {
+    if !metadata.pixel_scale.is_finite() {
+        return Err(bad(format!("a pixel scale of {}", metadata.pixel_scale)));
+    }
+    Ok(Header {
+        format: FORMAT,
+        architecture: architecture.clone(),
+        metadata: metadata.clone(),
+        rng: crate::rng::NAME.to_owned(),
+        training: None,
+    })
+}
+
 /// The bytes of a model file.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] if the metadata cannot be written as JSON (a pixel scale that is not a number).
 pub fn to_bytes(model: &Model, metadata: &Metadata) -> Result<Vec<u8>, Error> {
-    if !metadata.pixel_scale.is_finite() {
-        return Err(bad(format!("a pixel scale of {}", metadata.pixel_scale)));
-    }
-    let header = Header {
-        format: FORMAT,
-        architecture: model.architecture.clone(),
-        metadata: metadata.clone(),
-        rng: crate::rng::NAME.to_owned(),
-    };
-    let json = serde_json::to_string(&header).map_err(bad)?;
+    let header = header(&model.architecture, metadata)?;
+    let weights = Tensors::of(&model.layers, |owned| &owned.w);
+    serialized(&header, std::iter::once(("", &weights)))
+}
+
+/// A file of this header and of these sets of tensors, each with what its names begin with.
+fn serialized<'t>(
+    header: &Header,
+    sets: impl Iterator<Item = (&'static str, &'t Tensors)>,
+) -> Result<Vec<u8>, Error> {
+    let json = serde_json::to_string(header).map_err(bad)?;
     let mut tensors = Vec::new();
-    for (i, dense) in model.layers.iter().enumerate() {
-        let (inputs, units) = (dense.shape.inputs, dense.shape.units);
-        let weight = (0..units).flat_map(|j| (0..inputs).map(move |k| dense.get(k, j)));
-        tensors.push((format!("dense_{}.weight", i + 1), vec![units, inputs], bytes(weight)));
-        tensors.push((format!("dense_{}.bias", i + 1), vec![units], bytes(dense.biases())));
+    for (prefix, set) in sets {
+        for (i, (dense, values)) in header.architecture.dense().zip(&set.0).enumerate() {
+            let shapes = [vec![dense.units, dense.inputs], vec![dense.units]];
+            for ((name, shape), values) in names(prefix, i).into_iter().zip(shapes).zip(values) {
+                tensors.push((name, shape, bytes(values)));
+            }
+        }
     }
     let write = |padding: usize| {
         let entry = format!("{json}{}", " ".repeat(padding));
@@ -98,16 +125,32 @@ fn data_start(file: &[u8]) -> Result<usize, Error> {
     Ok(8 + size)
 }
 
-fn bytes(floats: impl Iterator<Item = f32>) -> Vec<u8> {
-    floats.flat_map(f32::to_le_bytes).collect()
+fn bytes(floats: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; 4 * floats.len()];
+    let (chunks, _) = bytes.as_chunks_mut::<4>();
+    chunks.iter_mut().zip(floats).for_each(|(to, x)| *to = x.to_le_bytes());
+    bytes
 }
 
-/// The model in a file, and what the file tells about it.
+/// The model in a file, and what the file tells about it. A file that holds the state of a training holds
+/// a model, too.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] if the file is not safetensors, has no `weft` entry, or its tensors are not those
 /// of its architecture.
 pub fn from_bytes(file: &[u8]) -> Result<(Model, Metadata), Error> {
+    let header = read_header(file)?;
+    let tensors = SafeTensors::deserialize(file).map_err(bad)?;
+    header.architecture.check()?;
+    let sets: &[Set] = if header.training.is_some() { &Set::ALL } else { &[Set::Weights] };
+    // Before memory is taken for a network of the size that the header claims.
+    check_tensors(&header.architecture, &tensors, sets)?;
+    let weights = tensors_named(&header.architecture, &tensors, "")?;
+    Ok((weights.model(&header.architecture)?, header.metadata))
+}
+
+/// The JSON object of a file.
+fn read_header(file: &[u8]) -> Result<Header, Error> {
     let (_, tensors) = SafeTensors::read_metadata(file).map_err(bad)?;
     let entry = tensors.metadata().as_ref().and_then(|m| m.get(ENTRY));
     let Some(entry) = entry else {
@@ -123,13 +166,7 @@ pub fn from_bytes(file: &[u8]) -> Result<(Model, Metadata), Error> {
     if !header.metadata.pixel_scale.is_finite() {
         return Err(bad(format!("metadata: a pixel scale of {}", header.metadata.pixel_scale)));
     }
-    let tensors = SafeTensors::deserialize(file).map_err(bad)?;
-    header.architecture.check()?;
-    // Before memory is taken for a network of the size that the header claims.
-    check_tensors(&header.architecture, &tensors)?;
-    let mut model = Model::zeros(header.architecture)?;
-    fill(&mut model, &tensors)?;
-    Ok((model, header.metadata))
+    Ok(header)
 }
 
 /// Replaces a model's weights by those in a safetensors file of any origin that has the same tensors.
@@ -139,35 +176,34 @@ pub fn from_bytes(file: &[u8]) -> Result<(Model, Metadata), Error> {
 /// was.
 pub fn load_weights(model: &mut Model, file: &[u8]) -> Result<(), Error> {
     let tensors = SafeTensors::deserialize(file).map_err(bad)?;
-    check_tensors(&model.architecture, &tensors)?;
-    fill(model, &tensors)
+    check_tensors(&model.architecture, &tensors, &[Set::Weights])?;
+    tensors_named(&model.architecture, &tensors, "")?.copy(&model.layers).swap(&mut model.layers);
+    Ok(())
 }
 
 /// Names of the two tensors of dense layer `i`, counted from 0.
-fn names(i: usize) -> [String; 2] {
-    ["weight", "bias"].map(|what| format!("dense_{}.{what}", i + 1))
+fn names(prefix: &str, i: usize) -> [String; 2] {
+    ["weight", "bias"].map(|what| format!("{prefix}dense_{}.{what}", i + 1))
 }
 
-/// Checks that the tensors are those of the network, no more and no less.
-fn check_tensors(architecture: &Architecture, tensors: &SafeTensors<'_>) -> Result<(), Error> {
+/// Checks that the tensors are those of the network, no more and no less, in some of these sets, the
+/// first of which must be there; returns which are.
+fn check_tensors(
+    architecture: &Architecture,
+    tensors: &SafeTensors<'_>,
+    sets: &[Set],
+) -> Result<Vec<Set>, Error> {
+    let first = |set: Set| names(set.prefix(), 0).into_iter().any(|n| tensors.tensor(&n).is_ok());
+    let there = |set: &Set| *set == Set::Weights || first(*set);
+    let found: Vec<Set> = sets.iter().copied().filter(there).collect();
     let mut expected = HashSet::new();
-    for (i, dense) in architecture.dense().enumerate() {
-        for (name, shape) in
-            names(i).into_iter().zip([&[dense.units, dense.inputs][..], &[dense.units]])
-        {
-            let Ok(tensor) = tensors.tensor(&name) else {
-                let mut found: Vec<&str> = tensors.names().into_iter().take(8).collect();
-                found.sort_unstable();
-                return Err(bad(format!(
-                    "there is no tensor `{name}`; found: {}",
-                    found.join(", ")
-                )));
-            };
-            if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
-                let (dtype, got) = (tensor.dtype(), tensor.shape());
-                return Err(bad(format!("`{name}` is {dtype:?} {got:?}; expected F32 {shape:?}")));
+    for set in &found {
+        for (i, dense) in architecture.dense().enumerate() {
+            let shapes = [&[dense.units, dense.inputs][..], &[dense.units]];
+            for (name, shape) in names(set.prefix(), i).into_iter().zip(shapes) {
+                check_tensor(tensors, &name, shape)?;
+                expected.insert(name);
             }
-            expected.insert(name);
         }
     }
     let foreign = tensors.names().into_iter().filter(|name| !expected.contains(*name)).min();
@@ -175,31 +211,39 @@ fn check_tensors(architecture: &Architecture, tensors: &SafeTensors<'_>) -> Resu
         Some(name) => {
             Err(bad(format!("tensor `{name}` is none of the network's {}", expected.len())))
         }
-        None => Ok(()),
+        None => Ok(found),
     }
 }
 
-/// Copies the tensors into the model.
-fn fill(model: &mut Model, tensors: &SafeTensors<'_>) -> Result<(), Error> {
-    for (i, dense) in model.layers.iter_mut().enumerate() {
-        let [weight, bias] = names(i);
-        let inputs = dense.shape.inputs;
-        for (at, value) in floats(tensors, &weight)?.enumerate() {
-            dense.set(at % inputs, at / inputs, value);
-        }
-        for (j, value) in floats(tensors, &bias)?.enumerate() {
-            dense.set_bias(j, value);
-        }
-        dense.check();
+/// Checks that there is a tensor of this name and shape.
+fn check_tensor(tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<(), Error> {
+    let Ok(tensor) = tensors.tensor(name) else {
+        let mut found: Vec<&str> = tensors.names().into_iter().take(8).collect();
+        found.sort_unstable();
+        return Err(bad(format!("there is no tensor `{name}`; found: {}", found.join(", "))));
+    };
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
+        let (dtype, got) = (tensor.dtype(), tensor.shape());
+        return Err(bad(format!("`{name}` is {dtype:?} {got:?}; expected F32 {shape:?}")));
     }
     Ok(())
 }
 
+/// The tensors whose names begin with `prefix`, which were checked.
+fn tensors_named(
+    architecture: &Architecture,
+    tensors: &SafeTensors<'_>,
+    prefix: &str,
+) -> Result<Tensors, Error> {
+    let layer = |i: usize| -> Result<[Vec<f32>; 2], Error> {
+        let [weight, bias] = names(prefix, i);
+        Ok([floats(tensors, &weight)?, floats(tensors, &bias)?])
+    };
+    (0..architecture.dense().count()).map(layer).collect::<Result<_, _>>().map(Tensors)
+}
+
 /// The floats of one tensor.
-fn floats<'t>(
-    tensors: &SafeTensors<'t>,
-    name: &str,
-) -> Result<impl Iterator<Item = f32> + use<'t>, Error> {
+fn floats(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>, Error> {
     let (chunks, _) = tensors.tensor(name).map_err(bad)?.data().as_chunks::<4>();
-    Ok(chunks.iter().map(|b| f32::from_le_bytes(*b)))
+    Ok(chunks.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }

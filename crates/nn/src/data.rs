@@ -1,5 +1,6 @@
 //! Examples, borrowed from wherever they lie.
 
+use crate::augment::Augmenter;
 use crate::error::Error;
 
 /// Examples as rows of features: bytes that are scaled on the way in, or floats.
@@ -7,6 +8,8 @@ use crate::error::Error;
 pub struct Inputs<'a> {
     rows: Rows<'a>,
     features: usize,
+    /// What varies them when a batch is gathered.
+    pub(crate) augmenter: Option<&'a Augmenter>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +32,7 @@ impl<'a> Inputs<'a> {
     /// [`Error::Input`] if the data is not whole rows.
     pub fn u8(data: &'a [u8], features: usize, scale: f32) -> Result<Self, Error> {
         check(data.len(), features)?;
-        Ok(Inputs { rows: Rows::U8 { data, scale }, features })
+        Ok(Inputs { rows: Rows::U8 { data, scale }, features, augmenter: None })
     }
 
     /// Rows of floats, used as they are.
@@ -38,7 +41,7 @@ impl<'a> Inputs<'a> {
     /// [`Error::Input`] if the data is not whole rows.
     pub fn f32(data: &'a [f32], features: usize) -> Result<Self, Error> {
         check(data.len(), features)?;
-        Ok(Inputs { rows: Rows::F32(data), features })
+        Ok(Inputs { rows: Rows::F32(data), features, augmenter: None })
     }
 
     /// Number of examples.
@@ -71,6 +74,11 @@ impl<'a> Inputs<'a> {
             Rows::F32(data) => Rows::F32(&data[span]),
         };
         Inputs { rows, ..*self }
+    }
+
+    /// The same, varied by what is given when a batch is gathered.
+    pub(crate) fn augmented<'b>(&'b self, augmenter: Option<&'b Augmenter>) -> Inputs<'b> {
+        Inputs { augmenter, ..*self }
     }
 
     /// Whether the features are bytes.

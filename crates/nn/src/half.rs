@@ -4,11 +4,12 @@
 //! Pixels are whole numbers up to 255, which bf16 holds exactly: they are multiplied as they are, and
 //! their scale is applied to the sums.
 
+use crate::augment::Augment;
 use crate::data::{Inputs, Row};
 use crate::error::Error;
 use crate::layer::Part;
 use crate::workspace::load_row;
-use kernels::{AdamStep, Amx, Blocks, Isa, Left16, Panel, Right16, Then, View};
+use kernels::{AdamStep, Amx, Blocks, Isa, Left16, Line, Panel, Right16, Then, View};
 use serde::{Deserialize, Serialize};
 
 /// In what precision the large products are.
@@ -67,38 +68,63 @@ pub(crate) struct Half {
     dz: Right16,
     /// What inputs that are floats are rounded from.
     floats: Panel,
+    /// Images that are varied.
+    images: Vec<u8>,
 }
 
 impl Half {
     /// For a column in one part, and batches of these inputs.
-    pub(crate) fn new(amx: Amx, part: &Part, batch: usize, inputs: Inputs<'_>) -> Half {
+    pub(crate) fn new(
+        amx: Amx,
+        part: &Part,
+        batch: usize,
+        inputs: Inputs<'_>,
+        augment: Augment,
+    ) -> Half {
         let (features, cols) = (part.owned.w.rows(), part.owned.w.cols());
         let mut weights = Right16::zeros(features, cols);
         kernels::pairs16(amx, part.owned.w.view(), &mut weights, 0);
         let (x, x_t) = (Left16::zeros(batch, features), Left16::zeros(features, batch));
         let rows = if inputs.is_u8() { 0 } else { batch };
         let floats = Panel::zeros(rows, features);
-        Half { amx, weights, x, x_t, dz: Right16::zeros(batch, cols), floats }
+        let images = if inputs.is_u8() && augment.is_on() { batch * features } else { 0 };
+        let images = vec![0; images];
+        Half { amx, weights, x, x_t, dz: Right16::zeros(batch, cols), floats, images }
     }
 
     /// Takes the examples at these indices.
     pub(crate) fn gather(&mut self, isa: Isa, inputs: Inputs<'_>, order: &[u32]) {
-        let Half { amx, x, x_t, dz, floats, .. } = self;
+        let Half { amx, x, x_t, dz, floats, images, .. } = self;
         if x.rows() != order.len() {
             x.set_shape(order.len(), x.depth());
             x_t.set_shape(x_t.rows(), order.len());
             dz.set_shape(order.len(), dz.cols());
         }
-        let row = |i: usize| inputs.row(order[i] as usize);
-        if inputs.is_u8() {
-            let bytes = |i: usize| match row(i) {
-                Row::U8 { data, .. } => data,
-                Row::F32(_) => &[],
-            };
-            kernels::pixels16(*amx, &bytes, x);
-        } else {
-            (0..order.len()).for_each(|i| load_row(isa, row(i), floats, i));
-            kernels::round16(*amx, floats.view().rows_at(0, order.len()), x, 0);
+        let features = inputs.features();
+        let bytes = |i: usize| match inputs.row(order[i] as usize) {
+            Row::U8 { data, .. } => data,
+            Row::F32(_) => &[],
+        };
+        match inputs.augmenter {
+            None if inputs.is_u8() => kernels::pixels16(*amx, &bytes, x),
+            Some(augmenter) if inputs.is_u8() => {
+                for (i, image) in images.chunks_exact_mut(features).take(order.len()).enumerate() {
+                    augmenter.apply(order[i], bytes(i), image);
+                }
+                kernels::pixels16(*amx, &|i| &images[i * features..][..features], x);
+            }
+            augmenter => {
+                for (i, &at) in order.iter().enumerate() {
+                    match (inputs.row(at as usize), augmenter) {
+                        (Row::F32(data), Some(augmenter)) => {
+                            let to = &mut Line::flat_mut(floats.row_mut(i))[..features];
+                            augmenter.apply(at, data, to);
+                        }
+                        (row, _) => load_row(isa, row, floats, i),
+                    }
+                }
+                kernels::round16(*amx, floats.view().rows_at(0, order.len()), x, 0);
+            }
         }
         kernels::transpose16(*amx, x, x_t);
     }

@@ -184,14 +184,6 @@ impl Dense {
         (0..self.shape.units).map(|j| self.bias(j / PANEL_COLS).w.get(0, j % PANEL_COLS))
     }
 
-    /// Sets the bias of output `j`.
-    pub(crate) fn set_bias(&mut self, j: usize, value: f32) {
-        let first = &mut self.parts[j / PANEL_COLS * self.per_column];
-        if let Some(bias) = &mut first.bias {
-            bias.w.set(0, j % PANEL_COLS, value);
-        }
-    }
-
     fn bias(&self, column: usize) -> &Owned {
         bias(self.column(column))
     }

@@ -20,6 +20,8 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod augment;
+mod average;
 pub mod checkpoint;
 mod data;
 mod engine;
@@ -28,15 +30,20 @@ mod half;
 mod infer;
 mod layer;
 mod model;
+mod progress;
 pub mod rng;
 mod schedule;
 mod step;
+mod sweep;
+mod tensors;
 mod train;
 mod training;
 mod weights;
 mod workspace;
 
 pub use architecture::{Activation, Architecture, DenseShape, Layer, Sequential};
+pub use augment::Augment;
+pub use average::Average;
 pub use data::Inputs;
 pub use engine::Engine;
 pub use error::Error;
@@ -45,5 +52,6 @@ pub use infer::Evaluation;
 pub use kernels::{Isa, IsaError};
 pub use model::Model;
 pub use schedule::{Schedule, WarmUp};
+pub use sweep::{RateSweep, Sweep};
 pub use train::{AdamConfig, EarlyStopping, EpochStats, Event, FitConfig, History, Monitor};
 pub use training::Training;

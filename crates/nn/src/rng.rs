@@ -19,6 +19,8 @@ pub enum Purpose {
     Shuffle,
     /// Which examples are left out of training for validation; the index is 0.
     Split,
+    /// What becomes of an image; the index is `epoch · 2³² + example`.
+    Augment,
 }
 
 /// A stream of random numbers.
@@ -32,6 +34,7 @@ impl Rng {
             Purpose::Init => *b"init\0\0\0\0",
             Purpose::Shuffle => *b"shuffle\0",
             Purpose::Split => *b"split\0\0\0",
+            Purpose::Augment => *b"augment\0",
         };
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());

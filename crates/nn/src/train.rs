@@ -1,6 +1,8 @@
 //! Training as its users see it: settings, events, history, and `fit`. `training.rs` goes from step to step,
 //! `step.rs` has the phases of one.
 
+use crate::augment::Augment;
+use crate::average::Average;
 use crate::data::Inputs;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -66,6 +68,10 @@ pub struct FitConfig {
     pub monitor: Monitor,
     /// End with the weights of the best epoch rather than those of the last. Needs validation.
     pub restore_best: bool,
+    /// Images are varied, each epoch anew. Needs inputs of height × width.
+    pub augment: Augment,
+    /// Averages of weights.
+    pub average: Average,
 }
 
 /// When to stop before the last epoch.
@@ -108,6 +114,8 @@ impl Default for FitConfig {
             early_stopping: None,
             monitor: Monitor::Loss,
             restore_best: false,
+            augment: Augment::default(),
+            average: Average::Off,
         }
     }
 }
@@ -145,6 +153,7 @@ impl FitConfig {
         {
             return bad(format!("a least improvement of {min_delta}"));
         }
+        self.average.check()?;
         self.schedule.check()?;
         self.warm_up.check()
     }
@@ -305,6 +314,7 @@ impl Model {
         isa: Isa,
         batch: usize,
         inputs: Inputs<'_>,
+        augment: Augment,
     ) -> Result<(), Error> {
         let amx = half::amx(isa)?;
         if self.layers.len() < 2 {
@@ -314,7 +324,7 @@ impl Model {
         let first = &mut self.layers[0];
         first.merge();
         for part in &mut first.parts {
-            part.half = Some(Box::new(Half::new(amx, part, batch, inputs)));
+            part.half = Some(Box::new(Half::new(amx, part, batch, inputs, augment)));
         }
         Ok(())
     }

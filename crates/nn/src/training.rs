@@ -1,61 +1,27 @@
 //! A training run, from step to step: order, validation, early stopping, best weights.
 
+use crate::augment::Augmenter;
+use crate::average::{Average, mix};
+use crate::checkpoint::{Fields, Set, State};
 use crate::data::Inputs;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::half::Precision;
-use crate::layer::Part;
+use crate::layer::{Dense, Part};
 use crate::model::Model;
+use crate::progress::Progress;
 use crate::rng::{Purpose, Rng};
-use crate::schedule::{Plateau, Position};
+use crate::schedule::Position;
 use crate::step::Run;
+use crate::tensors::Tensors;
 use crate::train::{AdamConfig, EpochStats, Event, FitConfig, History, Monitor, Running};
 use crate::weights::{Weights, finite};
 use crate::workspace::Workspace;
-use kernels::AdamStep;
-use serde::{Deserialize, Serialize};
+use kernels::{AdamStep, Owned, Panel};
 use std::time::Instant;
 
-/// How far a run has come.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Progress {
-    /// The epoch that runs, from 1.
-    pub(crate) epoch: usize,
-    /// Its steps that are done.
-    pub(crate) step: usize,
-    /// Steps that are done in all.
-    pub(crate) done: u64,
-    /// Sums over this epoch's steps, and the time they took.
-    running: Running,
-    seconds: f64,
-    /// The epochs that are done.
-    pub(crate) epochs: Vec<EpochStats>,
-    plateau: Plateau,
-    /// The best epoch so far and its measure.
-    best: Option<(usize, f64)>,
-    /// What the next improvement is measured against, and epochs without one.
-    reference: Option<f64>,
-    waited: usize,
-    pub(crate) stopped_early: bool,
-}
-
-impl Progress {
-    fn begin() -> Progress {
-        Progress {
-            epoch: 1,
-            step: 0,
-            done: 0,
-            running: Running::default(),
-            seconds: 0.0,
-            epochs: Vec::new(),
-            plateau: Plateau::default(),
-            best: None,
-            reference: None,
-            waited: 0,
-            stopped_early: false,
-        }
-    }
-}
+/// Picks parameters or moments.
+type Pick = fn(&mut Owned) -> &mut Panel;
 
 /// The examples that a run is validated on: those of some numbers, or all.
 #[derive(Debug)]
@@ -92,6 +58,9 @@ pub struct Training<'r> {
     best: Option<Weights>,
     /// Weights after the last epoch that left only finite ones, or the first weights.
     good: Weights,
+    /// Averaged weights, if some are.
+    average: Option<Weights>,
+    augmenter: Option<Augmenter>,
     /// Start of the part of the epoch that runs, once its next batch is fetched.
     begun: Option<Instant>,
 }
@@ -109,6 +78,7 @@ impl<'r> Training<'r> {
         if inputs.is_empty() {
             return Err(Error::Input("no examples to train on".to_owned()));
         }
+        let augmenter = Augmenter::new(config.augment, config.seed, &model.architecture)?;
         let (chosen, held) = split(inputs, labels, config)?;
         let examples = chosen.as_ref().map_or(inputs.len(), Vec::len);
         // A model that was trained before and the same model from a file go the same way.
@@ -116,9 +86,10 @@ impl<'r> Training<'r> {
         let batch = config.batch_size.min(examples);
         let workspace = Workspace::new(&model.architecture, batch, config);
         if config.precision == Precision::Bf16 {
-            model.halve(engine.isa, batch, inputs)?;
+            model.halve(engine.isa, batch, inputs, config.augment)?;
         }
         let good = Weights::of(&model.layers);
+        let average = (config.average != Average::Off).then(|| good.clone());
         Ok(Training {
             order: chosen.clone().unwrap_or_else(|| (0..inputs.len() as u32).collect()),
             config: *config,
@@ -133,6 +104,8 @@ impl<'r> Training<'r> {
             chosen,
             held,
             good,
+            average,
+            augmenter,
         })
     }
 
@@ -151,6 +124,106 @@ impl<'r> Training<'r> {
         }
         self.held = Some(Held { inputs, labels, rows: None });
         Ok(self)
+    }
+
+    /// The state of the training, from which another can [`resume`](Training::resume): it goes on to the
+    /// same bits. After an error there is nothing to go on from.
+    pub fn state(&self) -> State {
+        let layers = &self.model.layers;
+        let copy = |weights: &Weights| Tensors::of_copy(layers, weights);
+        let mut progress = self.progress.clone();
+        progress.seconds += self.elapsed();
+        let sets = [
+            Some(Tensors::of(layers, |owned| &owned.w)),
+            Some(Tensors::of(layers, |owned| &owned.m)),
+            Some(Tensors::of(layers, |owned| &owned.v)),
+            self.best.as_ref().map(copy),
+            // At the end of an epoch they are those of the model.
+            (progress.step > 0).then(|| copy(&self.good)),
+            self.average.as_ref().filter(|_| progress.averaged > 0).map(copy),
+        ];
+        let training = Fields { config: self.config, examples: self.examples(), progress };
+        State { architecture: self.model.architecture.clone(), training, sets }
+    }
+
+    /// Goes on from a state of a training with the same network, examples and settings. Only the numbers
+    /// of epochs and of steps in all may differ.
+    ///
+    /// ```
+    /// # use nn::{Activation, Engine, FitConfig, Inputs, Sequential, checkpoint};
+    /// # let (x, y) = ([0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0f32], [0, 1, 1, 0u8]);
+    /// # let mut model = Sequential::new(&[2]).dense(4, Activation::Relu).dense(2, Activation::Softmax).build(1)?;
+    /// # let mut engine = Engine::new(Some(1), None);
+    /// # let inputs = Inputs::f32(&x, 2)?;
+    /// # let config = FitConfig { epochs: 3, batch_size: 2, ..FitConfig::default() };
+    /// let mut training = model.train(&mut engine, inputs, &y, &config)?;
+    /// training.advance()?;
+    /// let file = checkpoint::state_to_bytes(&training.state(), &checkpoint::Metadata::default())?;
+    /// drop(training);
+    ///
+    /// let (state, _) = checkpoint::state_from_bytes(&file)?;
+    /// let mut model = state.model()?;
+    /// let mut training = model.train(&mut engine, inputs, &y, state.config())?.resume(&state)?;
+    /// while training.advance()?.is_some() {}
+    /// assert_eq!(training.finish().epochs.len(), 3);
+    /// # Ok::<(), nn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is the state of another training.
+    pub fn resume(mut self, state: &State) -> Result<Self, Error> {
+        let other =
+            |what: &str| Err(Error::Input(format!("the state is that of a training with {what}")));
+        let Fields { config, examples, progress } = &state.training;
+        if state.architecture != self.model.architecture {
+            return other("another network");
+        }
+        let FitConfig { epochs, max_steps, skip_zeros, .. } = self.config;
+        if (FitConfig { epochs, max_steps, skip_zeros, ..*config }) != self.config {
+            return other("other settings");
+        }
+        if *examples != self.examples() {
+            let (train, held) = examples;
+            return other(&format!("{train} examples, and {held} to validate on"));
+        }
+        let layers = &mut self.model.layers;
+        let picks: [(Set, Pick); 3] = [
+            (Set::Weights, |owned| &mut owned.w),
+            (Set::First, |owned| &mut owned.m),
+            (Set::Second, |owned| &mut owned.v),
+        ];
+        for (set, pick) in picks {
+            let tensors = state.set(set).map(|tensors| tensors.copy(layers));
+            tensors.into_iter().for_each(|mut copy| copy.swap_with(layers, pick));
+        }
+        layers.iter_mut().for_each(Dense::check);
+        let copy = |set: Set| state.set(set).map(|tensors| tensors.copy(layers));
+        self.best = copy(Set::Best);
+        self.good = copy(Set::Good).unwrap_or_else(|| Weights::of(layers));
+        if let Some(average) = copy(Set::Average).filter(|_| self.average.is_some()) {
+            self.average = Some(average);
+        }
+        self.progress = progress.clone();
+        self.begun = None;
+        if self.config.precision == Precision::Bf16 {
+            let batch = self.config.batch_size.min(self.order.len());
+            self.model.halve(self.engine.isa, batch, self.inputs, self.config.augment)?;
+        }
+        Ok(self)
+    }
+
+    /// The best epoch so far, counted from 1, if there is a validation set.
+    pub fn best_epoch(&self) -> Option<usize> {
+        self.progress.best()
+    }
+
+    /// The model as it was after the best epoch so far, if there is a validation set.
+    ///
+    /// # Errors
+    /// None, unless the architecture is not one that can be built.
+    pub fn best_model(&self) -> Result<Option<Model>, Error> {
+        let tensors = self.best.as_ref().map(|best| Tensors::of_copy(&self.model.layers, best));
+        tensors.map(|tensors| tensors.model(&self.model.architecture)).transpose()
     }
 
     /// Examples that are trained on, and that are validated on.
@@ -222,13 +295,14 @@ impl<'r> Training<'r> {
         &'s mut self,
         f: impl FnOnce(&mut Run<'_>, &dyn Fn(usize) -> &'s [u32], &mut Progress) -> R,
     ) -> R {
-        let Training { model, engine, inputs, labels, config, workspace, order, progress, .. } =
-            self;
+        let Training { model, engine, labels, config, workspace, order, progress, .. } = self;
+        let augmenter = self.augmenter.map(|augmenter| augmenter.at(progress.epoch - 1));
+        let inputs = self.inputs.augmented(augmenter.as_ref());
         let size = config.batch_size;
         let batch = |i: usize| order.chunks(size).nth(i).unwrap_or(&[]);
         let Engine { isa, ref mut team } = **engine;
         let layers = &mut model.layers;
-        let mut run = Run { layers, isa, team, workspace, inputs: *inputs, labels };
+        let mut run = Run { layers, isa, team, workspace, inputs, labels };
         f(&mut run, &batch, progress)
     }
 
@@ -258,8 +332,29 @@ impl<'r> Training<'r> {
         if !batch_loss.is_finite() {
             return Err(self.diverged(step, batch_loss));
         }
+        self.average(false);
         let (loss, accuracy) = (running.loss(), running.accuracy());
         Ok(Event::Step { epoch, step, steps, loss, accuracy, batch_loss, lr })
+    }
+
+    /// Adds the weights to the average, if that is to be done now.
+    fn average(&mut self, end_of_epoch: bool) {
+        let FitConfig { average, epochs, .. } = self.config;
+        let Progress { epoch, averaged, .. } = &mut self.progress;
+        let share = average.share(end_of_epoch, *averaged, epochs - *epoch);
+        if let (Some(share), Some(average)) = (share, &mut self.average) {
+            mix(average, &self.model.layers, share, &mut self.engine.team);
+            *averaged += 1;
+        }
+    }
+
+    /// Exchanges the weights with the averaged ones, if there are some.
+    fn swap_average(&mut self) {
+        if self.progress.averaged > 0
+            && let Some(average) = &mut self.average
+        {
+            average.swap(&mut self.model.layers);
+        }
     }
 
     /// Goes back to the last good weights.
@@ -275,13 +370,14 @@ impl<'r> Training<'r> {
         let lr = self.rate();
         self.progress.done += 1;
         let Progress { epoch, step, running, .. } = self.progress;
+        self.average(true);
+        self.swap_average();
         let found = self.validate();
         // The last step's loss was taken before its update, which may have gone too far.
         let loss = if finite(&self.model.layers) { found.map_or(0.0, |f| f.0) } else { f64::NAN };
         if !loss.is_finite() {
             return Err(self.diverged(step, loss));
         }
-        self.good.copy(&self.model.layers);
         let stats = EpochStats {
             epoch,
             steps: step,
@@ -293,6 +389,8 @@ impl<'r> Training<'r> {
             lr,
         };
         self.note(&stats);
+        self.swap_average();
+        self.good.copy(&self.model.layers);
         let progress = &mut self.progress;
         progress.epochs.push(stats);
         (progress.epoch, progress.step) = (epoch + 1, 0);
@@ -341,19 +439,16 @@ impl<'r> Training<'r> {
         }
     }
 
-    /// Ends the training: the model gets the weights that the settings ask for.
+    /// Ends the training: the model gets the weights that the settings ask for, those of the best epoch,
+    /// averaged ones, or those of the last step.
     pub fn finish(mut self) -> History {
-        if self.config.restore_best
-            && let Some(best) = &mut self.best
-        {
-            best.swap(&mut self.model.layers);
+        match &mut self.best {
+            Some(best) if self.config.restore_best => best.swap(&mut self.model.layers),
+            _ => self.swap_average(),
         }
-        let Progress { epochs, best, stopped_early, .. } = &mut self.progress;
-        History {
-            epochs: std::mem::take(epochs),
-            best: best.map(|(epoch, _)| epoch),
-            stopped_early: *stopped_early,
-        }
+        let best = self.best_epoch();
+        let Progress { epochs, stopped_early, .. } = &mut self.progress;
+        History { epochs: std::mem::take(epochs), best, stopped_early: *stopped_early }
     }
 }
 

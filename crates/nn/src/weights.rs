@@ -1,7 +1,7 @@
 //! Copies of all weights and biases of a network, in the layout they are trained in.
 
 use crate::layer::{Dense, Part};
-use kernels::{Line, Owned};
+use kernels::{Line, Owned, Panel};
 
 /// A copy of all weights and biases: for each layer and part, the lines of both.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,15 +36,20 @@ impl Weights {
 
     /// Gives the layers these weights, and takes theirs.
     pub(crate) fn swap(&mut self, layers: &mut [Dense]) {
+        self.swap_with(layers, |owned| &mut owned.w);
+        layers.iter_mut().for_each(Dense::check);
+    }
+
+    /// Exchanges these numbers with those that `pick` picks.
+    pub(crate) fn swap_with(&mut self, layers: &mut [Dense], pick: fn(&mut Owned) -> &mut Panel) {
         for (layer, copies) in layers.iter_mut().zip(&mut self.0) {
             for (part, copy) in layer.parts.iter_mut().zip(copies) {
                 let (weights, biases) = copy.split_at_mut(part.owned.w.lines().len());
-                part.owned.w.lines_mut().swap_with_slice(weights);
+                pick(&mut part.owned).lines_mut().swap_with_slice(weights);
                 if let Some(bias) = &mut part.bias {
-                    bias.w.lines_mut().swap_with_slice(biases);
+                    pick(bias).lines_mut().swap_with_slice(biases);
                 }
             }
-            layer.check();
         }
     }
 }

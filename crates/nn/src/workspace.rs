@@ -35,6 +35,8 @@ pub(crate) struct Examples {
     known: bool,
     rest: u32,
     labels: Vec<u8>,
+    /// Room for an image that is varied.
+    image: Vec<u8>,
 }
 
 impl Examples {
@@ -44,7 +46,8 @@ impl Examples {
         let skip = config.skip_zeros && !half && rows <= 128;
         let zeros = skip.then(|| Zeros::new(rows, features, block_width(features, true)));
         let x = Panel::zeros(if half { 0 } else { rows }, features);
-        Examples { x, zeros, labels: vec![0; rows], ..Examples::default() }
+        let image = vec![0; if config.augment.is_on() && !half { features } else { 0 }];
+        Examples { x, zeros, image, labels: vec![0; rows], ..Examples::default() }
     }
 
     /// Takes the examples at these indices.
@@ -53,7 +56,7 @@ impl Examples {
         for (i, &at) in order.iter().enumerate() {
             self.labels[i] = labels[at as usize];
             if self.x.rows() > 0 {
-                load_row(isa, inputs.row(at as usize), &mut self.x, i);
+                self.load(isa, inputs, at, i);
             }
         }
         self.known = false;
@@ -63,6 +66,23 @@ impl Examples {
             find_zeros(isa, &self.x, self.rows, zeros);
             self.known = zeros.densities()[1] < 0.875;
             self.rest = if self.known { 0 } else { REST };
+        }
+    }
+
+    /// Takes example `at` as row `i`.
+    fn load(&mut self, isa: Isa, inputs: Inputs<'_>, at: u32, i: usize) {
+        let row = inputs.row(at as usize);
+        let Some(augmenter) = inputs.augmenter else { return load_row(isa, row, &mut self.x, i) };
+        match row {
+            Row::U8 { data, scale } => {
+                augmenter.apply(at, data, &mut self.image);
+                load_row(isa, Row::U8 { data: &self.image, scale }, &mut self.x, i);
+            }
+            Row::F32(data) => {
+                let features = self.x.cols();
+                let to = &mut Line::flat_mut(self.x.row_mut(i))[..features];
+                augmenter.apply(at, data, to);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{inputs, network, sample};
-use nn::{Engine, Event, FitConfig};
+use nn::{Augment, Average, Engine, Event, FitConfig, Schedule};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,10 +39,9 @@ struct Counts {
     ends: Vec<usize>,
 }
 
-fn counted(engine: &mut Engine, hidden: &[usize], batch_size: usize) -> Counts {
+fn counted(engine: &mut Engine, hidden: &[usize], config: &FitConfig) -> Counts {
     let data = sample();
     let mut model = network(hidden).build(1).expect("a network");
-    let config = FitConfig { epochs: 2, batch_size, ..FitConfig::default() };
     let mut counts = Counts { steps: Vec::with_capacity(3_000), ends: Vec::with_capacity(2) };
     let (mut before, mut ended) = (None, false);
     let mut observe = |event: &Event| {
@@ -59,7 +58,7 @@ fn counted(engine: &mut Engine, hidden: &[usize], batch_size: usize) -> Counts {
         ControlFlow::Continue(())
     };
     model
-        .fit(engine, inputs(&data), data.labels(), &config, &mut observe)
+        .fit(engine, inputs(&data), data.labels(), config, &mut observe)
         .expect("a training that converges");
     counts
 }
@@ -71,13 +70,27 @@ fn steps_after_the_first_allocate_nothing() {
     drop(std::hint::black_box(Box::new(1)));
     assert_eq!(COUNT.load(Ordering::Relaxed), count + 1, "the counter counts");
 
-    for (hidden, batch_size) in [(&[128][..], 32), (&[64, 48], 50), (&[100], 300), (&[], 7)] {
+    // Averages and varied images have their memory, too.
+    let varied = FitConfig {
+        augment: Augment { shift: 2, flip: true },
+        average: Average::Ema { decay: 0.99 },
+        schedule: Schedule::COSINE,
+        ..FitConfig::default()
+    };
+    for (hidden, batch_size, config) in [
+        (&[128][..], 32, FitConfig::default()),
+        (&[64, 48], 50, varied),
+        (&[64, 48], 50, FitConfig::default()),
+        (&[100], 300, varied),
+        (&[], 7, FitConfig::default()),
+    ] {
+        let config = FitConfig { epochs: 2, batch_size, ..config };
         for threads in [1, 2, 3] {
             let what = format!("{hidden:?} in batches of {batch_size} on {threads} threads");
             let mut engine = Engine::new(Some(threads), None);
             // A thread allocates when it starts, which is when the system comes to it: what happens in
             // one training only is not counted.
-            let [a, b] = [(); 2].map(|()| counted(&mut engine, hidden, batch_size));
+            let [a, b] = [(); 2].map(|()| counted(&mut engine, hidden, &config));
             let least =
                 |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(a, b)| *a.min(b)).collect();
             let counts = Counts { steps: least(&a.steps, &b.steps), ends: least(&a.ends, &b.ends) };

@@ -1,0 +1,177 @@
+//! Which learning rate to take: a range test, as L. Smith ("Cyclical learning rates for training neural
+//! networks", 2017) and fastai do it. The rate grows exponentially from step to step, and the smoothed loss
+//! shows where the training begins to learn, where it learns fastest, and where it diverges.
+
+use crate::data::Inputs;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::model::Model;
+use crate::schedule::{Schedule, WarmUp};
+use crate::train::{Event, FitConfig};
+use crate::{AdamConfig, Average};
+use std::ops::ControlFlow;
+
+/// From which learning rate to which, and in how many steps; the defaults are fastai's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sweep {
+    /// Learning rate of the first step.
+    pub first: f64,
+    /// Learning rate of the last step.
+    pub last: f64,
+    /// Steps.
+    pub steps: u64,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Sweep { first: 1e-7, last: 10.0, steps: 100 }
+    }
+}
+
+/// What a range test found. Lists have an entry for each step that was taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RateSweep {
+    /// Learning rates.
+    pub rates: Vec<f64>,
+    /// Mean loss of each step's batch, before its update.
+    pub losses: Vec<f64>,
+    /// The losses averaged with decay 0.98, corrected for the start at zero.
+    pub smoothed: Vec<f64>,
+    /// The rate to take, if the losses fell anywhere: that in the middle of the longest fall.
+    pub suggestion: Option<f64>,
+    /// Whether the test ended early, since the loss had grown to four times its least.
+    pub diverged: bool,
+}
+
+/// How much of the smoothed loss remains in a step.
+const DECAY: f64 = 0.98;
+/// So many times the least loss is the end.
+const TOO_HIGH: f64 = 4.0;
+/// Steps at the end that a suggestion leaves out: there the loss explodes.
+const TAIL: usize = 5;
+
+impl Model {
+    /// Trains a copy of the model with a growing learning rate, and tells what its losses say about the
+    /// rate to take. Of the settings, those of schedule, validation, averaging and length are not used.
+    ///
+    /// `observe` is called after every step, and ends the test by breaking.
+    ///
+    /// # Errors
+    /// As [`fit`](Model::fit), but a loss that is not finite ends the test rather than making it fail.
+    pub fn find_learning_rate(
+        &self,
+        engine: &mut Engine,
+        inputs: Inputs<'_>,
+        labels: &[u8],
+        config: &FitConfig,
+        sweep: Sweep,
+        observe: &mut impl FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<RateSweep, Error> {
+        let Sweep { first, last, steps } = sweep;
+        if !(first.is_finite() && first > 0.0 && last > first) || steps < 10 {
+            let what = format!("a sweep from {first} to {last} in {steps} steps; 10 are the least");
+            return Err(Error::Input(what));
+        }
+        let config = FitConfig {
+            epochs: usize::MAX,
+            max_steps: Some(steps),
+            adam: AdamConfig { lr: first, ..config.adam },
+            schedule: Schedule::Exponential { last },
+            warm_up: WarmUp::default(),
+            validation_split: 0.0,
+            early_stopping: None,
+            restore_best: false,
+            average: Average::Off,
+            ..*config
+        };
+        let mut found = RateSweep::default();
+        let mut model = self.clone();
+        let mut training = model.train(engine, inputs, labels, &config)?;
+        loop {
+            match training.advance() {
+                Ok(Some(event)) => {
+                    if let Event::Step { lr, batch_loss, .. } = event {
+                        found.note(lr, batch_loss);
+                    }
+                    if observe(&event).is_break() {
+                        let step = found.rates.len();
+                        return Err(Error::Stopped { epoch: 1, step });
+                    }
+                }
+                Ok(None) => break,
+                Err(Error::Diverged { .. }) => found.diverged = true,
+                Err(error) => return Err(error),
+            }
+            if found.diverged {
+                break;
+            }
+        }
+        let range = found.rates.len() / 10..found.rates.len().saturating_sub(TAIL);
+        found.suggestion = valley(found.smoothed.get(range.clone()).unwrap_or(&[]))
+            .map(|i| found.rates[range.start + i]);
+        Ok(found)
+    }
+}
+
+impl RateSweep {
+    fn note(&mut self, rate: f64, loss: f64) {
+        let n = self.smoothed.len() as i32;
+        // The last one's sum, before its correction.
+        let sum = self.smoothed.last().map_or(0.0, |s| s * (1.0 - DECAY.powi(n)));
+        let smoothed = (DECAY * sum + (1.0 - DECAY) * loss) / (1.0 - DECAY.powi(n + 1));
+        self.rates.push(rate);
+        self.losses.push(loss);
+        self.smoothed.push(smoothed);
+        let least = self.smoothed.iter().fold(f64::INFINITY, |a, b| a.min(*b));
+        self.diverged = smoothed > TOO_HIGH * least;
+    }
+}
+
+/// The middle of the longest fall: of the stretch that is as long as the longest decreasing subsequence and
+/// ends where that does, as fastai's `valley` has it.
+fn valley(losses: &[f64]) -> Option<usize> {
+    // Length of the longest decreasing subsequence that ends at each.
+    let mut lengths = vec![1_usize; losses.len()];
+    for i in 1..losses.len() {
+        let longer = (0..i).filter(|&j| losses[j] > losses[i]).map(|j| lengths[j] + 1);
+        lengths[i] = longer.max().unwrap_or(1);
+    }
+    let (longest, at) = lengths
+        .iter()
+        .zip(0..)
+        .fold((1, 0_usize), |best, (length, i)| if *length > best.0 { (*length, i) } else { best });
+    if longest == 1 {
+        return None;
+    }
+    let start = at.saturating_sub(longest);
+    let third = (at - start) as f64 / 3.0;
+    Some(start + third as usize + (third / 2.0) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_valley_is_in_the_longest_fall() {
+        assert_eq!(valley(&[]), None);
+        assert_eq!(valley(&[1.0, 1.0, 2.0]), None);
+        let flat = [2.3; 10].into_iter();
+        let fall = (0..30).map(|i| 2.3 - 0.05 * f64::from(i + 1));
+        let rise = (0..10).map(|i| 1.0 + f64::from(i));
+        let losses: Vec<f64> = flat.chain(fall).chain(rise).collect();
+        let at = valley(&losses).expect("a fall");
+        assert!((15..30).contains(&at), "{at}");
+    }
+
+    #[test]
+    fn smoothing_forgets_its_start() {
+        let mut found = RateSweep::default();
+        (0..20).for_each(|_| found.note(1e-3, 2.0));
+        assert!(found.smoothed.iter().all(|s| (s - 2.0).abs() < 1e-12) && !found.diverged);
+        (0..400).for_each(|_| found.note(1e-3, 1.0));
+        assert!((found.smoothed[419] - 1.0).abs() < 1e-3);
+        (0..400).for_each(|_| found.note(1e-3, 100.0));
+        assert!(found.diverged);
+    }
+}
