@@ -83,7 +83,7 @@ impl Train {
         let fit = FitConfig {
             epochs: training.epochs as usize,
             batch_size: training.batch_size as usize,
-            adam: AdamConfig { lr: training.lr, ..AdamConfig::default() },
+            optimizer: AdamConfig { lr: training.lr, ..AdamConfig::default() }.into(),
             shuffle: !training.no_shuffle,
             seed: training.seed,
             max_steps: training.max_steps,

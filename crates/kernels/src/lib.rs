@@ -1,6 +1,6 @@
 //! SIMD kernels for small dense networks, each equal to its scalar twin bit for bit.
 //!
-//! Products of matrices, dense layers forward and backward, softmax with cross-entropy, Adam: what a
+//! Products of matrices, dense layers forward and backward, softmax with cross-entropy, optimisers: what a
 //! training step of a small network consists of, for steps that last microseconds. Weights stay in the
 //! layout that the kernels read, training allocates nothing, and the optimiser runs on the gradient
 //! before it reaches memory.
@@ -10,7 +10,7 @@
 //! | To | take |
 //! |---|---|
 //! | multiply matrices with any strides | [`gemm`] on [`MatRef`] and [`MatMut`]; [`gemm_in`] with [`Scratch`] of your own; [`gemm_on`] the threads of a [`Team`] |
-//! | work on slices | [`exp_in_place`], [`relu_in_place`], [`relu_backward`], [`softmax`], [`pixels`], [`adam_step`] |
+//! | work on slices | [`exp_in_place`], [`map_in_place`] and [`map_backward`] with any [`Elementwise`] function, [`softmax`], [`pixels`], [`adam_step`], [`adamw_step`], [`sgd_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
 //! | train a layer with products of bf16 numbers | [`Amx`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
 //! | use several cores | [`Team`]: give each thread `&mut` of its own panels |
@@ -89,16 +89,17 @@ pub use isa::Portable;
 pub use isa::{Amx, Isa, IsaError, LANES, Line, MatMut, MatRef, prefetch};
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512};
-pub use ops::adam::{AdamStep, adam_step};
+pub use ops::adam::{AdamStep, AdamWStep, adam_step, adamw_step};
 pub use ops::amx::{forward16, update16};
 pub use ops::bf16::{pairs16, pixels16, round16, transpose16};
 pub use ops::dense::{MOST_BLOCKS, Then, dense_backward_input, dense_forward, transpose};
+pub use ops::elementwise::{Elementwise, activate, map_backward, map_in_place};
 pub use ops::exp::exp_in_place;
 pub use ops::pixels::pixels;
 pub use ops::reduce::{largest, sum};
-pub use ops::relu::{relu_backward, relu_in_place};
+pub use ops::sgd::{SgdStep, sgd_step};
 pub use ops::softmax::{RowLoss, first_largest, softmax, softmax_cross_entropy, softmax_panel};
-pub use ops::update::{Owned, bias_update, dense_update};
+pub use ops::update::{Owned, Step, bias_update, dense_update};
 pub use ops::zeros::{Zeros, find_zeros};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};
 pub use team::Team;

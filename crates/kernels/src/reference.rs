@@ -5,6 +5,7 @@
 //! matrices are row-major slices.
 
 use crate::ops::dense::Then;
+use crate::ops::elementwise::Elementwise;
 
 /// `A B`, A of shape m × k, B k × n.
 ///
@@ -64,6 +65,43 @@ pub fn cross_entropy(z: &[f64], label: usize) -> f64 {
     let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = z.iter().map(|z| (z - max).exp()).sum();
     sum.ln() + max - z[label]
+}
+
+/// `f(x)`.
+pub fn elementwise(f: Elementwise, x: f64) -> f64 {
+    f.definition(x)
+}
+
+/// `Φ(x)`, the normal distribution's: its power series, and in the lower tail Laplace's continued fraction.
+/// Source: G. Marsaglia, "Evaluating the normal distribution", 2004.
+pub(crate) fn normal_cdf(x: f64) -> f64 {
+    let density = (-x * x / 2.0).exp() / core::f64::consts::TAU.sqrt();
+    if x < -3.0 {
+        return density / (1..=200).rev().fold(-x, |below, k| -x + f64::from(k) / below);
+    }
+    if x > 3.0 {
+        return 1.0 - normal_cdf(-x);
+    }
+    let (mut term, mut sum, mut k) = (x, x, 1.0);
+    while sum + term != sum {
+        k += 2.0;
+        term *= x * x / k;
+        sum += term;
+    }
+    0.5 + density * sum
+}
+
+/// `(w, m)` of one parameter after a step of gradient descent with learning rate `lr`, momentum `mu` and L2
+/// penalty `decay`, as in PyTorch.
+pub fn sgd(
+    (lr, mu, nesterov, decay): (f64, f64, bool, f64),
+    g: f64,
+    (w, m): (f64, f64),
+) -> (f64, f64) {
+    let g = g + decay * w;
+    let m = mu * m + g;
+    let d = if nesterov { g + mu * m } else { m };
+    (w - lr * d, m)
 }
 
 /// Adam as in its authors' algorithm 1 and in PyTorch.

@@ -16,9 +16,11 @@
 pub mod amx;
 
 use crate::isa::{Isa, LANES, fold};
-use crate::ops::adam::AdamStep;
+use crate::ops::adam::{AdamStep, AdamWStep};
 use crate::ops::dense::Then;
+use crate::ops::elementwise::Elementwise;
 use crate::ops::exp::{HIGH, LN2, LOW, P, ROUND};
+use crate::ops::sgd::SgdStep;
 use crate::ops::softmax::TINY_GRADIENT;
 
 /// The twins, for an ISA with or without fused multiply-add.
@@ -114,7 +116,7 @@ impl Twin {
     }
 
     /// `dW = Xᵀ dZ`, X batch × inputs, dZ batch × outputs: what [`dense_update`](crate::dense_update)
-    /// hands to Adam.
+    /// hands to the optimiser.
     ///
     /// # Panics
     /// If a slice is shorter than its shape.
@@ -151,12 +153,18 @@ impl Twin {
         e * pow2(half) * pow2(n - half)
     }
 
-    /// `max(0, x)` that keeps NaN: [`relu_in_place`](crate::relu_in_place).
+    /// `f(x)` and `f'(x)`: [`map_in_place`](crate::map_in_place), [`map_backward`](crate::map_backward) and
+    /// [`activate`](crate::activate). The code stands in the function's file.
+    pub fn elementwise(self, f: Elementwise, x: f32) -> (f32, f32) {
+        f.twin(self, x)
+    }
+
+    /// `max(0, x)` that keeps NaN.
     pub fn relu(self, x: f32) -> f32 {
         if 0.0 > x { 0.0 } else { x }
     }
 
-    /// `d` where the output `y > 0`, elsewhere 0: [`relu_backward`](crate::relu_backward).
+    /// `d` where the output `y > 0`, elsewhere 0.
     pub fn relu_backward(self, y: f32, d: f32) -> f32 {
         if y > 0.0 { d } else { 0.0 }
     }
@@ -214,16 +222,37 @@ impl Twin {
 
     /// One parameter's step of Adam: `(w, m, v)` after it.
     pub fn adam(self, step: &AdamStep, g: f32, (w, m, v): (f32, f32, f32)) -> (f32, f32, f32) {
-        let normal = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x };
         let m = normal(self.fma(g - m, step.rate1, m));
         let v = normal(self.fma(self.fma(g, g, -v), step.rate2, v));
         (self.fma(m / (v.sqrt() + step.eps), -step.alpha, w), m, v)
+    }
+
+    /// One parameter's step of AdamW: `(w, m, v)` after it. [`adamw_step`](crate::adamw_step).
+    pub fn adamw(self, step: &AdamWStep, g: f32, (w, m, v): (f32, f32, f32)) -> (f32, f32, f32) {
+        let (w, m, v) = self.adam(&step.adam, g, (w * step.keep, m, v));
+        (normal(w), m, v)
+    }
+
+    /// One parameter's step of gradient descent: `(w, m)` after it. [`sgd_step`](crate::sgd_step).
+    pub fn sgd(self, step: &SgdStep, g: f32, (w, m): (f32, f32)) -> (f32, f32) {
+        let g = self.fma(w, step.decay, g);
+        let (mut d, mut new_m) = (g, m);
+        if step.momentum != 0.0 {
+            new_m = normal(self.fma(step.momentum, m, g));
+            d = if step.nesterov { self.fma(step.momentum, new_m, g) } else { new_m };
+        }
+        (normal(self.fma(d, -step.lr, w)), new_m)
     }
 }
 
 /// Row by row, (i, j) of a rows × cols matrix.
 fn indices(rows: usize, cols: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..rows).flat_map(move |i| (0..cols).map(move |j| (i, j)))
+}
+
+/// Denormal numbers are zero.
+fn normal(x: f32) -> f32 {
+    if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
 }
 
 /// Gradients too small to matter are zero.

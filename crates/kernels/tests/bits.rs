@@ -46,23 +46,49 @@ fn exp_equals_its_twin() {
     }
 }
 
+/// Every row of the table of elementwise functions: on slices, and on rows of a panel with its padding.
 #[test]
-fn relu_and_its_gradient_equal_their_twins() {
+fn elementwise_functions_and_their_gradients_equal_their_twins() {
     let mut g = Gen::new(2);
     for isa in isas() {
         let twin = Twin::of(isa);
-        for n in SIZES {
-            let (x, dy) = (with_specials(&mut g, n), g.floats(n));
-            let mut y = x.clone();
-            relu_in_place(isa, &mut y);
-            let want: Vec<f32> = x.iter().map(|x| twin.relu(*x)).collect();
-            assert_bits(&y, &want, format_args!("relu of {n} floats on {isa}"));
-            let mut dx = dy.clone();
-            relu_backward(isa, &y, &mut dx);
-            let want: Vec<f32> =
-                y.iter().zip(&dy).map(|(y, d)| twin.relu_backward(*y, *d)).collect();
-            assert_bits(&dx, &want, format_args!("relu gradient of {n} floats on {isa}"));
+        for f in Elementwise::ALL.iter().copied() {
+            for (n, scale) in SIZES.into_iter().flat_map(|n| [(n, 0.5), (n, 6.0), (n, 90.0)]) {
+                let what = format!("{} of {n} floats up to {scale} on {isa}", f.name());
+                let x: Vec<f32> = with_specials(&mut g, n).iter().map(|x| x * scale).collect();
+                let (want, slopes): (Vec<f32>, Vec<f32>) =
+                    x.iter().map(|x| twin.elementwise(f, *x)).unzip();
+                let mut y = x.clone();
+                map_in_place(isa, f, &mut y);
+                assert_bits(&y, &want, format_args!("{what}"));
+                let dy = g.floats(n);
+                let mut dx = dy.clone();
+                map_backward(isa, f, &x, &mut dx);
+                let product: Vec<f32> = dy.iter().zip(&slopes).map(|(d, s)| d * s).collect();
+                assert_bits(&dx, &product, format_args!("gradient of {what}"));
+                if n > 0 {
+                    on_a_panel(isa, f, &x, &want, &slopes);
+                }
+            }
         }
+    }
+}
+
+/// Three rows of these: values and slopes, padding that stays zero, and values alone.
+fn on_a_panel(isa: Isa, f: Elementwise, x: &[f32], want: &[f32], slopes: &[f32]) {
+    let (rows, n) = (3, x.len());
+    let mut both = [panel_of(rows, n, &x.repeat(rows)), Panel::zeros(rows, n)];
+    let mut alone = both[0].clone();
+    let [y, slope] = &mut both;
+    activate(isa, f, n, y.lines_mut(), slope.lines_mut());
+    activate(isa, f, n, alone.lines_mut(), &mut []);
+    assert_eq!(alone.lines().len(), y.lines().len());
+    for (panel, want) in [(&*y, want), (slope, slopes), (&alone, want)] {
+        let what = format!("{} of rows of {n} on {isa}", f.name());
+        for i in 0..rows {
+            assert_bits(&Line::flat(panel.row(i))[..n], want, format_args!("{what}, row {i}"));
+        }
+        assert_padding_is_zero(panel, format_args!("{what}"));
     }
 }
 
@@ -129,10 +155,10 @@ fn softmax_cross_entropy_equals_its_twin() {
     let mut g = Gen::new(4);
     for isa in isas() {
         let twin = Twin::of(isa);
-        for n in [1, 2, 9, 10, 15, 16, 17, 33, 255] {
+        for n in [1, 2, 9, 10, 15, 16, 17, 33, 255, 1000] {
             let rows = 7;
             let x: Vec<f32> = g.floats(rows * n).iter().map(|x| x * 9.0).collect();
-            let labels: Vec<u8> = (0..rows).map(|i| ((i * 5 + 3) % n) as u8).collect();
+            let labels: Vec<u16> = (0..rows).map(|i| ((i * 5 + 3) % n) as u16).collect();
             let mut panel = panel_of(rows, n, &x);
             let mut losses = vec![RowLoss::default(); rows];
             softmax_cross_entropy(isa, &mut panel, &labels, 1.0 / 7.0, &mut losses);
@@ -174,6 +200,41 @@ fn adam_equals_its_twin_down_to_denormals() {
                 assert_bits(&w, &want.0, format_args!("weights, step {t} of {n} on {isa}"));
                 assert_bits(&m, &want.1, format_args!("first moments, step {t} of {n} on {isa}"));
                 assert_bits(&v, &want.2, format_args!("second moments, step {t} of {n} on {isa}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn adamw_and_gradient_descent_equal_their_twins() {
+    let mut g = Gen::new(8);
+    let forms = [(0.0, false, 0.0), (0.9, false, 0.0), (0.9, true, 0.01), (0.0, false, 0.1)];
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for n in SIZES {
+            let tiny = |(i, x): (usize, f32)| x * [1.0, 1e-20, 1e-38, 0.0][i % 4];
+            let [w, m, g] = [(); 3].map(|()| g.floats(n).into_iter().enumerate().map(tiny));
+            let (w, m, g): (Vec<f32>, Vec<f32>, Vec<f32>) = (w.collect(), m.collect(), g.collect());
+            for (momentum, nesterov, decay) in forms {
+                let step = SgdStep { lr: 0.1, momentum, nesterov, decay };
+                let (mut got_w, mut got_m) = (w.clone(), m.clone());
+                sgd_step(isa, &step, &g, &mut got_w, &mut got_m);
+                let olds = w.iter().zip(&m).zip(&g);
+                let (want_w, want_m): (Vec<f32>, Vec<f32>) =
+                    olds.map(|((w, m), g)| twin.sgd(&step, *g, (*w, *m))).unzip();
+                let what = format!("{step:?}, {n} floats on {isa}");
+                assert_bits(&got_w, &want_w, format_args!("weights, {what}"));
+                assert_bits(&got_m, &want_m, format_args!("momentum, {what}"));
+            }
+            let step = AdamWStep::new(1e-3, 0.9, 0.999, 1e-7, 0.5, 3);
+            let v: Vec<f32> = m.iter().map(|m| m.abs()).collect();
+            let mut got = [w.clone(), m.clone(), v.clone()];
+            let [got_w, got_m, got_v] = &mut got;
+            adamw_step(isa, &step, &g, got_w, got_m, got_v);
+            for i in 0..n {
+                let (w, m, v) = twin.adamw(&step, g[i], (w[i], m[i], v[i]));
+                let got = [got[0][i], got[1][i], got[2][i]];
+                assert_bits(&got, &[w, m, v], format_args!("AdamW, {i} of {n} on {isa}"));
             }
         }
     }

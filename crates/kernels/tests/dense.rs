@@ -247,8 +247,8 @@ fn backward_input(isa: Isa, layer: &Layer, then: Then, cut: &Cut) -> (Vec<f32>, 
     (dx, dx_t)
 }
 
-/// The step of Adam on weights: `(w, m, v)` after it.
-fn update(isa: Isa, layer: &Layer, cut: &Cut, step: AdamStep) -> [Vec<f32>; 3] {
+/// An optimiser's step on weights: `(w, m, v)` after it.
+fn update(isa: Isa, layer: &Layer, cut: &Cut, step: Step) -> [Vec<f32>; 3] {
     let (batch, _, outputs) = layer.shape;
     let mut parts = owned(layer, cut);
     let rows = cut.blocks(batch);
@@ -319,19 +319,46 @@ fn the_gradient_of_the_input_equals_its_twin() {
     });
 }
 
+/// A step of each optimiser.
+const STEPS: [fn() -> Step; 4] = [
+    || AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 3).into(),
+    || AdamWStep::new(1e-3, 0.9, 0.999, 1e-7, 0.1, 3).into(),
+    || SgdStep { lr: 0.1, momentum: 0.9, nesterov: true, decay: 0.01 }.into(),
+    || SgdStep { lr: 0.1, momentum: 0.0, nesterov: false, decay: 0.0 }.into(),
+];
+
+/// The twin of a step on one parameter.
+fn stepped(twin: Twin, step: Step, g: f32, (w, m, v): (f32, f32, f32)) -> (f32, f32, f32) {
+    match step {
+        Step::Adam(step) => twin.adam(&step, g, (w, m, v)),
+        Step::AdamW(step) => twin.adamw(&step, g, (w, m, v)),
+        Step::Sgd(step) => {
+            let (w, m) = twin.sgd(&step, g, (w, m));
+            (w, m, v)
+        }
+        other => unreachable!("an optimiser without a twin: {other:?}"),
+    }
+}
+
 #[test]
 fn the_update_of_the_weights_equals_its_twin() {
-    let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 3);
     for_every_shape(|isa, layer| {
-        let (batch, inputs, _) = layer.shape;
+        let (batch, inputs, outputs) = layer.shape;
         let twin = Twin::of(isa);
-        let (mut w, mut m, mut v) = (layer.w.clone(), layer.m.clone(), layer.v.clone());
         let g = twin.dense_gradient(layer.shape, &layer.x, &layer.dz);
-        twin.adam_step(&step, &g, (&mut w, &mut m, &mut v));
-        for cut in Cut::all(batch, inputs) {
-            let got = update(isa, layer, &cut, step);
-            for (got, want) in got.iter().zip([&w, &m, &v]) {
-                assert_bits(got, want, format_args!("{:?}, {cut:?}, on {isa}", layer.shape));
+        // Adam in every shape, of the others one in turn.
+        let other = 1 + (batch + inputs + outputs) % (STEPS.len() - 1);
+        for step in [STEPS[0](), STEPS[other]()] {
+            let (mut w, mut m, mut v) = (layer.w.clone(), layer.m.clone(), layer.v.clone());
+            for (i, g) in g.iter().enumerate() {
+                (w[i], m[i], v[i]) = stepped(twin, step, *g, (w[i], m[i], v[i]));
+            }
+            for cut in Cut::all(batch, inputs) {
+                let got = update(isa, layer, &cut, step);
+                for (got, want) in got.iter().zip([&w, &m, &v]) {
+                    let what = format_args!("{:?}, {cut:?}, {step:?} on {isa}", layer.shape);
+                    assert_bits(got, want, what);
+                }
             }
         }
     });
@@ -339,16 +366,18 @@ fn the_update_of_the_weights_equals_its_twin() {
 
 #[test]
 fn the_update_of_the_bias_equals_its_twin() {
-    let step = AdamStep::new(1e-2, 0.9, 0.999, 1e-7, 1);
     for isa in isas() {
-        for batch in BATCHES {
+        for (batch, step) in BATCHES.into_iter().zip(STEPS.iter().cycle()) {
             for outputs in OUTPUTS {
+                let step = step();
                 let layer = Layer::new(batch, 1, outputs);
                 let twin = Twin::of(isa);
                 let (mut w, mut m, mut v) =
                     (layer.bias.clone(), vec![0.0; outputs], vec![0.0; outputs]);
                 let g = twin.bias_gradient((batch, outputs), &layer.dz);
-                twin.adam_step(&step, &g, (&mut w, &mut m, &mut v));
+                for (i, g) in g.iter().enumerate() {
+                    (w[i], m[i], v[i]) = stepped(twin, step, *g, (w[i], m[i], v[i]));
+                }
                 for cut in Cut::all(batch, 1) {
                     let rows = cut.blocks(batch);
                     let dz: Vec<_> =
@@ -460,7 +489,7 @@ fn tiny_numbers_equal_the_twin() {
             let g = twin.dense_gradient(layer.shape, &layer.x, &layer.dz);
             let (mut w, mut m, mut v) = (layer.w.clone(), layer.m.clone(), layer.v.clone());
             twin.adam_step(&step, &g, (&mut w, &mut m, &mut v));
-            for (got, want) in update(isa, &layer, cut, step).iter().zip([&w, &m, &v]) {
+            for (got, want) in update(isa, &layer, cut, step.into()).iter().zip([&w, &m, &v]) {
                 assert_bits(got, want, what);
             }
             let relu = (&layer.x[..], Then::Relu);

@@ -6,7 +6,7 @@ mod common;
 use common::{Gen, isas};
 use kernels::reference::{self, gradcheck};
 use kernels::twin::Twin;
-use kernels::{AdamStep, Then};
+use kernels::{AdamStep, AdamWStep, Elementwise, SgdStep, Then};
 
 /// Half the distance from 1 to the next float: the largest relative error of one rounding.
 const U: f64 = 1.0 / (1u64 << 24) as f64;
@@ -238,6 +238,104 @@ fn adam_follows_its_definition_over_a_thousand_steps() {
                 assert!((f64::from(got.2) - want.2).abs() <= square, "v, step {t}");
             }
         }
+    }
+}
+
+/// AdamW is Adam on a parameter that has lost its share.
+#[test]
+fn adamw_decays_first_and_then_follows_adam() {
+    for twin in twins() {
+        let adam = reference::Adam { lr: 1e-2, beta1: 0.9, beta2: 0.999, eps: 1e-7 };
+        let (decay, mut g) = (0.3, Gen::new(81));
+        let (mut got, mut want) = ((0.5f32, 0.0f32, 0.0f32), (0.5f64, 0.0f64, 0.0f64));
+        for t in 1..=300 {
+            let gradient = g.float() + 0.2;
+            let step = AdamWStep::new(adam.lr, adam.beta1, adam.beta2, adam.eps, decay, t);
+            got = twin.adamw(&step, gradient, got);
+            want.0 *= 1.0 - adam.lr * decay;
+            want = adam.step(t as i32, f64::from(gradient), want);
+            // A step is wrong by what Adam's is (above), by the rounding of what is kept, and of it.
+            let bound = t as f64 * (3.0 * U + 1e-2 * 2000.0 * U);
+            assert!((f64::from(got.0) - want.0).abs() <= bound, "step {t}: {got:?} and {want:?}");
+        }
+    }
+}
+
+#[test]
+fn gradient_descent_follows_its_definition() {
+    for twin in twins() {
+        for form in [(0.1, 0.0, false, 0.0), (0.05, 0.9, false, 0.01), (0.05, 0.9, true, 0.1)] {
+            let (lr, momentum, nesterov, decay) = form;
+            let [lr32, momentum32, decay32] = [lr, momentum, decay].map(|x| x as f32);
+            let step = SgdStep { lr: lr32, momentum: momentum32, nesterov, decay: decay32 };
+            let (mut got, mut want, mut g) = ((0.5f32, 0.0f32), (0.5f64, 0.0f64), Gen::new(82));
+            for t in 1..=300 {
+                let gradient = g.float();
+                got = twin.sgd(&step, gradient, got);
+                want = reference::sgd(form, f64::from(gradient), want);
+                // Constants and results of a step round, and momentum carries ten steps on: of size 10.
+                let bound = f64::from(t) * 100.0 * U;
+                assert!((f64::from(got.0) - want.0).abs() <= bound, "{form:?}, step {t}");
+            }
+        }
+    }
+}
+
+/// Floats of both signs from the denormals to 20, a thousand for each power of two near 1.
+fn ordinary_floats() -> impl Iterator<Item = f32> {
+    let sizes = (0u32..0x41a0_0000).step_by(9_973).map(f32::from_bits);
+    sizes.flat_map(|x| [x, -x])
+}
+
+/// Every row of the table of elementwise functions: the value against the definition, the slope against
+/// central differences of the definition, whose own error is below 1e-9.
+#[test]
+fn elementwise_functions_and_their_slopes_are_those_of_the_definition() {
+    for twin in twins() {
+        for f in Elementwise::ALL.iter().copied() {
+            let [mut of_value, mut of_slope] = [(0.0, 0.0); 2];
+            for x in ordinary_floats() {
+                let (y, slope) = twin.elementwise(f, x);
+                let (y, slope, wide) = (f64::from(y), f64::from(slope), f64::from(x));
+                let want = reference::elementwise(f, wide);
+                let error = (y - want).abs() / (U * want.abs().max(U));
+                let h = 1e-5 * (1.0 + wide.abs());
+                let [above, below] = [wide + h, wide - h].map(|x| reference::elementwise(f, x));
+                let difference = (above - below) / (2.0 * h);
+                let off = (slope - difference).abs() - 1e-9 * difference.abs().max(1.0);
+                let off = off / (U * difference.abs().max(1.0));
+                // Where there is a kink, at zero, a difference means nothing.
+                let kink =
+                    matches!(f, Elementwise::Relu | Elementwise::LeakyRelu) && wide.abs() <= h;
+                let off = if kink { 0.0 } else { off };
+                for (most, error) in [(&mut of_value, error), (&mut of_slope, off)] {
+                    if error > most.0 || error.is_nan() {
+                        *most = (error, x);
+                    }
+                }
+            }
+            let [value, slope] = f.errors();
+            let name = f.name();
+            assert!(of_value.0 <= value, "{name}: {of_value:?}, said to be {value}");
+            assert!(of_slope.0 <= slope, "slope of {name}: {of_slope:?}, said to be {slope}");
+        }
+    }
+}
+
+#[test]
+fn elementwise_functions_keep_nan_and_know_their_ends() {
+    let inf = f32::INFINITY;
+    for twin in twins() {
+        for f in Elementwise::ALL.iter().copied() {
+            assert!(twin.elementwise(f, f32::NAN).0.is_nan(), "{}", f.name());
+        }
+        let ends = |f| [twin.elementwise(f, -inf), twin.elementwise(f, inf)];
+        assert_eq!(ends(Elementwise::Gelu), [(-0.0, 0.0), (inf, 1.0)]);
+        assert_eq!(ends(Elementwise::Tanh), [(-1.0, 0.0), (1.0, 0.0)]);
+        assert_eq!(ends(Elementwise::Sigmoid), [(0.0, 0.0), (1.0, 0.0)]);
+        assert_eq!(ends(Elementwise::LeakyRelu), [(-inf, 0.01), (inf, 1.0)]);
+        assert_eq!(ends(Elementwise::Relu), [(0.0, 0.0), (inf, 1.0)]);
+        assert_eq!(twin.elementwise(Elementwise::Tanh, 1e-30), (1e-30, 1.0));
     }
 }
 

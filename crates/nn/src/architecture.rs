@@ -63,6 +63,9 @@ pub struct DenseShape {
 /// More parameters than this are a mistake, not a small network.
 const MOST_PARAMETERS: usize = 1 << 30;
 
+/// Labels are numbers of up to two bytes.
+const MOST_CLASSES: usize = 1 << 16;
+
 impl Architecture {
     /// Floats in one example.
     pub fn features(&self) -> usize {
@@ -118,8 +121,8 @@ impl Architecture {
         if last.activation != Activation::Softmax {
             return bad(format!("the last layer is {}, not softmax", last.activation.name()));
         }
-        if !(2..=256).contains(&last.units) {
-            return bad(format!("{} classes; 2 to 256 are possible", last.units));
+        if !(2..=MOST_CLASSES).contains(&last.units) {
+            return bad(format!("{} classes; 2 to {MOST_CLASSES} are possible", last.units));
         }
         if hidden.iter().any(|d| d.activation == Activation::Softmax) {
             return bad("softmax in a hidden layer".to_owned());

@@ -111,6 +111,71 @@ impl<'a> Inputs<'a> {
     }
 }
 
+/// The classes of examples, numbers from 0: bytes, or for more than 256 classes numbers of two bytes.
+///
+/// ```
+/// use nn::Labels;
+/// let (few, many) = ([0, 9, 255u8], [0, 999u16]);
+/// assert_eq!((Labels::from(&few).get(2), Labels::from(&many).get(1)), (255, 999));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a>(Classes<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Classes<'a> {
+    U8(&'a [u8]),
+    U16(&'a [u16]),
+}
+
+impl Labels<'_> {
+    /// Number of labels.
+    pub fn len(&self) -> usize {
+        match self.0 {
+            Classes::U8(labels) => labels.len(),
+            Classes::U16(labels) => labels.len(),
+        }
+    }
+
+    /// Whether there is no label.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Label `i`.
+    ///
+    /// # Panics
+    /// If there is no such label.
+    #[inline]
+    pub fn get(&self, i: usize) -> u16 {
+        match self.0 {
+            Classes::U8(labels) => labels[i].into(),
+            Classes::U16(labels) => labels[i],
+        }
+    }
+}
+
+macro_rules! labels_from {
+    ($($number:ty => $variant:ident),*) => {$(
+        impl<'a> From<&'a [$number]> for Labels<'a> {
+            fn from(labels: &'a [$number]) -> Self {
+                Labels(Classes::$variant(labels))
+            }
+        }
+        impl<'a> From<&'a Vec<$number>> for Labels<'a> {
+            fn from(labels: &'a Vec<$number>) -> Self {
+                Labels(Classes::$variant(labels))
+            }
+        }
+        impl<'a, const N: usize> From<&'a [$number; N]> for Labels<'a> {
+            fn from(labels: &'a [$number; N]) -> Self {
+                Labels(Classes::$variant(labels))
+            }
+        }
+    )*};
+}
+
+labels_from!(u8 => U8, u16 => U16);
+
 fn check(len: usize, features: usize) -> Result<(), Error> {
     if features == 0 || !len.is_multiple_of(features) {
         return Err(Error::Input(format!("{len} values are not whole examples of {features}")));

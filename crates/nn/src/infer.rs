@@ -1,6 +1,6 @@
 //! Prediction and evaluation: whole networks over chunks of rows, chunks shared out to the threads.
 
-use crate::data::Inputs;
+use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::layer::block_width;
@@ -33,7 +33,7 @@ struct Scratch {
     /// Where the inputs are zero, if that can be made use of: the first layer's weights are finite.
     zeros: Option<Zeros>,
     logits: Panel,
-    labels: [u8; CHUNK],
+    labels: [u16; CHUNK],
 }
 
 impl Scratch {
@@ -83,12 +83,13 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Input`] if the examples do not fit the network, or the labels the examples.
-    pub fn evaluate(
+    pub fn evaluate<'l>(
         &self,
         engine: &mut Engine,
         inputs: Inputs<'_>,
-        labels: &[u8],
+        labels: impl Into<Labels<'l>>,
     ) -> Result<Evaluation, Error> {
+        let labels = labels.into();
         self.check_labelled(inputs, labels)?;
         Ok(self.evaluate_rows(engine, inputs, labels, None))
     }
@@ -98,7 +99,7 @@ impl Model {
         &self,
         engine: &mut Engine,
         inputs: Inputs<'_>,
-        labels: &[u8],
+        labels: Labels<'_>,
         rows: Option<&[u32]>,
     ) -> Evaluation {
         let row = |i: usize| rows.map_or(i, |rows| rows[i] as usize);
@@ -107,7 +108,7 @@ impl Model {
         self.chunks(engine, 1, &mut rows, |from, out, scratch| {
             self.logits(isa, (inputs, out.len(), &|i| row(from + i)), scratch);
             let Scratch { logits, labels: near, .. } = scratch;
-            near.iter_mut().zip(from..).take(out.len()).for_each(|(l, i)| *l = labels[row(i)]);
+            near.iter_mut().zip(from..).take(out.len()).for_each(|(l, i)| *l = labels.get(row(i)));
             kernels::softmax_cross_entropy(isa, logits, &near[..out.len()], 1.0, out);
         });
         let count = rows.len();

@@ -4,7 +4,7 @@ use crate::architecture::{Activation, DenseShape};
 use crate::half::Half;
 use crate::rng::{Purpose, Rng};
 use crate::workspace::Gradient;
-use kernels::{AdamStep, Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Then, View};
+use kernels::{Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Step, Then, View};
 
 /// Rows of a part, roughly: with weights and moments of 64 columns some 200 KB, so that parts are many
 /// enough to share out and few enough not to count.
@@ -52,17 +52,11 @@ impl Part {
         self.finite = Line::flat(self.owned.w.lines()).iter().all(|w| w.is_finite());
     }
 
-    /// The gradient of these weights from the batch, and a step of Adam with it.
-    pub(crate) fn update(
-        &mut self,
-        isa: Isa,
-        x: Blocks<'_, '_>,
-        dz: Blocks<'_, '_>,
-        step: AdamStep,
-    ) {
-        self.finite = kernels::dense_update(isa, x, dz, &mut self.owned, step);
+    /// The gradient of these weights from the batch, and a step of the optimiser `by` it.
+    pub(crate) fn update(&mut self, isa: Isa, x: Blocks<'_, '_>, dz: Blocks<'_, '_>, by: Step) {
+        self.finite = kernels::dense_update(isa, x, dz, &mut self.owned, by);
         if let Some(bias) = &mut self.bias {
-            kernels::bias_update(isa, dz, bias, step);
+            kernels::bias_update(isa, dz, bias, by);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Small dense networks on CPUs: build one, train it with Adam, evaluate, predict, save.
+//! Small dense networks on CPUs: build one, train it, evaluate, predict, save.
 //!
 //! ```
 //! use nn::{Activation, Engine, FitConfig, Inputs, Sequential};
@@ -30,6 +30,7 @@ mod half;
 mod infer;
 mod layer;
 mod model;
+mod optimizer;
 mod progress;
 pub mod rng;
 mod schedule;
@@ -44,14 +45,15 @@ mod workspace;
 pub use architecture::{Activation, Architecture, DenseShape, Layer, Sequential};
 pub use augment::Augment;
 pub use average::Average;
-pub use data::Inputs;
+pub use data::{Inputs, Labels};
 pub use engine::Engine;
 pub use error::Error;
 pub use half::Precision;
 pub use infer::Evaluation;
 pub use kernels::{Isa, IsaError};
 pub use model::Model;
+pub use optimizer::{AdamConfig, AdamWConfig, Optimizer, SgdConfig};
 pub use schedule::{Schedule, WarmUp};
 pub use sweep::{RateSweep, Sweep};
-pub use train::{AdamConfig, EarlyStopping, EpochStats, Event, FitConfig, History, Monitor};
+pub use train::{EarlyStopping, EpochStats, Event, FitConfig, History, Monitor};
 pub use training::Training;

@@ -9,13 +9,13 @@
 //!    it the update of the second layer
 //!
 //! So a network with one hidden layer has two barriers a step. A gradient of weights never reaches memory:
-//! Adam is the ending of its tile.
+//! the optimiser is the ending of its tile.
 
-use crate::data::Inputs;
+use crate::data::{Inputs, Labels};
 use crate::layer::{Dense, Part, block_width, forward};
 use crate::train::Running;
 use crate::workspace::{Examples, Gradient, Hidden, RowBlock, Workspace};
-use kernels::{AdamStep, Blocks, Isa, PANEL_COLS, Panel, Team, Then, View};
+use kernels::{Blocks, Isa, PANEL_COLS, Panel, Step, Team, Then, View};
 
 /// For phases with one kind of task.
 fn nothing_else() -> (&'static mut [()], fn(usize, &mut ())) {
@@ -29,7 +29,7 @@ pub(crate) struct Run<'r> {
     pub(crate) team: &'r mut Team,
     pub(crate) workspace: &'r mut Workspace,
     pub(crate) inputs: Inputs<'r>,
-    pub(crate) labels: &'r [u8],
+    pub(crate) labels: Labels<'r>,
 }
 
 impl Run<'_> {
@@ -46,12 +46,7 @@ impl Run<'_> {
 
     /// One step on the batch that was fetched; fetches the `next` one meanwhile, and asks for the one
     /// `after` it.
-    pub(crate) fn step(
-        &mut self,
-        adam: AdamStep,
-        [next, after]: [&[u32]; 2],
-        running: &mut Running,
-    ) {
+    pub(crate) fn step(&mut self, by: Step, [next, after]: [&[u32]; 2], running: &mut Running) {
         for l in 1..self.workspace.hidden.len() {
             self.forward(l);
         }
@@ -65,9 +60,9 @@ impl Run<'_> {
             }
         }
         for l in (1..self.layers.len().saturating_sub(1)).rev() {
-            self.backward(l, adam);
+            self.backward(l, by);
         }
-        self.update_first(adam, next, after);
+        self.update_first(by, next, after);
         self.workspace.now ^= 1;
     }
 
@@ -162,7 +157,7 @@ impl Run<'_> {
     }
 
     /// Gradient of the inputs of layer `l`, not the last, and the update of the layer above it.
-    fn backward(&mut self, l: usize, adam: AdamStep) {
+    fn backward(&mut self, l: usize, by: Step) {
         let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, blocks, isa) = (*now, &blocks[..], self.isa);
         let (layers, above) = self.layers.split_at_mut(l + 1);
@@ -178,7 +173,7 @@ impl Run<'_> {
         };
         let deltas = Deltas { now, blocks, gradients: outputs.get(1).map(|h| &h.gradients[..]) };
         let update = |_: usize, part: &mut Part| {
-            deltas.update_hidden(part, isa, &outputs[0].h[now], adam);
+            deltas.update_hidden(part, isa, &outputs[0].h[now], by);
         };
         self.team.for_each_mut2((&mut above[0].parts, update), (&mut inputs.gradients, gradient));
     }
@@ -187,7 +182,7 @@ impl Run<'_> {
     /// there is one. Each task also asks for a share of the examples of the batch `after` it: they lie all
     /// over the data set, each some dozen cache lines from memory, and this is the phase that leaves the
     /// memory idle the longest.
-    fn update_first(&mut self, adam: AdamStep, next: &[u32], after: &[u32]) {
+    fn update_first(&mut self, by: Step, next: &[u32], after: &[u32]) {
         let Run { isa, inputs, .. } = *self;
         let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, blocks) = (*now, &blocks[..]);
@@ -202,14 +197,14 @@ impl Run<'_> {
             let (of, deltas) = (parts.len(), Deltas { now, blocks, gradients: None });
             return self.team.for_each_mut(parts, |i, part| {
                 ask(i, of);
-                deltas.update_inputs(part, isa, adam);
+                deltas.update_inputs(part, isa, by);
             });
         };
         let Hidden { h: [even, odd], gradients, .. } = here;
         let (h, h_next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
         let deltas = Deltas { now, blocks, gradients: Some(gradients) };
         let above = Deltas { gradients: above.first().map(|h| &h.gradients[..]), ..deltas };
-        let update_second = |_: usize, part: &mut Part| above.update_hidden(part, isa, h, adam);
+        let update_second = |_: usize, part: &mut Part| above.update_hidden(part, isa, h, by);
         // A column is a large task: where there is not one for each thread, smaller ones and one more
         // barrier are faster.
         let half = parts[0].half.is_some();
@@ -217,10 +212,10 @@ impl Run<'_> {
             let column = |q: usize, parts: &mut [Part], out: &mut [Panel]| {
                 ask(q, columns);
                 if half {
-                    deltas.update_half(&mut parts[0], isa, inputs, adam);
+                    deltas.update_half(&mut parts[0], isa, inputs, by);
                     return forward_half(&mut parts[0], then, isa, inputs, next, out);
                 }
-                parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, adam));
+                parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, by));
                 for (block, out) in blocks.iter().zip(out) {
                     forward_inputs(parts, then, isa, &block.examples[now ^ 1], out);
                 }
@@ -231,7 +226,7 @@ impl Run<'_> {
         let of = parts.len();
         let update_first = |i: usize, part: &mut Part| {
             ask(i, of);
-            deltas.update_inputs(part, isa, adam);
+            deltas.update_inputs(part, isa, by);
         };
         self.team.for_each_mut2((parts, update_first), (&mut second.parts, update_second));
         if !next.is_empty() {
@@ -278,25 +273,26 @@ struct Deltas<'a> {
 
 impl Deltas<'_> {
     /// The update of a part of the first layer.
-    fn update_inputs(self, part: &mut Part, isa: Isa, adam: AdamStep) {
+    fn update_inputs(self, part: &mut Part, isa: Isa, by: Step) {
         let (from, rows) = (part.row0, part.owned.w.rows());
         let finite = self.finite(part.column);
         let x = |b: usize| self.blocks[b].examples[self.now].cols_at(from, rows, finite);
-        self.update(part, isa, Blocks::new(self.blocks.len(), &x), adam);
+        self.update(part, isa, Blocks::new(self.blocks.len(), &x), by);
     }
 
     /// The update of a part of a layer whose inputs are these outputs of the layer below.
-    fn update_hidden(self, part: &mut Part, isa: Isa, h: &[Panel], adam: AdamStep) {
+    fn update_hidden(self, part: &mut Part, isa: Isa, h: &[Panel], by: Step) {
         let count = self.blocks.len();
         let from = part.row0 / PANEL_COLS * count;
         let rows = |i: usize| self.blocks[i % count].examples[self.now].rows;
         let x = |i: usize| h[from + i].view().rows_at(0, rows(i));
         let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
-        self.update(part, isa, Blocks::new(panels * count, &x), adam);
+        self.update(part, isa, Blocks::new(panels * count, &x), by);
     }
 
     /// The update of a column of the first layer in bf16.
-    fn update_half(self, part: &mut Part, isa: Isa, inputs: Inputs<'_>, adam: AdamStep) {
+    fn update_half(self, part: &mut Part, isa: Isa, inputs: Inputs<'_>, by: Step) {
+        let Step::Adam(adam) = by else { unreachable!("bf16 goes with Adam, as `fit` checks") };
         if let Some(mut half) = part.half.take() {
             let (column, cols) = (part.column, part.owned.w.cols());
             let dz = |b: usize| self.dz(column, cols, b);
@@ -305,10 +301,10 @@ impl Deltas<'_> {
         }
     }
 
-    fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, adam: AdamStep) {
+    fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, by: Step) {
         let (column, cols) = (part.column, part.owned.w.cols());
         let dz = |b: usize| self.dz(column, cols, b);
-        part.update(isa, x, Blocks::new(self.blocks.len(), &dz), adam);
+        part.update(isa, x, Blocks::new(self.blocks.len(), &dz), by);
     }
 }
 

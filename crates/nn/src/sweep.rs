@@ -2,13 +2,13 @@
 //! networks", 2017) and fastai do it. The rate grows exponentially from step to step, and the smoothed loss
 //! shows where the training begins to learn, where it learns fastest, and where it diverges.
 
-use crate::data::Inputs;
+use crate::average::Average;
+use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::model::Model;
 use crate::schedule::{Schedule, WarmUp};
 use crate::train::{Event, FitConfig};
-use crate::{AdamConfig, Average};
 use std::ops::ControlFlow;
 
 /// From which learning rate to which, and in how many steps; the defaults are fastai's.
@@ -58,11 +58,11 @@ impl Model {
     ///
     /// # Errors
     /// As [`fit`](Model::fit), but a loss that is not finite ends the test rather than making it fail.
-    pub fn find_learning_rate(
+    pub fn find_learning_rate<'l>(
         &self,
         engine: &mut Engine,
         inputs: Inputs<'_>,
-        labels: &[u8],
+        labels: impl Into<Labels<'l>>,
         config: &FitConfig,
         sweep: Sweep,
         observe: &mut impl FnMut(&Event) -> ControlFlow<()>,
@@ -75,7 +75,7 @@ impl Model {
         let config = FitConfig {
             epochs: usize::MAX,
             max_steps: Some(steps),
-            adam: AdamConfig { lr: first, ..config.adam },
+            optimizer: config.optimizer.with_lr(first),
             schedule: Schedule::Exponential { last },
             warm_up: WarmUp::default(),
             validation_split: 0.0,
@@ -86,6 +86,7 @@ impl Model {
         };
         let mut found = RateSweep::default();
         let mut model = self.clone();
+        let labels: Labels<'_> = labels.into();
         let mut training = model.train(engine, inputs, labels, &config)?;
         loop {
             match training.advance() {

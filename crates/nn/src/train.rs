@@ -3,37 +3,17 @@
 
 use crate::augment::Augment;
 use crate::average::Average;
-use crate::data::Inputs;
+use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::half::{self, Half, Precision};
 use crate::model::Model;
+use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, WarmUp};
 use crate::training::Training;
-use kernels::{AdamStep, Isa};
+use kernels::Isa;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
-
-/// Constants of Adam; the defaults are Keras', the formula PyTorch's (see
-/// [`kernels::AdamStep`]).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AdamConfig {
-    /// Learning rate.
-    pub lr: f64,
-    /// Decay of the first moments.
-    pub beta1: f64,
-    /// Decay of the second moments.
-    pub beta2: f64,
-    /// Added to the square root of the (corrected) second moment.
-    pub eps: f64,
-}
-
-impl Default for AdamConfig {
-    fn default() -> Self {
-        AdamConfig { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-7 }
-    }
-}
 
 /// How to train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,8 +23,8 @@ pub struct FitConfig {
     pub epochs: usize,
     /// Examples of a step; the last step of an epoch takes what is left.
     pub batch_size: usize,
-    /// The optimiser.
-    pub adam: AdamConfig,
+    /// The optimiser, with its learning rate.
+    pub optimizer: Optimizer,
     /// A new order for every epoch, or the order the examples come in.
     pub shuffle: bool,
     /// Seed of the orders.
@@ -96,13 +76,13 @@ pub enum Monitor {
 
 impl Default for FitConfig {
     fn default() -> Self {
-        let adam = AdamConfig::default();
+        let optimizer = Optimizer::default();
         let precision = Precision::F32;
         let (epochs, batch_size, shuffle, seed) = (5, 32, true, 1);
         FitConfig {
             epochs,
             batch_size,
-            adam,
+            optimizer,
             shuffle,
             seed,
             max_steps: None,
@@ -127,22 +107,14 @@ impl FitConfig {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let Adam { lr, beta1, beta2, eps } = self.adam;
         let bad = |what: String| Err(Error::Input(what));
         if self.batch_size == 0 {
-            return bad("a batch size of 0".to_owned());
+            return Err(Error::Input("a batch size of 0".to_owned()));
         }
-        if !((lr as f32).is_finite() && lr >= 0.0) {
-            return bad(format!("a learning rate of {lr}"));
-        }
-        for beta in [beta1, beta2] {
-            if !(0.0..1.0).contains(&beta) {
-                return bad(format!("a decay of {beta}; Adam's betas are in 0..1"));
-            }
-        }
-        // A zero gradient divides zero by eps, which is corrected and rounded, the first step's most.
-        if !(eps.is_finite() && AdamStep::new(lr, beta1, beta2, eps, 1).eps > 0.0) {
-            return bad(format!("an epsilon of {eps}; it must be above 0"));
+        self.optimizer.check()?;
+        if self.precision == Precision::Bf16 && !matches!(self.optimizer, Optimizer::Adam(_)) {
+            let name = self.optimizer.name();
+            return Err(Error::Input(format!("bf16 goes with adam, not with {name}")));
         }
         if !(0.0..1.0).contains(&self.validation_split) {
             let split = self.validation_split;
@@ -158,8 +130,6 @@ impl FitConfig {
         self.warm_up.check()
     }
 }
-
-use AdamConfig as Adam;
 
 /// What happens while training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -243,8 +213,8 @@ impl Running {
 }
 
 impl Model {
-    /// Trains on labelled examples: Adam on the mean cross-entropy of each batch, its moments and its
-    /// count of steps starting at zero.
+    /// Trains on labelled examples: steps of the optimiser on the mean cross-entropy of each batch, its
+    /// moments and its count of steps starting at zero.
     ///
     /// `observe` is called after every step and every epoch, and ends the training by breaking. Who wants to
     /// look at the model meanwhile or save a state takes [`Model::train`], which is the same step by step.
@@ -254,14 +224,15 @@ impl Model {
     /// the precision asked for; [`Error::Diverged`] if a loss is no longer finite: the model then has the
     /// weights of the last good epoch, or its first ones; [`Error::Stopped`] if the observer said so: the
     /// model then has the weights of the last step.
-    pub fn fit(
+    pub fn fit<'l>(
         &mut self,
         engine: &mut Engine,
         inputs: Inputs<'_>,
-        labels: &[u8],
+        labels: impl Into<Labels<'l>>,
         config: &FitConfig,
         observe: &mut impl FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<History, Error> {
+        let labels: Labels<'_> = labels.into();
         let mut training = self.train(engine, inputs, labels, config)?;
         while let Some(event) = training.advance()? {
             if observe(&event).is_break() {
@@ -302,10 +273,10 @@ impl Model {
         &'r mut self,
         engine: &'r mut Engine,
         inputs: Inputs<'r>,
-        labels: &'r [u8],
+        labels: impl Into<Labels<'r>>,
         config: &FitConfig,
     ) -> Result<Training<'r>, Error> {
-        Training::new(self, engine, inputs, labels, config)
+        Training::new(self, engine, inputs, labels.into(), config)
     }
 
     /// Prepares the first layer for products in bf16.
@@ -330,15 +301,19 @@ impl Model {
     }
 
     /// Checks that inputs fit the network, and labels the inputs and the classes.
-    pub(crate) fn check_labelled(&self, inputs: Inputs<'_>, labels: &[u8]) -> Result<(), Error> {
+    pub(crate) fn check_labelled(
+        &self,
+        inputs: Inputs<'_>,
+        labels: Labels<'_>,
+    ) -> Result<(), Error> {
         self.check_inputs(inputs)?;
         if labels.len() != inputs.len() {
             let (n, m) = (inputs.len(), labels.len());
             return Err(Error::Input(format!("{n} examples and {m} labels")));
         }
         let classes = self.architecture.classes();
-        if let Some(i) = labels.iter().position(|l| usize::from(*l) >= classes) {
-            let label = labels[i];
+        if let Some(i) = (0..labels.len()).find(|i| usize::from(labels.get(*i)) >= classes) {
+            let label = labels.get(i);
             return Err(Error::Input(format!(
                 "label {label} of example {i}, of {classes} classes"
             )));

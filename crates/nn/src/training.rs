@@ -3,7 +3,7 @@
 use crate::augment::Augmenter;
 use crate::average::{Average, mix};
 use crate::checkpoint::{Fields, Set, State};
-use crate::data::Inputs;
+use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::half::Precision;
@@ -14,10 +14,10 @@ use crate::rng::{Purpose, Rng};
 use crate::schedule::Position;
 use crate::step::Run;
 use crate::tensors::Tensors;
-use crate::train::{AdamConfig, EpochStats, Event, FitConfig, History, Monitor, Running};
+use crate::train::{EpochStats, Event, FitConfig, History, Monitor, Running};
 use crate::weights::{Weights, finite};
 use crate::workspace::Workspace;
-use kernels::{AdamStep, Owned, Panel};
+use kernels::{Owned, Panel};
 use std::time::Instant;
 
 /// Picks parameters or moments.
@@ -27,7 +27,7 @@ type Pick = fn(&mut Owned) -> &mut Panel;
 #[derive(Debug)]
 struct Held<'r> {
     inputs: Inputs<'r>,
-    labels: &'r [u8],
+    labels: Labels<'r>,
     rows: Option<Vec<u32>>,
 }
 
@@ -45,7 +45,7 @@ pub struct Training<'r> {
     model: &'r mut Model,
     engine: &'r mut Engine,
     inputs: Inputs<'r>,
-    labels: &'r [u8],
+    labels: Labels<'r>,
     config: FitConfig,
     workspace: Workspace,
     /// The examples to train on, if they are not all.
@@ -70,7 +70,7 @@ impl<'r> Training<'r> {
         model: &'r mut Model,
         engine: &'r mut Engine,
         inputs: Inputs<'r>,
-        labels: &'r [u8],
+        labels: Labels<'r>,
         config: &FitConfig,
     ) -> Result<Training<'r>, Error> {
         config.check()?;
@@ -113,7 +113,12 @@ impl<'r> Training<'r> {
     ///
     /// # Errors
     /// [`Error::Input`] if they do not fit the network, there are none, or the settings ask for a split.
-    pub fn validate_on(mut self, inputs: Inputs<'r>, labels: &'r [u8]) -> Result<Self, Error> {
+    pub fn validate_on(
+        mut self,
+        inputs: Inputs<'r>,
+        labels: impl Into<Labels<'r>>,
+    ) -> Result<Self, Error> {
+        let labels = labels.into();
         self.model.check_labelled(inputs, labels)?;
         if inputs.is_empty() {
             return Err(Error::Input("no examples to validate on".to_owned()));
@@ -302,30 +307,29 @@ impl<'r> Training<'r> {
         let batch = |i: usize| order.chunks(size).nth(i).unwrap_or(&[]);
         let Engine { isa, ref mut team } = **engine;
         let layers = &mut model.layers;
-        let mut run = Run { layers, isa, team, workspace, inputs, labels };
+        let mut run = Run { layers, isa, team, workspace, inputs, labels: *labels };
         f(&mut run, &batch, progress)
     }
 
     /// The learning rate of the next step.
     fn rate(&self) -> f64 {
-        let FitConfig { adam, schedule, warm_up, epochs, max_steps, .. } = self.config;
+        let FitConfig { optimizer, schedule, warm_up, epochs, max_steps, .. } = self.config;
         let Progress { epoch, done, plateau, .. } = &self.progress;
         let total = (epochs as u64).saturating_mul(self.steps() as u64);
         let total = max_steps.map_or(total, |most| total.min(most));
         let at = Position { step: *done, total, epoch: epoch - 1 };
-        schedule.rate(adam.lr, warm_up, at, plateau.rate)
+        schedule.rate(optimizer.lr(), warm_up, at, plateau.rate)
     }
 
     fn step(&mut self) -> Result<Event, Error> {
-        let AdamConfig { beta1, beta2, eps, .. } = self.config.adam;
-        let lr = self.rate();
+        let (optimizer, lr) = (self.config.optimizer, self.rate());
         let (steps, before) = (self.steps(), self.progress.running);
         self.run(|run, batch, progress| {
             progress.done += 1;
             progress.step += 1;
-            let adam = AdamStep::new(lr, beta1, beta2, eps, progress.done);
+            let by = optimizer.step(lr, progress.done);
             let step = progress.step;
-            run.step(adam, [batch(step), batch(step + 1)], &mut progress.running);
+            run.step(by, [batch(step), batch(step + 1)], &mut progress.running);
         });
         let Progress { epoch, step, running, .. } = self.progress;
         let batch_loss = (running.loss - before.loss) / (running.examples - before.examples) as f64;
@@ -407,15 +411,15 @@ impl<'r> Training<'r> {
     /// Loss and accuracy over the validation set.
     fn validate(&mut self) -> Option<(f64, f64)> {
         let Held { inputs, labels, rows } = self.held.as_ref()?;
-        let found = self.model.evaluate_rows(self.engine, *inputs, labels, rows.as_deref());
+        let found = self.model.evaluate_rows(self.engine, *inputs, *labels, rows.as_deref());
         Some((found.loss, found.accuracy))
     }
 
     /// Schedule, best weights and early stopping take note of an epoch.
     fn note(&mut self, stats: &EpochStats) {
-        let FitConfig { adam, schedule, early_stopping, monitor, .. } = self.config;
+        let FitConfig { optimizer, schedule, early_stopping, monitor, .. } = self.config;
         let progress = &mut self.progress;
-        progress.plateau.note(schedule, adam.lr, stats.val_loss.unwrap_or(stats.loss));
+        progress.plateau.note(schedule, optimizer.lr(), stats.val_loss.unwrap_or(stats.loss));
         let (Some(loss), Some(accuracy)) = (stats.val_loss, stats.val_accuracy) else { return };
         // The lower the better.
         let measure = match monitor {
@@ -463,7 +467,7 @@ impl Drop for Training<'_> {
 /// The numbers of the examples to train on, if they are not all, and the examples to validate on.
 fn split<'r>(
     inputs: Inputs<'r>,
-    labels: &'r [u8],
+    labels: Labels<'r>,
     config: &FitConfig,
 ) -> Result<(Option<Vec<u32>>, Option<Held<'r>>), Error> {
     let (n, share) = (inputs.len(), config.validation_split);

@@ -4,7 +4,7 @@
 //! rows and panel of columns. Each is written by one task of a phase and read by later phases.
 
 use crate::architecture::{Architecture, DenseShape};
-use crate::data::{Inputs, Row};
+use crate::data::{Inputs, Labels, Row};
 use crate::half::Precision;
 use crate::layer::block_width;
 use crate::train::FitConfig;
@@ -34,7 +34,7 @@ pub(crate) struct Examples {
     zeros: Option<Zeros>,
     known: bool,
     rest: u32,
-    labels: Vec<u8>,
+    labels: Vec<u16>,
     /// Room for an image that is varied.
     image: Vec<u8>,
 }
@@ -51,10 +51,10 @@ impl Examples {
     }
 
     /// Takes the examples at these indices.
-    fn gather(&mut self, isa: Isa, inputs: Inputs<'_>, labels: &[u8], order: &[u32]) {
+    fn gather(&mut self, isa: Isa, inputs: Inputs<'_>, labels: Labels<'_>, order: &[u32]) {
         self.rows = order.len();
         for (i, &at) in order.iter().enumerate() {
-            self.labels[i] = labels[at as usize];
+            self.labels[i] = labels.get(at as usize);
             if self.x.rows() > 0 {
                 self.load(isa, inputs, at, i);
             }
@@ -148,7 +148,7 @@ impl RowBlock {
         &mut self,
         isa: Isa,
         inputs: Inputs<'_>,
-        labels: &[u8],
+        labels: Labels<'_>,
         (at, b): (usize, usize),
         order: &[u32],
     ) {

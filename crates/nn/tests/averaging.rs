@@ -110,7 +110,7 @@ fn bf16_sees_the_same_varied_images_as_bytes_and_as_floats() {
         epochs: 1,
         precision: Precision::Bf16,
         augment: Augment { shift: 2, flip: true },
-        adam: nn::AdamConfig { lr: 1e-5, ..nn::AdamConfig::default() },
+        optimizer: nn::AdamConfig { lr: 1e-5, ..nn::AdamConfig::default() }.into(),
         ..FitConfig::default()
     };
     let trained = |inputs: Inputs<'_>, threads| {

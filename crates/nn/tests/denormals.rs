@@ -39,7 +39,7 @@ fn trained(
     let config = FitConfig {
         epochs: 1,
         batch_size: BATCH,
-        adam: ADAM,
+        optimizer: ADAM.into(),
         shuffle: false,
         ..FitConfig::default()
     };

@@ -143,7 +143,7 @@ fn follows_the_gradient(case: &Case) {
     let config = FitConfig {
         epochs: 1,
         batch_size: batch,
-        adam: ADAM,
+        optimizer: ADAM.into(),
         shuffle: false,
         ..FitConfig::default()
     };

@@ -126,9 +126,10 @@ fn first_gradients_agree_with_pytorch() {
         let before = model(hidden, &format!("{prefix}init.safetensors"));
         let mut after = before.clone();
         let lr = 1024.0;
-        let adam = AdamConfig { lr, eps: 1.0, ..AdamConfig::default() };
+        let optimizer = AdamConfig { lr, eps: 1.0, ..AdamConfig::default() }.into();
         let (shuffle, max_steps) = (false, Some(1));
-        let config = FitConfig { batch_size, adam, shuffle, max_steps, ..FitConfig::default() };
+        let config =
+            FitConfig { batch_size, optimizer, shuffle, max_steps, ..FitConfig::default() };
         fit(&mut after, &mut Engine::new(Some(2), None), inputs(&data), data.labels(), &config);
         let gradient = |after: Vec<f32>, before: Vec<f32>| -> Vec<f64> {
             let step = |(a, b): (f32, f32)| (f64::from(b) - f64::from(a)) / lr;

@@ -58,9 +58,9 @@ fn what_is_shown_is_the_mean_over_the_examples_so_far() {
     let data = sample();
     let mut model = network(&[20]).build(1).expect("a network");
     let untouched = model.clone();
-    let adam = AdamConfig { lr: 0.0, ..AdamConfig::default() };
+    let optimizer = AdamConfig { lr: 0.0, ..AdamConfig::default() }.into();
     let config =
-        FitConfig { epochs: 2, batch_size: 64, adam, shuffle: false, ..FitConfig::default() };
+        FitConfig { epochs: 2, batch_size: 64, optimizer, shuffle: false, ..FitConfig::default() };
     let (mut seen, mut ends) = (Vec::new(), Vec::new());
     let mut observe = |event: &Event| {
         match *event {
@@ -214,9 +214,9 @@ fn no_epochs_and_no_steps_change_nothing() {
 
 #[test]
 fn a_loss_that_leaves_the_numbers_ends_it() {
-    let adam = AdamConfig { lr: 1e30, ..AdamConfig::default() };
+    let optimizer = AdamConfig { lr: 1e30, ..AdamConfig::default() }.into();
     let mut steps = 0;
-    let error = failing(&FitConfig { adam, ..FitConfig::default() }, &mut |_| {
+    let error = failing(&FitConfig { optimizer, ..FitConfig::default() }, &mut |_| {
         steps += 1;
         ControlFlow::Continue(())
     });
@@ -236,8 +236,8 @@ fn an_input_that_is_no_number_ends_it_at_its_step() {
     let mut model = net.build(1).expect("a network");
     let inputs = Inputs::f32(&x, 3).expect("whole rows");
     let config = FitConfig { batch_size: 4, shuffle: false, ..FitConfig::default() };
-    let fitted =
-        model.fit(&mut one_thread(), inputs, &[0; 12], &config, &mut |_| ControlFlow::Continue(()));
+    let fitted = model
+        .fit(&mut one_thread(), inputs, &[0u8; 12], &config, &mut |_| ControlFlow::Continue(()));
     let error = fitted.expect_err("a training that fails");
     assert!(matches!(error, Error::Diverged { epoch: 1, step: 3, .. }), "{error}");
 }
@@ -249,9 +249,9 @@ fn success_means_weights_that_are_numbers() {
     let (some, labels) = first(&data, 200);
     let mut ended = [0, 0];
     for power in -3..39 {
-        let adam = AdamConfig { lr: 10f64.powi(power), ..AdamConfig::default() };
+        let optimizer = AdamConfig { lr: 10f64.powi(power), ..AdamConfig::default() }.into();
         let mut model = network(&[20, 9]).build(1).expect("a network");
-        let config = FitConfig { epochs: 3, adam, ..FitConfig::default() };
+        let config = FitConfig { epochs: 3, optimizer, ..FitConfig::default() };
         let fitted =
             model.fit(&mut one_thread(), some, labels, &config, &mut |_| ControlFlow::Continue(()));
         let finite = (0..3).all(|l| {
@@ -268,7 +268,7 @@ fn success_means_weights_that_are_numbers() {
 fn settings_that_make_no_sense_are_refused() {
     let adam = AdamConfig::default();
     let fine = FitConfig::default();
-    let with = |adam: AdamConfig| FitConfig { adam, ..fine };
+    let with = |adam: AdamConfig| FitConfig { optimizer: adam.into(), ..fine };
     let cases = [
         (FitConfig { batch_size: 0, ..fine }, "batch size of 0"),
         (with(AdamConfig { lr: f64::NAN, ..adam }), "learning rate of NaN"),
@@ -334,10 +334,11 @@ fn of_no_examples_nothing_is_learned_and_nothing_predicted() {
     let mut model = network(&[20]).build(1).expect("a network");
     let nothing = Inputs::u8(&[], 784, 1.0).expect("no rows");
     let mut observe = |_: &Event| ControlFlow::Continue(());
-    let fitted = model.fit(&mut one_thread(), nothing, &[], &FitConfig::default(), &mut observe);
+    let fitted =
+        model.fit(&mut one_thread(), nothing, &[0u8; 0], &FitConfig::default(), &mut observe);
     assert!(fitted.expect_err("no data").to_string().contains("no examples"));
     assert_eq!(model.predict(&mut one_thread(), nothing).expect("nothing"), Vec::<f32>::new());
-    let evaluated = model.evaluate(&mut one_thread(), nothing, &[]).expect("nothing");
+    let evaluated = model.evaluate(&mut one_thread(), nothing, &[0u8; 0]).expect("nothing");
     assert_eq!((evaluated.count, evaluated.correct), (0, 0));
     assert_eq!((evaluated.loss, evaluated.accuracy), (0.0, 0.0));
 }
@@ -374,8 +375,8 @@ fn networks_that_make_no_sense_are_refused() {
     refused(new().dense(10, Activation::Linear), "the last layer is linear, not softmax");
     refused(new().dense(0, relu).dense(10, soft), "a dense layer of 784 inputs has no units");
     refused(new().dense(10, soft).dense(10, soft), "softmax in a hidden layer");
-    refused(new().dense(1, soft), "1 classes; 2 to 256");
-    refused(new().dense(257, soft), "257 classes; 2 to 256");
+    refused(new().dense(1, soft), "1 classes; 2 to 65536");
+    refused(new().dense(65_537, soft), "65537 classes; 2 to 65536");
     refused(Sequential::new(&[28, 0]).dense(10, soft), "examples of shape [28, 0]");
     refused(Sequential::new(&[usize::MAX, 2]).dense(10, soft), "examples of shape");
     refused(new().dense(usize::MAX / 2, relu).dense(10, soft), "parameters");

@@ -158,7 +158,7 @@ fn without_validation_there_is_nothing_to_stop_by() {
     assert!(both.is_err());
     let training = model.train(&mut engine, inputs(&data), data.labels(), &FitConfig::default());
     let empty = Inputs::u8(&[], 784, 1.0).expect("no images");
-    assert!(training.and_then(|t| t.validate_on(empty, &[]).map(drop)).is_err());
+    assert!(training.and_then(|t| t.validate_on(empty, &[0u8; 0]).map(drop)).is_err());
 }
 
 /// The rates of all steps.

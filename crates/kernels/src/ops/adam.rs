@@ -1,4 +1,4 @@
-//! Adam, as in PyTorch.
+//! Adam and AdamW, as in PyTorch.
 //!
 //! ```text
 //! m = normal(m + (g - m)(1 - β1))
@@ -13,9 +13,17 @@
 //! lit decay into the denormal numbers and stay there, where a processor may take a hundred times as
 //! long: a whole step took twenty times as long after one epoch.
 //!
-//! Square root and division are IEEE. Source: D. P. Kingma, J. Ba, "Adam: a method for stochastic
-//! optimization", 2015.
+//! AdamW first takes its share of the parameter, whatever the gradient is:
+//!
+//! ```text
+//! w = normal(w (1 - lr λ) - α m / (√v + ε√(1 - β2^t)))
+//! ```
+//! where `normal` keeps what decays without end from becoming denormal.
+//!
+//! Square root and division are IEEE. Sources: D. P. Kingma, J. Ba, "Adam: a method for stochastic
+//! optimization", 2015; I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", 2019.
 
+use super::update::{Rule, Sixteen};
 use crate::isa::{LANES, Simd, kernel};
 
 /// The constants of one step of Adam.
@@ -45,6 +53,26 @@ impl AdamStep {
             alpha: (lr * correction(beta2).sqrt() / correction(beta1)) as f32,
             eps: (eps * correction(beta2).sqrt()) as f32,
         }
+    }
+}
+
+/// The constants of one step of AdamW.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWStep {
+    /// Those of Adam.
+    pub adam: AdamStep,
+    /// `1 - lr λ`: what is left of a parameter.
+    pub keep: f32,
+}
+
+impl AdamWStep {
+    /// The constants of step `t`, counted from 1, worked out in `f64` and rounded once. `decay` is λ.
+    ///
+    /// # Panics
+    /// If `t` is 0.
+    pub fn new(lr: f64, beta1: f64, beta2: f64, eps: f64, decay: f64, t: u64) -> AdamWStep {
+        let adam = AdamStep::new(lr, beta1, beta2, eps, t);
+        AdamWStep { adam, keep: (1.0 - lr * decay) as f32 }
     }
 }
 
@@ -92,31 +120,72 @@ pub(super) fn stepped<S: Simd>(s: S, step: &AdamStep, w: S::V, quotient: S::V) -
     s.fma(quotient, s.splat(-step.alpha), w)
 }
 
+impl Rule for AdamStep {
+    #[inline(always)]
+    fn step<S: Simd>(&self, s: S, g: S::V, [w, m, v]: Sixteen<'_>) -> S::V {
+        let (new_w, new_m, new_v) = adam(s, self, g, (s.load(w), s.load(m), s.load(v)));
+        s.store(new_m, m);
+        s.store(new_v, v);
+        s.store(new_w, w);
+        new_w
+    }
+}
+
+impl Rule for AdamWStep {
+    #[inline(always)]
+    fn step<S: Simd>(&self, s: S, g: S::V, [w, m, v]: Sixteen<'_>) -> S::V {
+        let kept = s.mul(s.load(w), s.splat(self.keep));
+        let (new_w, new_m, new_v) = adam(s, &self.adam, g, (kept, s.load(m), s.load(v)));
+        let new_w = s.normal(new_w);
+        s.store(new_m, m);
+        s.store(new_v, v);
+        s.store(new_w, w);
+        new_w
+    }
+}
+
+/// A step over slices.
+#[inline(always)]
+fn on_slices<S: Simd>(s: S, rule: &impl Rule, g: &[f32], wmv: [&mut [f32]; 3]) {
+    let [w, m, v] = wmv;
+    let n = g.len();
+    let lengths = (w.len(), m.len(), v.len());
+    assert_eq!(lengths, (n, n, n), "parameters and moments for {n} gradients");
+    let (gs, g_rest) = g.as_chunks::<LANES>();
+    let (ws, w_rest) = w.as_chunks_mut::<LANES>();
+    let (ms, m_rest) = m.as_chunks_mut::<LANES>();
+    let (vs, v_rest) = v.as_chunks_mut::<LANES>();
+    for (((g, w), m), v) in gs.iter().zip(ws).zip(ms).zip(vs) {
+        rule.step(s, s.load(g), [w, m, v]);
+    }
+    let mut rest = [&*w_rest, m_rest, v_rest].map(|from| s.to_array(s.load_first(from)));
+    let [w, m, v] = &mut rest;
+    rule.step(s, s.load_first(g_rest), [w, m, v]);
+    for (from, to) in rest.iter().zip([w_rest, m_rest, v_rest]) {
+        s.store_first(s.load(from), to);
+    }
+}
+
 kernel! {
-    /// One step over a slice of parameters `w` with gradients `g` and moments `m` and `v`.
+    /// One step of Adam over a slice of parameters `w` with gradients `g` and moments `m` and `v`.
     ///
     /// # Panics
     /// If the lengths differ.
     pub fn adam_step<'a>(
         s, step: &'a AdamStep, g: &'a [f32], w: &'a mut [f32], m: &'a mut [f32], v: &'a mut [f32],
     ) {
-        let n = g.len();
-        assert!(w.len() == n && m.len() == n && v.len() == n, "{n} gradients, {} parameters, {} and {} moments",
-            w.len(), m.len(), v.len());
-        let (gs, g_rest) = g.as_chunks::<LANES>();
-        let (ws, w_rest) = w.as_chunks_mut::<LANES>();
-        let (ms, m_rest) = m.as_chunks_mut::<LANES>();
-        let (vs, v_rest) = v.as_chunks_mut::<LANES>();
-        for (((g, w), m), v) in gs.iter().zip(ws).zip(ms).zip(vs) {
-            let (w2, m2, v2) = adam(s, step, s.load(g), (s.load(w), s.load(m), s.load(v)));
-            s.store(w2, w);
-            s.store(m2, m);
-            s.store(v2, v);
-        }
-        let old = (s.load_first(w_rest), s.load_first(m_rest), s.load_first(v_rest));
-        let (w2, m2, v2) = adam(s, step, s.load_first(g_rest), old);
-        s.store_first(w2, w_rest);
-        s.store_first(m2, m_rest);
-        s.store_first(v2, v_rest);
+        on_slices(s, step, g, [w, m, v]);
+    }
+}
+
+kernel! {
+    /// One step of AdamW over a slice of parameters `w` with gradients `g` and moments `m` and `v`.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn adamw_step<'a>(
+        s, step: &'a AdamWStep, g: &'a [f32], w: &'a mut [f32], m: &'a mut [f32], v: &'a mut [f32],
+    ) {
+        on_slices(s, step, g, [w, m, v]);
     }
 }

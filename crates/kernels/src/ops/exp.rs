@@ -9,7 +9,9 @@
 //! underflow rounds once, into the denormals. The split and the polynomial are those of the Cephes
 //! library's `expf` (S. L. Moshier).
 
+use super::elementwise::Function;
 use crate::isa::{LANES, Simd, kernel};
+use crate::twin::Twin;
 
 /// Below this `e^x` rounds to zero.
 pub(crate) const LOW: f32 = -104.0;
@@ -40,6 +42,25 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let e = s.add(s.fma(s.mul(r, r), p, r), s.splat(1.0));
     let half = s.sub(s.fma(n, s.splat(0.5), round), round);
     s.mul(s.mul(e, s.pow2(half)), s.pow2(s.sub(n, half)))
+}
+
+/// The exponential function, its own derivative.
+pub(crate) struct Exp;
+
+impl Function for Exp {
+    #[inline(always)]
+    fn body<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
+        let y = exp(s, x);
+        (y, y)
+    }
+    fn twin(twin: Twin, x: f32) -> (f32, f32) {
+        let y = twin.exp(x);
+        (y, y)
+    }
+    fn definition(x: f64) -> f64 {
+        x.exp()
+    }
+    const ERRORS: [f64; 2] = [2.1, 2.1];
 }
 
 kernel! {

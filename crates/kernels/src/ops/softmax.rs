@@ -32,7 +32,7 @@ struct RowStats {
 
 /// Lanes below `n` of `x`, the others `pad`.
 #[inline(always)]
-fn keep<S: Simd>(s: S, n: usize, x: S::V, pad: f32) -> S::V {
+pub(super) fn keep<S: Simd>(s: S, n: usize, x: S::V, pad: f32) -> S::V {
     if n >= LANES { x } else { s.select_gt(s.splat(n as f32), s.load(&IOTA), x, s.splat(pad)) }
 }
 
@@ -107,13 +107,13 @@ kernel! {
     /// If there are not as many labels as entries in `rows`, more than the panel has rows, or a label is
     /// not a column.
     pub fn softmax_cross_entropy<'a>(
-        s, logits: &'a mut Panel, labels: &'a [u8], scale: f32, rows: &'a mut [RowLoss],
+        s, logits: &'a mut Panel, labels: &'a [u16], scale: f32, rows: &'a mut [RowLoss],
     ) {
         let n = logits.cols();
         assert_eq!(labels.len(), rows.len(), "one label for each row");
         let scale = s.splat(scale);
         for (i, (&label, out)) in labels.iter().zip(rows).enumerate() {
-            let label = label as usize;
+            let label = usize::from(label);
             assert!(label < n, "label {label} with {n} classes");
             let row = logits.row_mut(i);
             let z = row[label / LANES].0[label % LANES];

@@ -4,7 +4,7 @@ use crate::config::Train;
 use crate::events::SCHEMA;
 use crate::exit::{Code, Failure, Outcome};
 use app::datasets::Dataset;
-use nn::{Engine, EpochStats, Evaluation, History, Model};
+use nn::{Engine, EpochStats, Evaluation, History, Model, Optimizer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -33,15 +33,6 @@ struct Network {
     init: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Adam {
-    name: &'static str,
-    lr: f64,
-    beta1: f64,
-    beta2: f64,
-    eps: f64,
-}
-
 /// Everything that was resolved before the first step.
 #[derive(Debug, Serialize)]
 pub(super) struct Resolved {
@@ -52,7 +43,7 @@ pub(super) struct Resolved {
     network: Network,
     epochs: usize,
     batch_size: usize,
-    optimizer: Adam,
+    optimizer: Optimizer,
     shuffle: bool,
     max_steps: Option<u64>,
     seed: u64,
@@ -78,7 +69,6 @@ impl Resolved {
         out: &Path,
     ) -> Resolved {
         let architecture = model.architecture();
-        let nn::AdamConfig { lr, beta1, beta2, eps } = config.fit.adam;
         Resolved {
             weft_version: env!("CARGO_PKG_VERSION"),
             started: jiff::Zoned::now().strftime("%FT%T%:z").to_string(),
@@ -99,7 +89,7 @@ impl Resolved {
             },
             epochs: config.fit.epochs,
             batch_size: config.fit.batch_size,
-            optimizer: Adam { name: "adam", lr, beta1, beta2, eps },
+            optimizer: config.fit.optimizer,
             shuffle: config.fit.shuffle,
             max_steps: config.fit.max_steps,
             seed: config.fit.seed,

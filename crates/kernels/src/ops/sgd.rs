@@ -1,0 +1,71 @@
+//! Stochastic gradient descent with momentum, as in PyTorch.
+//!
+//! ```text
+//! g = g + λ w
+//! m = normal(μ m + g)
+//! w = normal(w - lr d),   d = m, with Nesterov's momentum g + μ m, without momentum g
+//! ```
+//! `m` begins at zero, so that the first step's is the gradient. `normal(x)` is 0 where `x` is denormal: what
+//! only decays gets there, and processors are slow with it. PyTorch's `dampening` is 0. Sources: B. T. Polyak,
+//! "Some methods of speeding up the convergence of iteration methods", 1964; I. Sutskever et al., "On the
+//! importance of initialization and momentum in deep learning", 2013.
+
+use super::update::{Rule, Sixteen};
+use crate::isa::{LANES, Simd, kernel};
+
+/// The constants of one step of gradient descent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdStep {
+    /// Learning rate.
+    pub lr: f32,
+    /// μ: what is left of the momentum. Where it is 0 there is none, and `m` is not touched.
+    pub momentum: f32,
+    /// Whether the step looks ahead along the momentum.
+    pub nesterov: bool,
+    /// λ: the share of a parameter that its gradient gets more (an L2 penalty of λ/2 · w²).
+    pub decay: f32,
+}
+
+impl Rule for SgdStep {
+    #[inline(always)]
+    fn step<S: Simd>(&self, s: S, g: S::V, [w, m, _]: Sixteen<'_>) -> S::V {
+        let old = s.load(w);
+        let g = s.fma(old, s.splat(self.decay), g);
+        let mut d = g;
+        if self.momentum != 0.0 {
+            let momentum = s.splat(self.momentum);
+            d = s.normal(s.fma(momentum, s.load(m), g));
+            s.store(d, m);
+            if self.nesterov {
+                d = s.fma(momentum, d, g);
+            }
+        }
+        let new = s.normal(s.fma(d, s.splat(-self.lr), old));
+        s.store(new, w);
+        new
+    }
+}
+
+kernel! {
+    /// One step of gradient descent over a slice of parameters `w` with gradients `g` and momentum `m`.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn sgd_step<'a>(s, step: &'a SgdStep, g: &'a [f32], w: &'a mut [f32], m: &'a mut [f32]) {
+        let n = g.len();
+        assert_eq!((w.len(), m.len()), (n, n), "parameters and momentum for {n} gradients");
+        let (gs, g_rest) = g.as_chunks::<LANES>();
+        let (ws, w_rest) = w.as_chunks_mut::<LANES>();
+        let (ms, m_rest) = m.as_chunks_mut::<LANES>();
+        let mut none = [0.0; LANES];
+        for ((g, w), m) in gs.iter().zip(ws).zip(ms) {
+            step.step(s, s.load(g), [w, m, &mut none]);
+        }
+        let mut rest = [&*w_rest, m_rest].map(|from| s.to_array(s.load_first(from)));
+        let [w, m] = &mut rest;
+        step.step(s, s.load_first(g_rest), [w, m, &mut none]);
+        for (from, to) in rest.iter().zip([w_rest, m_rest]) {
+            s.store_first(s.load(from), to);
+        }
+    }
+}
