@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod aarch64;
+mod blas;
 mod run;
 mod test;
 mod tidy;
@@ -24,6 +25,7 @@ Developing weft:
   test       format, lints, tests, every instruction set, docs, tidiness [--fast: once, no docs]
   test --deep  and the exhaustive tests, in release (about half an hour)
   test --target aarch64  the kernels' tests compiled for AArch64, under qemu
+  test --blas  Netlib's BLAS testers and NumPy over libweft_blas
   tidy       only the checks of the repository's own rules
   bench      the benchmarks: train [--quick], gemm [--quick]; gemm --help says more
   fuzz [SECONDS]  every fuzz target in turn (needs nightly and cargo-fuzz)

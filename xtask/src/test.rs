@@ -1,8 +1,8 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
-use crate::aarch64;
 use crate::run::{cargo, root, run};
 use crate::tidy::tidy;
+use crate::{aarch64, blas};
 use std::process::Command;
 use std::time::Instant;
 
@@ -106,6 +106,9 @@ pub(crate) fn test(args: &[String]) -> Result<(), String> {
     {
         return aarch64::test(target);
     }
+    if args == ["--blas"] {
+        return blas::test();
+    }
     let (mut fast, mut deep) = (false, false);
     for arg in args {
         match arg.as_str() {
@@ -113,7 +116,7 @@ pub(crate) fn test(args: &[String]) -> Result<(), String> {
             "--deep" => deep = true,
             other => {
                 return Err(format!(
-                    "test takes --fast, --deep or --target aarch64, not `{other}`"
+                    "test takes --fast, --deep, --blas or --target aarch64, not `{other}`"
                 ));
             }
         }

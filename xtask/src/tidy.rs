@@ -4,23 +4,27 @@ use crate::run::root;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where `unsafe` may stand: every SIMD instruction, the worker team, the map and its one caller, an
-/// allocator that counts for a test, and calls of other libraries for comparison.
-const UNSAFE: [&str; 7] = [
+/// Where `unsafe` may stand: every SIMD instruction, the worker team, the map and its one caller, the edge to
+/// C and its tests, an allocator that counts for a test, and calls of other libraries for comparison.
+const UNSAFE: [&str; 10] = [
     "crates/kernels/src/isa/",
     "crates/kernels/src/team.rs",
     "crates/idx/src/source.rs",
     "crates/idx/tests/files.rs",
     "crates/app/src/datasets/",
+    "crates/cblas/src/edge.rs",
+    "crates/cblas/src/handlers.rs",
+    "crates/cblas/tests/semantics.rs",
     "crates/nn/tests/allocation.rs",
     "benches/rivals/",
 ];
 
 /// Which of our crates a crate may use.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("idx", &[]),
     ("kernels", &[]),
     ("nn", &["kernels"]),
+    ("cblas", &["kernels"]),
     ("app", &["idx", "kernels", "nn"]),
     ("benches", &["app", "kernels", "nn"]),
     ("xtask", &[]),
