@@ -24,15 +24,6 @@ pub(crate) type Acc<V, const MR: usize, const NV: usize> = [[V; NV]; MR];
 
 /// What the accumulators start from and what becomes of them: store, bias, ReLU, Adam...
 pub(crate) trait Ending<S: Simd> {
-    /// Work this ending leaves to be done between the multiply-adds of the next tile, in beats.
-    #[inline(always)]
-    fn pending(&self) -> usize {
-        0
-    }
-    /// One beat of that work.
-    #[inline(always)]
-    fn beat(&mut self, _: S) {}
-
     /// Starts of the chains of the tile whose first row is `i` and first vector `v`.
     fn start<const MR: usize, const NV: usize>(
         &self,
@@ -50,32 +41,25 @@ pub(crate) trait Ending<S: Simd> {
     );
 }
 
-/// Adds the products of a walk onto the accumulators, with a beat of the ending after every few steps,
-/// `beats` in all if there are as many.
+/// Adds the products of a walk onto the accumulators.
 #[inline(always)]
 fn multiply<'a, S: Simd, const MR: usize, const NV: usize>(
     simd: S,
     acc: &mut Acc<S::V, MR, NV>,
     mut walk: impl Walk<'a, MR, NV>,
-    beats: usize,
-    ending: &mut impl Ending<S>,
 ) {
-    let every = (walk.left() / beats).max(1);
     while walk.left() > 0 {
-        for _ in 0..every.min(walk.left()) {
-            let (a, rows) = walk.take();
-            let mut b = [simd.splat(0.0); NV];
+        let (a, rows) = walk.take();
+        let mut b = [simd.splat(0.0); NV];
+        for j in 0..NV {
+            b[j] = simd.load(rows[j]);
+        }
+        for i in 0..MR {
+            let x = simd.splat(a[i]);
             for j in 0..NV {
-                b[j] = simd.load(rows[j]);
-            }
-            for i in 0..MR {
-                let x = simd.splat(a[i]);
-                for j in 0..NV {
-                    acc[i][j] = simd.fma(x, b[j], acc[i][j]);
-                }
+                acc[i][j] = simd.fma(x, b[j], acc[i][j]);
             }
         }
-        ending.beat(simd);
     }
 }
 
@@ -241,13 +225,11 @@ fn tile<S: Simd, const MR: usize, const NV: usize>(
     ending: &mut impl Ending<S>,
 ) {
     let mut acc = ending.start::<MR, NV>(simd, i, v);
-    for (p, (a, b)) in pairs.iter().enumerate() {
-        // Each pair gets its share of the beats, spread over its steps.
-        let beats = ending.pending().div_ceil(pairs.len() - p).max(1);
+    for (a, b) in pairs {
         let all = Steps::new(a, i, b, v);
         match a.few::<MR>(i) {
-            None => multiply(simd, &mut acc, all, beats, ending),
-            Some(few) => multiply(simd, &mut acc, Picked::new(all, few), beats, ending),
+            None => multiply(simd, &mut acc, all),
+            Some(few) => multiply(simd, &mut acc, Picked::new(all, few)),
         }
     }
     ending.finish(simd, i, v, acc);

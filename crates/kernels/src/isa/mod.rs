@@ -91,6 +91,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `sqrt(a)`
     fn sqrt(self, a: Self::V) -> Self::V;
+    /// `sqrt` of two vectors without a negative lane: bits are the same, but the CPU's one divider need not
+    /// do all of it.
+    #[inline(always)]
+    fn sqrts(self, [a, b]: [Self::V; 2]) -> [Self::V; 2] {
+        [self.sqrt(a), self.sqrt(b)]
+    }
     /// `a * b + c`, rounded once where [`FUSED`](Simd::FUSED).
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Where `a > b` the lane of `x`, elsewhere (also where unordered) the lane of `y`.
@@ -325,3 +331,50 @@ macro_rules! kernel {
     (@out $out:ty) => { $out };
 }
 pub(crate) use kernel;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    kernel! {
+        /// The first float of a range, taken `step` apart, whose root by [`Simd::sqrts`] has other bits than that
+        /// by [`Simd::sqrt`].
+        fn wrong_root(s, from: u32, to: u32, step: u32) -> Option<f32> {
+            let mut at = from;
+            while at < to {
+                let floats = core::array::from_fn(|l| f32::from_bits((at + l as u32 * step).min(to - 1)));
+                let x = s.load(&floats);
+                let want = s.to_array(s.sqrt(x));
+                for got in s.sqrts([x, x]).map(|v| s.to_array(v)) {
+                    let same = |l: usize| got[l].to_bits() == want[l].to_bits();
+                    if let Some(l) = (0..LANES).find(|l| !same(*l)) {
+                        return Some(floats[l]);
+                    }
+                }
+                at += step * LANES as u32;
+            }
+            None
+        }
+    }
+
+    /// One above infinity.
+    const END: u32 = 0x7f80_0001;
+
+    fn roots_from_zero_to_infinity(step: u32) {
+        for isa in Isa::available() {
+            assert_eq!(wrong_root(isa, 0, END, step), None, "on {isa}");
+            assert_eq!(wrong_root(isa, END - 64, END, 1), None, "infinity on {isa}");
+        }
+    }
+
+    #[test]
+    fn roots_of_two_vectors_are_those_of_one() {
+        roots_from_zero_to_infinity(4_099);
+    }
+
+    #[test]
+    #[ignore = "all positive floats: seconds, in a release build"]
+    fn roots_of_all_floats_are_exact() {
+        roots_from_zero_to_infinity(1);
+    }
+}

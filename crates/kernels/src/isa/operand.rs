@@ -19,6 +19,18 @@ impl Line {
         // SAFETY: as in `flat`; every bit pattern of a float is valid, and the borrow stays exclusive.
         unsafe { core::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LANES) }
     }
+
+    /// Lines as the vectors they hold.
+    #[inline(always)]
+    pub(crate) fn vectors(lines: &[Line]) -> &[[f32; LANES]] {
+        Line::flat(lines).as_chunks().0
+    }
+
+    /// Lines as the vectors they hold.
+    #[inline(always)]
+    pub(crate) fn vectors_mut(lines: &mut [Line]) -> &mut [[f32; LANES]] {
+        Line::flat_mut(lines).as_chunks_mut().0
+    }
 }
 
 /// The A operand: element (i, k) of a `rows × depth` matrix is `data[i * rs + k * cs]`. Transposition is

@@ -23,8 +23,8 @@
 //! Square root and division are IEEE. Sources: D. P. Kingma, J. Ba, "Adam: a method for stochastic
 //! optimization", 2015; I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", 2019.
 
-use super::update::{Rule, Sixteen};
-use crate::isa::{LANES, Simd, kernel};
+use super::update::{Rule, Sixteen, step_slices};
+use crate::isa::{Simd, kernel};
 
 /// The constants of one step of Adam.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,29 +89,24 @@ fn power(mut base: f64, mut n: u64) -> f64 {
     result
 }
 
-/// One vector of parameters: `(w, m, v)` after the step.
-#[inline(always)]
-pub(super) fn adam<S: Simd>(
-    s: S,
-    step: &AdamStep,
-    g: S::V,
-    (w, m, v): (S::V, S::V, S::V),
-) -> (S::V, S::V, S::V) {
-    let (m, v, root) = moments(s, step, g, (m, v));
-    (stepped(s, step, w, s.div(m, root)), m, v)
-}
-
 /// One vector of moments `(m, v)` after the step, and what `m` is divided by.
 #[inline(always)]
 pub(super) fn moments<S: Simd>(
     s: S,
     step: &AdamStep,
     g: S::V,
-    (m, v): (S::V, S::V),
+    mv: (S::V, S::V),
 ) -> (S::V, S::V, S::V) {
+    let (m, v) = averages(s, step, g, mv);
+    (m, v, s.add(s.sqrt(v), s.splat(step.eps)))
+}
+
+/// One vector of moments `(m, v)` after the step.
+#[inline(always)]
+fn averages<S: Simd>(s: S, step: &AdamStep, g: S::V, (m, v): (S::V, S::V)) -> (S::V, S::V) {
     let m = s.normal(s.fma(s.sub(g, m), s.splat(step.rate1), m));
     let v = s.normal(s.fma(s.fms(g, g, v), s.splat(step.rate2), v));
-    (m, v, s.add(s.sqrt(v), s.splat(step.eps)))
+    (m, v)
 }
 
 /// One vector of parameters after the step, given the quotient.
@@ -120,49 +115,49 @@ pub(super) fn stepped<S: Simd>(s: S, step: &AdamStep, w: S::V, quotient: S::V) -
     s.fma(quotient, s.splat(-step.alpha), w)
 }
 
+/// A step of two vectors, whose parameters first shrink to a share of themselves if there is one.
+#[inline(always)]
+fn adam<S: Simd>(
+    s: S,
+    step: &AdamStep,
+    keep: Option<f32>,
+    [g, h]: [S::V; 2],
+    [[w, m, v], [x, n, u]]: [Sixteen<'_>; 2],
+) -> [S::V; 2] {
+    let (new_m, new_v) = averages(s, step, g, (s.load(m), s.load(v)));
+    let (new_n, new_u) = averages(s, step, h, (s.load(n), s.load(u)));
+    s.store(new_m, m);
+    s.store(new_n, n);
+    s.store(new_v, v);
+    s.store(new_u, u);
+    let [root_v, root_u] = s.sqrts([new_v, new_u]);
+    let (eps, mut old) = (s.splat(step.eps), [s.load(w), s.load(x)]);
+    if let Some(keep) = keep {
+        old = [s.mul(old[0], s.splat(keep)), s.mul(old[1], s.splat(keep))];
+    }
+    let mut new = [
+        stepped(s, step, old[0], s.div(new_m, s.add(root_v, eps))),
+        stepped(s, step, old[1], s.div(new_n, s.add(root_u, eps))),
+    ];
+    if keep.is_some() {
+        new = [s.normal(new[0]), s.normal(new[1])];
+    }
+    s.store(new[0], w);
+    s.store(new[1], x);
+    new
+}
+
 impl Rule for AdamStep {
     #[inline(always)]
-    fn step<S: Simd>(&self, s: S, g: S::V, [w, m, v]: Sixteen<'_>) -> S::V {
-        let (new_w, new_m, new_v) = adam(s, self, g, (s.load(w), s.load(m), s.load(v)));
-        s.store(new_m, m);
-        s.store(new_v, v);
-        s.store(new_w, w);
-        new_w
+    fn steps<S: Simd>(&self, s: S, g: [S::V; 2], wmv: [Sixteen<'_>; 2]) -> [S::V; 2] {
+        adam(s, self, None, g, wmv)
     }
 }
 
 impl Rule for AdamWStep {
     #[inline(always)]
-    fn step<S: Simd>(&self, s: S, g: S::V, [w, m, v]: Sixteen<'_>) -> S::V {
-        let kept = s.mul(s.load(w), s.splat(self.keep));
-        let (new_w, new_m, new_v) = adam(s, &self.adam, g, (kept, s.load(m), s.load(v)));
-        let new_w = s.normal(new_w);
-        s.store(new_m, m);
-        s.store(new_v, v);
-        s.store(new_w, w);
-        new_w
-    }
-}
-
-/// A step over slices.
-#[inline(always)]
-fn on_slices<S: Simd>(s: S, rule: &impl Rule, g: &[f32], wmv: [&mut [f32]; 3]) {
-    let [w, m, v] = wmv;
-    let n = g.len();
-    let lengths = (w.len(), m.len(), v.len());
-    assert_eq!(lengths, (n, n, n), "parameters and moments for {n} gradients");
-    let (gs, g_rest) = g.as_chunks::<LANES>();
-    let (ws, w_rest) = w.as_chunks_mut::<LANES>();
-    let (ms, m_rest) = m.as_chunks_mut::<LANES>();
-    let (vs, v_rest) = v.as_chunks_mut::<LANES>();
-    for (((g, w), m), v) in gs.iter().zip(ws).zip(ms).zip(vs) {
-        rule.step(s, s.load(g), [w, m, v]);
-    }
-    let mut rest = [&*w_rest, m_rest, v_rest].map(|from| s.to_array(s.load_first(from)));
-    let [w, m, v] = &mut rest;
-    rule.step(s, s.load_first(g_rest), [w, m, v]);
-    for (from, to) in rest.iter().zip([w_rest, m_rest, v_rest]) {
-        s.store_first(s.load(from), to);
+    fn steps<S: Simd>(&self, s: S, g: [S::V; 2], wmv: [Sixteen<'_>; 2]) -> [S::V; 2] {
+        adam(s, &self.adam, Some(self.keep), g, wmv)
     }
 }
 
@@ -174,7 +169,7 @@ kernel! {
     pub fn adam_step<'a>(
         s, step: &'a AdamStep, g: &'a [f32], w: &'a mut [f32], m: &'a mut [f32], v: &'a mut [f32],
     ) {
-        on_slices(s, step, g, [w, m, v]);
+        step_slices(s, step, g, [w, m, v]);
     }
 }
 
@@ -186,6 +181,6 @@ kernel! {
     pub fn adamw_step<'a>(
         s, step: &'a AdamWStep, g: &'a [f32], w: &'a mut [f32], m: &'a mut [f32], v: &'a mut [f32],
     ) {
-        on_slices(s, step, g, [w, m, v]);
+        step_slices(s, step, g, [w, m, v]);
     }
 }

@@ -26,7 +26,8 @@ pub struct SgdStep {
     pub decay: f32,
 }
 
-impl Rule for SgdStep {
+impl SgdStep {
+    /// A step of one vector.
     #[inline(always)]
     fn step<S: Simd>(&self, s: S, g: S::V, [w, m, _]: Sixteen<'_>) -> S::V {
         let old = s.load(w);
@@ -43,6 +44,13 @@ impl Rule for SgdStep {
         let new = s.normal(s.fma(d, s.splat(-self.lr), old));
         s.store(new, w);
         new
+    }
+}
+
+impl Rule for SgdStep {
+    #[inline(always)]
+    fn steps<S: Simd>(&self, s: S, [g, h]: [S::V; 2], [a, b]: [Sixteen<'_>; 2]) -> [S::V; 2] {
+        [self.step(s, g, a), self.step(s, h, b)]
     }
 }
 

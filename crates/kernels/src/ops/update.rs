@@ -73,84 +73,87 @@ impl From<SgdStep> for Step {
 /// Sixteen parameters and their moments: `w`, `m`, `v`.
 pub(super) type Sixteen<'a> = [&'a mut [f32; LANES]; 3];
 
-/// What an optimiser does to sixteen parameters, given their gradients.
+/// What an optimiser does to parameters, given their gradients.
 pub(super) trait Rule: Copy {
-    /// Replaces parameters and moments by those after the step; returns the parameters.
-    fn step<S: Simd>(&self, s: S, g: S::V, wmv: Sixteen<'_>) -> S::V;
+    /// Replaces two vectors of parameters and their moments by those after the step; returns the parameters.
+    /// Two, for roots that are taken in two ways at a time ([`Simd::sqrts`]).
+    fn steps<S: Simd>(&self, s: S, g: [S::V; 2], wmv: [Sixteen<'_>; 2]) -> [S::V; 2];
+}
+
+/// A step of whole vectors of parameters. Returns `check`, made NaN if a parameter is no longer finite.
+#[inline(always)]
+fn step_all<S: Simd>(
+    s: S,
+    rule: &impl Rule,
+    g: &[[f32; LANES]],
+    [w, m, v]: [&mut [[f32; LANES]]; 3],
+    mut check: S::V,
+) -> S::V {
+    let zero = s.splat(0.0);
+    let (gs, last) = g.as_chunks();
+    let ((ws, w), (ms, m), (vs, v)) = (w.as_chunks_mut(), m.as_chunks_mut(), v.as_chunks_mut());
+    for ((([g, h], [w, x]), [m, n]), [v, u]) in gs.iter().zip(ws).zip(ms).zip(vs) {
+        let [a, b] = rule.steps(s, [s.load(g), s.load(h)], [[w, m, v], [x, n, u]]);
+        check = s.fma(b, zero, s.fma(a, zero, check));
+    }
+    if let ([g], [w], [m], [v]) = (last, w, m, v) {
+        let [a, _] = step_one(s, rule, s.load(g), [w, m, v]);
+        check = s.fma(a, zero, check);
+    }
+    check
+}
+
+/// A step of one vector, beside zeros.
+#[inline(always)]
+fn step_one<S: Simd>(s: S, rule: &impl Rule, g: S::V, wmv: Sixteen<'_>) -> [S::V; 2] {
+    let [mut w, mut m, mut v] = [[0.0; LANES]; 3];
+    rule.steps(s, [g, s.splat(0.0)], [wmv, [&mut w, &mut m, &mut v]])
+}
+
+/// A step over slices of any length.
+#[inline(always)]
+pub(super) fn step_slices<S: Simd>(s: S, rule: &impl Rule, g: &[f32], wmv: [&mut [f32]; 3]) {
+    let [w, m, v] = wmv;
+    let n = g.len();
+    let lengths = (w.len(), m.len(), v.len());
+    assert_eq!(lengths, (n, n, n), "parameters and moments for {n} gradients");
+    let (g, g_rest) = g.as_chunks();
+    let ((w, w_rest), (m, m_rest), (v, v_rest)) =
+        (w.as_chunks_mut(), m.as_chunks_mut(), v.as_chunks_mut());
+    step_all(s, rule, g, [w, m, v], s.splat(0.0));
+    let mut rest = [&*w_rest, m_rest, v_rest].map(|from| s.to_array(s.load_first(from)));
+    let [w, m, v] = &mut rest;
+    step_one(s, rule, s.load_first(g_rest), [w, m, v]);
+    for (from, to) in rest.iter().zip([w_rest, m_rest, v_rest]) {
+        s.store_first(s.load(from), to);
+    }
 }
 
 /// Most vectors of a tile, on any ISA.
 const MOST: usize = 24;
 
-/// Gradients end here. Those of a finished tile are parked, and the optimiser is run on them two vectors at
-/// a time between the multiply-adds of the next tile: square root and division take as long as the
-/// multiply-adds, and hardly cost when they run beside them.
+/// Gradients end here: the optimiser takes them from the first-level cache, where a tile has just put them.
+/// (To run it between the multiply-adds of the next tile gains nothing: docs/perf-notes.md.)
 struct Update<'o, S: Simd, R> {
-    w: &'o mut [Line],
-    m: &'o mut [Line],
-    v: &'o mut [Line],
-    /// Vectors in a row of them.
-    vectors: usize,
+    owned: &'o mut Owned,
     /// First row of the tiles to come.
     row0: usize,
     rule: R,
-    /// Not in here by value: it is indexed, and what stands beside an indexed array stays in memory.
-    parked: &'o mut [Line; MOST],
-    /// Parked vectors, and how many of them are done.
-    count: usize,
-    done: usize,
-    /// Line of the next of them, and lines from one to the next.
-    line: usize,
-    stride: usize,
     /// Zero as long as all new weights are finite, NaN after one that is not.
     check: S::V,
 }
 
-/// Vectors of a beat.
-const BEAT: usize = 2;
-
-impl<'o, S: Simd, R: Rule> Update<'o, S, R> {
+impl<S: Simd, R: Rule> Update<'_, S, R> {
+    /// A step of the lines from `at` on, given their gradients.
     #[inline(always)]
-    fn new(s: S, owned: &'o mut Owned, rule: R, parked: &'o mut [Line; MOST]) -> Self {
-        let vectors = owned.w.vectors();
-        let (w, m, v) = (owned.w.lines_mut(), owned.m.lines_mut(), owned.v.lines_mut());
-        let (row0, count, done, line, stride, check) = (0, 0, 0, 0, 1, s.splat(0.0));
-        Update { w, m, v, vectors, row0, rule, parked, count, done, line, stride, check }
-    }
-
-    /// A step of the next vector, whose gradient is `g`.
-    #[inline(always)]
-    fn step(&mut self, s: S, g: S::V) {
-        let at = self.line;
-        let (Line(w), Line(m), Line(v)) = (&mut self.w[at], &mut self.m[at], &mut self.v[at]);
-        let new_w = self.rule.step(s, g, [w, m, v]);
-        self.check = s.fma(new_w, s.splat(0.0), self.check);
-        self.line += self.stride;
-    }
-
-    /// A step of all that is parked.
-    #[inline(always)]
-    fn drain(&mut self, s: S) {
-        while self.done < self.count {
-            self.beat(s);
-        }
+    fn step(&mut self, s: S, g: &[Line], at: usize) {
+        let Owned { w, m, v } = &mut *self.owned;
+        let wmv = [w, m, v].map(|panel| Line::vectors_mut(&mut panel.lines_mut()[at..][..g.len()]));
+        self.check = step_all(s, &self.rule, Line::vectors(g), wmv, self.check);
     }
 }
 
 impl<S: Simd, R: Rule> Ending<S> for Update<'_, S, R> {
-    #[inline(always)]
-    fn pending(&self) -> usize {
-        (self.count - self.done).div_ceil(BEAT)
-    }
-    #[inline(always)]
-    fn beat(&mut self, s: S) {
-        for _ in 0..BEAT {
-            if self.done < self.count {
-                self.step(s, s.load(&self.parked[self.done].0));
-                self.done += 1;
-            }
-        }
-    }
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
         &self,
@@ -168,14 +171,18 @@ impl<S: Simd, R: Rule> Ending<S> for Update<'_, S, R> {
         v: usize,
         acc: Acc<S::V, MR, NV>,
     ) {
-        self.drain(s);
+        let mut gradients = [Line::ZERO; MOST];
         unroll!(R in 0..MR => {
-            unroll!(J in 0..NV => s.store(acc[R][J], &mut self.parked[R * NV + J].0));
+            unroll!(J in 0..NV => s.store(acc[R][J], &mut gradients[R * NV + J].0));
         });
-        (self.count, self.done) = (MR * NV, 0);
-        // Tiles are whole rows or one vector wide, so their vectors lie at equal distances.
-        self.line = (self.row0 + i) * self.vectors + v;
-        self.stride = if NV == self.vectors { 1 } else { self.vectors };
+        let vectors = self.owned.w.vectors();
+        let at = (self.row0 + i) * vectors + v;
+        if NV == vectors {
+            return self.step(s, &gradients[..MR * NV], at);
+        }
+        for (r, row) in gradients[..MR * NV].chunks(NV).enumerate() {
+            self.step(s, row, at + r * vectors);
+        }
     }
 }
 
@@ -251,8 +258,7 @@ fn weights<S: Simd>(
 ) -> bool {
     let (rows, vectors, blocks) = (owned.w.rows(), owned.w.vectors(), dz.count());
     assert!(owned.w.cols() <= PANEL_COLS, "{} columns in a panel", owned.w.cols());
-    let mut parked = [Line::ZERO; MOST];
-    let mut ending = Update::new(s, owned, rule, &mut parked);
+    let mut ending = Update { owned, row0: 0, rule, check: s.splat(0.0) };
     let mut p = 0;
     while ending.row0 < rows {
         let inputs = x.get(p * blocks).cols();
@@ -262,15 +268,13 @@ fn weights<S: Simd>(
         ending.row0 += inputs;
         p += 1;
     }
-    ending.drain(s);
     s.sum(ending.check) == 0.0
 }
 
 #[inline(always)]
 fn biases<S: Simd>(s: S, dz: Blocks<'_, '_>, owned: &mut Owned, rule: impl Rule) {
     let vectors = owned.w.vectors();
-    let mut parked = [Line::ZERO; MOST];
-    let mut update = Update::new(s, owned, rule, &mut parked);
+    let mut update = Update { owned, row0: 0, rule, check: s.splat(0.0) };
     for v in 0..vectors {
         let mut g = s.splat(0.0);
         for b in 0..dz.count() {
@@ -279,6 +283,8 @@ fn biases<S: Simd>(s: S, dz: Blocks<'_, '_>, owned: &mut Owned, rule: impl Rule)
                 g = s.add(g, s.load(block.vector(i, v)));
             }
         }
-        update.step(s, g);
+        let mut line = Line::ZERO;
+        s.store(g, &mut line.0);
+        update.step(s, &[line], v);
     }
 }
