@@ -1,7 +1,7 @@
 //! The command line, as typed. `config` makes of it what the commands work with.
 
+use crate::settings::{Data, Flags, LayerArgs, Machine};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nn::Precision;
 use std::path::PathBuf;
 
 /// What plain `weft` says.
@@ -74,43 +74,6 @@ pub(crate) enum Command {
     Info(InfoArgs),
 }
 
-/// Which data set, and where it lies.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Data")]
-pub(crate) struct DataArgs {
-    /// Folder with the data set's files [default: $WEFT_DATA, data/, the user's cache, the system]
-    ///
-    /// Any four IDX files named as MNIST names them, plain or .gz; a file classes.txt beside them may name the
-    /// classes, one a line. The files must not be changed while weft runs (see --no-mmap).
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    /// The full data set, or a small part of it that is inside this program
-    #[arg(long, value_name = "NAME", default_value = "fashion-mnist")]
-    pub(crate) dataset: DatasetName,
-    /// Read the files into memory instead of mapping them: for files that others may change meanwhile
-    #[arg(long)]
-    pub(crate) no_mmap: bool,
-}
-
-/// The data sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DatasetName {
-    FashionMnist,
-    Sample,
-}
-
-/// What to compute with. The result does not depend on it.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Machine (the result does not depend on it)")]
-pub(crate) struct EngineArgs {
-    /// Threads [default: as many as this process may use]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// Instruction set, one of those that `weft info` lists [default: $WEFT_ISA, else the best]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) isa: Option<String>,
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -132,55 +95,11 @@ Examples:
 The same seed gives the same model, byte for byte, whatever the threads and the instruction set.")]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) flags: Flags,
     #[command(flatten)]
-    pub(crate) training: TrainingArgs,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-    #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) layers: LayerArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Network")]
-pub(crate) struct NetworkArgs {
-    /// Units of the hidden layers, from the first
-    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_value = "128", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    pub(crate) hidden: Vec<u32>,
-    /// Begin with the weights in this file (safetensors: dense_1.weight, dense_1.bias, …)
-    #[arg(long, value_name = "FILE.safetensors")]
-    pub(crate) init: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Training")]
-pub(crate) struct TrainingArgs {
-    /// Passes over the training images
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) epochs: u32,
-    /// Images of a step
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) batch_size: u32,
-    /// Learning rate of Adam
-    #[arg(long, value_name = "RATE", default_value = "1e-3", value_parser = learning_rate)]
-    pub(crate) lr: f64,
-    /// Seed of the first weights and of the order of the images
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Take the images in the order of the file
-    #[arg(long)]
-    pub(crate) no_shuffle: bool,
-    /// Stop after so many steps in all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) max_steps: Option<u64>,
-    /// Of the first layer's products: f32, or bf16 where the CPU has AMX (other bits, but sooner)
-    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
-    pub(crate) precision: Precision,
-    /// Multiply by pixels that are zero, too: the same model, later
-    #[arg(long)]
-    pub(crate) dense: bool,
 }
 
 #[derive(Debug, Args)]
@@ -192,9 +111,6 @@ pub(crate) struct RunArgs {
     /// Replace the run that is in the folder of --out
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
-    /// Draw no plots
-    #[arg(long)]
-    pub(crate) no_plots: bool,
     /// Print events on standard output, one JSON object a line: start, epoch (each), result
     #[arg(long)]
     pub(crate) json: bool,
@@ -209,9 +125,9 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) model: ModelArg,
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) data: Data,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) engine: Machine,
     /// Print the result as one line of JSON
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
@@ -236,9 +152,9 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) what: WhatArgs,
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) data: Data,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) engine: Machine,
     /// Print one JSON object a line
     #[arg(long, help_heading = "Output", conflicts_with = "csv")]
     pub(crate) json: bool,
@@ -279,9 +195,9 @@ pub(crate) struct PlotArgs {
     #[arg(long, value_name = "FORMAT", default_value = "png")]
     pub(crate) format: PictureFormat,
     #[command(flatten)]
-    pub(crate) data: DataArgs,
+    pub(crate) data: Data,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
+    pub(crate) engine: Machine,
 }
 
 /// A format of pictures.
@@ -304,16 +220,5 @@ pub(crate) struct InfoArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
-}
-
-fn learning_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err("a number above 0 is needed, such as 0.001 or 1e-3".to_owned()),
-    }
-}
-
-fn precision(text: &str) -> Result<Precision, String> {
-    Precision::named(text).ok_or_else(|| "f32 or bf16 is needed".to_owned())
+    pub(crate) engine: Machine,
 }

@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::exit::{Failure, Outcome};
+use crate::settings::{self, DatasetName, Resolved};
 use app::datasets;
 use app::plot::Format;
 use nn::{AdamConfig, FitConfig, Isa};
@@ -19,12 +20,13 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn resolve(args: &cli::EngineArgs) -> Outcome<Machine> {
+    /// `place` is where the instruction set was named, if it was.
+    pub(crate) fn resolve(args: &settings::Machine, place: &str) -> Outcome<Machine> {
         let isa = match args.isa.as_deref() {
             Some(name) => Isa::named(name),
             None => Isa::from_env(),
         };
-        let place = if args.isa.is_some() { "--isa" } else { "$WEFT_ISA" };
+        let place = if args.isa.is_some() { place } else { "$WEFT_ISA" };
         let isa = isa.map_err(|e| {
             Failure::usage(e).at(place).next("choose one of those, or leave it out for the best")
         })?;
@@ -48,14 +50,14 @@ pub(crate) fn available_threads() -> usize {
 }
 
 /// Which data, as `datasets` takes it.
-pub(crate) fn data(args: &cli::DataArgs) -> Outcome<datasets::Options> {
-    let sample = args.dataset == cli::DatasetName::Sample;
-    if sample && args.data.is_some() {
+pub(crate) fn data(args: &settings::Data) -> Outcome<datasets::Options> {
+    let sample = args.dataset == DatasetName::Sample;
+    if sample && args.folder.is_some() {
         return Err(Failure::usage("--data and --dataset sample exclude each other")
             .at("the sample is inside this program, not in a folder")
             .next("leave one of them out"));
     }
-    Ok(datasets::Options { data: args.data.clone(), sample, no_mmap: args.no_mmap })
+    Ok(datasets::Options { data: args.folder.clone(), sample, no_mmap: !args.mmap })
 }
 
 /// A model file, or the one in a run folder.
@@ -75,16 +77,20 @@ pub(crate) struct Train {
     pub(crate) force: bool,
     pub(crate) plots: bool,
     pub(crate) json: bool,
+    /// All settings as they were given, for the record.
+    pub(crate) resolved: Resolved,
 }
 
 impl Train {
     pub(crate) fn resolve(args: &cli::TrainArgs) -> Outcome<Train> {
-        let cli::TrainArgs { network, training, data: data_args, engine, run } = args;
+        let resolved = Resolved::new(&args.flags, &args.layers)?;
+        let settings = resolved.settings.clone();
+        let settings::Settings { network, training, optimizer, output, .. } = &settings;
         let fit = FitConfig {
             epochs: training.epochs as usize,
             batch_size: training.batch_size as usize,
-            optimizer: AdamConfig { lr: training.lr, ..AdamConfig::default() }.into(),
-            shuffle: !training.no_shuffle,
+            optimizer: AdamConfig { lr: optimizer.lr, ..AdamConfig::default() }.into(),
+            shuffle: training.shuffle,
             seed: training.seed,
             max_steps: training.max_steps,
             precision: training.precision,
@@ -95,12 +101,13 @@ impl Train {
             hidden: network.hidden.iter().map(|units| *units as usize).collect(),
             init: network.init.clone(),
             fit,
-            data: data(data_args)?,
-            machine: Machine::resolve(engine)?,
-            out: run.out.clone(),
-            force: run.force,
-            plots: !run.no_plots,
-            json: run.json,
+            data: data(&settings.data)?,
+            machine: Machine::resolve(&settings.machine, resolved.place("isa"))?,
+            plots: output.plots,
+            out: args.run.out.clone(),
+            force: args.run.force,
+            json: args.run.json,
+            resolved,
         })
     }
 }
@@ -119,7 +126,7 @@ impl Eval {
         Ok(Eval {
             model: model_file(&args.model.model),
             data: data(&args.data)?,
-            machine: Machine::resolve(&args.engine)?,
+            machine: Machine::resolve(&args.engine, "--isa")?,
             json: args.json,
         })
     }
@@ -163,7 +170,7 @@ impl Predict {
             (_, true) => Style::Csv,
             _ => Style::Text,
         };
-        let (data, machine) = (data(&args.data)?, Machine::resolve(&args.engine)?);
+        let (data, machine) = (data(&args.data)?, Machine::resolve(&args.engine, "--isa")?);
         Ok(Predict { model: model_file(&args.model.model), what, data, machine, style })
     }
 }
@@ -185,7 +192,7 @@ impl Plot {
             cli::PictureFormat::Png => Format::Png,
             cli::PictureFormat::Svg => Format::Svg,
         };
-        let (data, machine) = (data(&args.data)?, Machine::resolve(&args.engine)?);
+        let (data, machine) = (data(&args.data)?, Machine::resolve(&args.engine, "--isa")?);
         let (model, out) = (model_file(&args.model.model), args.out.clone());
         Ok(Plot { model, out, indices: args.index.clone(), format, data, machine })
     }
@@ -203,6 +210,6 @@ impl Info {
     pub(crate) fn resolve(args: &cli::InfoArgs) -> Outcome<Info> {
         let data = datasets::Options { data: args.data.clone(), ..datasets::Options::default() };
         let model = args.model.as_deref().map(model_file);
-        Ok(Info { model, data, machine: Machine::resolve(&args.engine)? })
+        Ok(Info { model, data, machine: Machine::resolve(&args.engine, "--isa")? })
     }
 }

@@ -8,6 +8,7 @@ mod events;
 mod exit;
 mod progress;
 mod run;
+mod settings;
 mod term;
 
 use clap::Parser;

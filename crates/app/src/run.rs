@@ -13,6 +13,8 @@ const MARKS: [&str; 2] = [MODEL, RECORD];
 pub(crate) const RECORD: &str = "run.json";
 /// The epochs.
 pub(crate) const HISTORY: &str = "history.csv";
+/// The settings, as `--config` takes them.
+pub(crate) const CONFIG: &str = "config.toml";
 /// The events.
 pub(crate) const EVENTS: &str = "events.ndjson";
 /// The folder of the pictures.

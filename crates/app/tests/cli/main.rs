@@ -3,6 +3,7 @@
 mod errors;
 mod help;
 mod predict;
+mod settings;
 mod streams;
 mod train;
 

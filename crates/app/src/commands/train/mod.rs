@@ -9,7 +9,7 @@ use crate::config::{MODEL, Train};
 use crate::events::Events;
 use crate::exit::{Code, Failure, Outcome};
 use crate::progress::Training;
-use crate::run::{EVENTS, HISTORY, PLOTS, RECORD, RunFolder};
+use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD, RunFolder};
 use crate::term::{Grouped, Terminal, print};
 use app::datasets::{Dataset, Half};
 use app::plot::{Epoch, Format};
@@ -198,6 +198,7 @@ impl Job<'_> {
             weft_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let bytes = checkpoint::to_bytes(model, &metadata).map_err(network_failure)?;
+        self.folder.write(CONFIG, self.config.resolved.to_toml().as_bytes())?;
         self.folder.write(HISTORY, &record::history_csv(history)?)?;
         self.folder.write(MODEL, &bytes)
     }

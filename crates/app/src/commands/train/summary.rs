@@ -1,7 +1,7 @@
 //! What a person reads when a run is done.
 
 use crate::config::{MODEL, Train};
-use crate::run::{EVENTS, HISTORY, PLOTS, RECORD};
+use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD};
 use crate::term::Grouped;
 use app::datasets::Dataset;
 use nn::{Evaluation, History};
@@ -52,6 +52,7 @@ impl Summary<'_> {
         let plots = format!("{PLOTS}/");
         let mut lines = vec![
             (MODEL, "the model".to_owned()),
+            (CONFIG, "the settings, to be used again: train --config".to_owned()),
             (HISTORY, "loss and accuracy of every epoch".to_owned()),
             (EVENTS, "the same for programs".to_owned()),
             (RECORD, "all settings, data, machine and times".to_owned()),

@@ -1,0 +1,160 @@
+//! Where settings come from: defaults, a recipe, config files, `--set`, flags; the later, the stronger.
+
+use super::schema::{self, Setting};
+use super::{Settings, file, recipes};
+use crate::exit::{Failure, Outcome};
+use clap::builder::PossibleValuesParser;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where settings may come from, beside the flags.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Settings from elsewhere (defaults < recipe < files < --set < flags)"
+)]
+pub(crate) struct LayerArgs {
+    /// Begin with a set of settings that is built in
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(recipes::names()))]
+    pub(crate) recipe: Option<String>,
+    /// Take settings from a TOML file, such as the config.toml of a run; the last file wins
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) config: Vec<PathBuf>,
+    /// Change one setting by its name in such a file: epochs=10, network.hidden=[256,128]; `epochs=` is the default
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// The settings that were typed as flags, by clap's name for them.
+#[derive(Debug)]
+pub(crate) struct Flags(Vec<(String, OsString)>);
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        Settings::augment_args(command)
+    }
+    fn augment_args_for_update(command: Command) -> Command {
+        Settings::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Flags, clap::Error> {
+        let typed = |s: Setting| s.typed_in(matches).map(|text| (s.id().to_owned(), text));
+        Ok(Flags(schema::all().into_iter().filter_map(typed).collect()))
+    }
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Flags::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// A value that is not the default.
+#[derive(Clone, Debug)]
+struct Given {
+    text: OsString,
+    /// `--epochs`, `--set`, `file.toml, line 3`
+    place: String,
+}
+
+/// The settings of a run, and where each came from.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) settings: Settings,
+    matches: ArgMatches,
+    given: BTreeMap<String, Given>,
+}
+
+impl Resolved {
+    /// Puts one layer on the other.
+    pub(crate) fn new(flags: &Flags, layers: &LayerArgs) -> Outcome<Resolved> {
+        let all = schema::all();
+        let mut stack = Stack { all: &all, given: BTreeMap::new() };
+        if let Some(recipe) = layers.recipe.as_deref().and_then(recipes::named) {
+            stack.file(recipe.text, &format!("recipe {}", recipe.name))?;
+        }
+        for path in &layers.config {
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                Failure::io("cannot read the config file", path, &e)
+                    .next("check the path; `weft train --dry-run > FILE.toml` makes such a file")
+            })?;
+            stack.file(&text, &path.display().to_string())?;
+        }
+        for assignment in &layers.set {
+            stack.assignment(assignment)?;
+        }
+        for (id, text) in &flags.0 {
+            if let Some(setting) = all.iter().find(|s| s.id() == id) {
+                let (text, place) = (text.clone(), setting.flag());
+                stack.given.insert(id.clone(), Given { text, place });
+            }
+        }
+        let given = stack.given;
+        let typed = |s: &Setting| given.get(s.id()).and_then(|given| s.typed(&given.text));
+        let matches = schema::command().try_get_matches_from(all.iter().filter_map(typed));
+        let bad = |e: clap::Error| Failure::usage("the settings do not fit together").at(e);
+        let matches = matches.map_err(bad)?;
+        let settings = Settings::from_arg_matches(&matches).map_err(bad)?;
+        Ok(Resolved { settings, matches, given })
+    }
+
+    /// Where the value of a setting came from, for errors: `key` or, where that is taken, its `id`.
+    pub(crate) fn place(&self, id: &str) -> &str {
+        self.given.get(id).map_or("the default", |given| &given.place)
+    }
+
+    /// All settings as a config file, with a note where each that is not the default came from.
+    pub(crate) fn to_toml(&self) -> String {
+        file::write(&schema::all(), |setting| {
+            let place = self.given.get(setting.id()).map(|given| given.place.as_str());
+            (setting.value(&self.matches), place)
+        })
+    }
+}
+
+/// The layers so far.
+struct Stack<'s> {
+    all: &'s [Setting],
+    given: BTreeMap<String, Given>,
+}
+
+impl Stack<'_> {
+    /// Takes all settings of a config file.
+    fn file(&mut self, text: &str, name: &str) -> Outcome {
+        for entry in file::read(text, name)? {
+            let setting = schema::find(self.all, &entry.name, &entry.place)?;
+            self.give(setting, entry.text, entry.place)?;
+        }
+        Ok(())
+    }
+
+    /// Takes `key=value`.
+    fn assignment(&mut self, assignment: &str) -> Outcome {
+        let Some((name, value)) = assignment.split_once('=') else {
+            return Err(Failure::usage("--set takes KEY=VALUE")
+                .at(format_args!("--set {assignment}"))
+                .next("say it as in --set epochs=10"));
+        };
+        let (name, value) = (name.trim(), value.trim());
+        let place = format!("--set {assignment}");
+        let setting = schema::find(self.all, name, &place)?;
+        if value.is_empty() {
+            self.given.remove(setting.id());
+            return Ok(());
+        }
+        self.give(setting, file::plain(value), place)
+    }
+
+    fn give(&mut self, setting: &Setting, text: String, place: String) -> Outcome {
+        let text = OsString::from(text);
+        setting.check(&text).map_err(|why| {
+            let (name, text) = (setting.name(), text.display());
+            Failure::usage(format_args!("`{text}` is no value for {name}: {why}"))
+                .at(&place)
+                .next(format_args!("see {} in `weft train --help`", setting.flag()))
+        })?;
+        self.given.insert(setting.id().to_owned(), Given { text, place });
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+use crate::{Done, Room, events};
+use serde_json::Value;
+use std::fs;
+
+/// Trains an epoch with these options; returns its first event.
+fn start(room: &Room, options: &str) -> Value {
+    let line = format!("train --dataset sample --max-steps 1 --no-plots --quiet --json {options}");
+    events(&room.good(&line).out).remove(0)
+}
+
+/// Runs a command line that is wrong; what it says must have these parts.
+fn refused(room: &Room, line: &str, parts: &[&str]) -> Done {
+    let done = room.weft(line);
+    assert_eq!(done.code, Some(2), "weft {line}\n{}", done.err);
+    for part in parts {
+        assert!(done.err.contains(part), "{part}: {}", done.err);
+    }
+    done
+}
+
+#[test]
+fn a_later_layer_wins() {
+    let room = Room::new();
+    fs::write(room.path("a.toml"), "[training]\nseed = 2\nbatch_size = 50\nepochs = 3\n")
+        .expect("a");
+    fs::write(room.path("b.toml"), "training.batch_size = 20\n").expect("b");
+    let layers = "--recipe tutorial --config a.toml --config b.toml --set training.epochs=7";
+    let with = |more: &str| start(&room, &format!("{layers} {more}"));
+    let told = with("");
+    assert_eq!(
+        (&told["seed"], &told["batch_size"], &told["epochs"]),
+        (&2.into(), &20.into(), &7.into())
+    );
+    let told = with("--epochs 8 --batch-size 10");
+    assert_eq!(
+        (&told["seed"], &told["batch_size"], &told["epochs"]),
+        (&2.into(), &10.into(), &8.into())
+    );
+    let told = with("--set seed= --set hidden=[20,10]");
+    assert_eq!((&told["seed"], &told["network"]["hidden"]), (&1.into(), &vec![20, 10].into()));
+}
+
+#[test]
+fn every_kind_of_value_can_come_from_a_file() {
+    let room = Room::new();
+    let text = "[network]\nhidden = [20, 10]\n[training]\nshuffle = false\nprecision = \"f32\"\n\
+                [optimizer]\nlr = 2e-3\n[machine]\nthreads = 1\nisa = 'portable'\n[output]\nplots=true";
+    fs::write(room.path("all.toml"), text).expect("a file");
+    let told = start(&room, "--config all.toml");
+    assert_eq!(told["network"]["hidden"], Value::from(vec![20, 10]));
+    assert_eq!((&told["shuffle"], &told["optimizer"]["lr"]), (&false.into(), &2e-3.into()));
+    assert_eq!((&told["threads"], &told["isa"]), (&1.into(), &"portable".into()));
+    assert_eq!(start(&room, "--config all.toml --set shuffle=true")["shuffle"], true);
+}
+
+#[test]
+fn the_config_of_a_run_makes_that_run_again() {
+    let room = Room::new();
+    room.train(
+        "a",
+        "--epochs 1 --hidden 20,10 --lr 5e-4 --no-shuffle --seed 18446744073709551615 --quiet",
+    );
+    room.good("train --config a/config.toml --out b --quiet");
+    assert!(room.read("a/model.safetensors") == room.read("b/model.safetensors"));
+    let without_places = |text: String| -> Vec<String> {
+        text.lines().map(|l| l.split("  #").next().unwrap_or(l).trim_end().to_owned()).collect()
+    };
+    let (a, b) = (room.text("a/config.toml"), room.text("b/config.toml"));
+    assert!(a.contains("# --hidden") && b.contains("# a/config.toml, line 2"), "{a}{b}");
+    assert_eq!(without_places(a), without_places(b));
+}
+
+#[test]
+fn a_wrong_value_says_where_it_came_from() {
+    let room = Room::new();
+    fs::write(room.path("a.toml"), "# mine\n[training]\nepochs = 0\n").expect("a file");
+    let value = "`0` is no value for training.epochs: 0 is not in 1..";
+    refused(&room, "train --config a.toml", &[value, "where: a.toml, line 3", "see --epochs"]);
+    refused(&room, "train --set epochs=0", &[value, "where: --set epochs=0"]);
+    refused(&room, "train --epochs 0", &["'--epochs <N>'"]);
+    refused(&room, "train --set shuffle=perhaps", &["true or false is needed"]);
+    refused(&room, "train --set dataset=sampel", &["did you mean sample?", "fashion-mnist"]);
+    refused(&room, "train --set lr=fast", &["a number above 0 is needed"]);
+    refused(&room, "train --set epochs", &["KEY=VALUE", "--set epochs=10"]);
+    fs::write(room.path("b.toml"), "[machine]\nisa = \"quantum\"\n").expect("a file");
+    refused(&room, "train --dataset sample --config b.toml", &["where: b.toml, line 2"]);
+}
+
+#[test]
+fn a_wrong_name_is_answered_by_the_right_one() {
+    let room = Room::new();
+    fs::write(room.path("a.toml"), "[training]\n\nepoch = 3\n").expect("a file");
+    let parts =
+        ["no setting `training.epoch`", "a.toml, line 3", "did you mean `training.epochs`?"];
+    refused(&room, "train --config a.toml", &parts);
+    refused(&room, "train --set learning=1", &["no setting `learning`", "`weft train --help`"]);
+    refused(&room, "train --set optimizer.lrr=1", &["did you mean `optimizer.lr`?"]);
+    fs::write(room.path("b.toml"), "epochs = 3\n").expect("a file");
+    refused(&room, "train --config b.toml", &["`epochs` is in no section", "b.toml, line 1"]);
+    fs::write(room.path("c.toml"), "[training]\nepochs = [\n").expect("a file");
+    refused(&room, "train --config c.toml", &["is not TOML", "c.toml, line 2"]);
+    refused(&room, "train --recipe tutorail", &["tutorial"]);
+    let missing = room.weft("train --config none.toml");
+    assert_eq!(missing.code, Some(5), "{}", missing.err);
+}
+
+#[test]
+fn the_recipe_of_the_tutorial_is_the_default() {
+    let room = Room::new();
+    room.train("a", "--epochs 1 --quiet");
+    room.train("b", "--epochs 1 --quiet --recipe tutorial");
+    assert!(room.read("a/model.safetensors") == room.read("b/model.safetensors"));
+    assert!(room.good("train --help").out.contains("tutorial"));
+}
