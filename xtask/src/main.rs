@@ -3,6 +3,7 @@
 
 mod aarch64;
 mod blas;
+mod dist;
 mod run;
 mod test;
 mod tidy;
@@ -17,6 +18,7 @@ Using weft (builds the release binary, then runs it with the options):
   eval       measure a model
   predict    classify images
   plot       draw the figures for a model
+  runs       list the runs, or compare some
   fetch      fetch and verify the data set
   info       what this machine and this build can do
   weft ...   any command line of weft
@@ -28,6 +30,7 @@ Developing weft:
   test --blas  Netlib's BLAS testers and NumPy over libweft_blas
   tidy       only the checks of the repository's own rules
   bench      the benchmarks: train [--quick], gemm [--quick]; gemm --help says more
+  dist [DIR]  the release binary with completions, manual pages and licences [target/dist]
   fuzz [SECONDS]  every fuzz target in turn (needs nightly and cargo-fuzz)
 
 Examples:
@@ -44,11 +47,14 @@ fn main() -> ExitCode {
             print!("{HELP}");
             return ExitCode::SUCCESS;
         }
-        Some("train" | "eval" | "predict" | "plot" | "fetch" | "info") => return run::weft(&args),
+        Some("train" | "eval" | "predict" | "plot" | "fetch" | "info" | "runs") => {
+            return run::weft(&args);
+        }
         Some("weft") => return run::weft(rest),
         Some("test") => test::test(rest),
         Some("tidy") => tidy::tidy(),
         Some("bench") => run::bench(rest),
+        Some("dist") => dist::dist(rest),
         Some("fuzz") => test::fuzz(rest),
         Some(other) => Err(format!("there is no command `{other}`; `cargo xtask` lists them")),
     };

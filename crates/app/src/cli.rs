@@ -1,7 +1,9 @@
 //! The command line, as typed. `config` makes of it what the commands work with.
 
+use crate::commands::runs::Order;
 use crate::settings::{Data, Flags, LayerArgs, Machine};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// What plain `weft` says.
@@ -70,8 +72,15 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Draw the figures for a model
     Plot(PlotArgs),
+    /// List runs with their results, or compare some of them
+    Runs(RunsArgs),
     /// Show what this machine can do, where the data is, and what a model is made of
     Info(InfoArgs),
+    /// Print the script that lets a shell complete command lines of weft
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -91,6 +100,8 @@ Examples:
   weft train
   weft train --epochs 10 --hidden 256,128 --seed 7 --out runs/wide
   weft train --dataset sample --json | tail -n 1
+  weft train --hidden 512 --dry-run > wide.toml
+  weft train --config wide.toml --set epochs=20 --seed 3
 
 The same seed gives the same model, byte for byte, whatever the threads and the instruction set.")]
 pub(crate) struct TrainArgs {
@@ -111,6 +122,9 @@ pub(crate) struct RunArgs {
     /// Replace the run that is in the folder of --out
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
+    /// Print settings, network and work of the run, as a config file, and do not run it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Print events on standard output, one JSON object a line: start, epoch (each), result
     #[arg(long)]
     pub(crate) json: bool,
@@ -221,4 +235,77 @@ pub(crate) struct InfoArgs {
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) engine: Machine,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  weft runs
+  weft runs --sort accuracy
+  weft runs --json
+  weft runs compare runs/first runs/wide"
+)]
+pub(crate) struct RunsArgs {
+    #[command(flatten)]
+    pub(crate) below: DirArg,
+    /// What comes first: the newest, the best on the test images, the shortest training
+    #[arg(long, value_name = "KEY", default_value = "date")]
+    pub(crate) sort: Order,
+    /// Print one JSON object a line
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) action: Option<RunsAction>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DirArg {
+    /// Folder that the runs are in [default: runs]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsAction {
+    /// Show in what runs differ, and draw their curves in one figure
+    Compare(CompareArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  weft runs compare runs/first runs/wide
+  weft runs compare first wide deep --dir runs --out curves.svg")]
+pub(crate) struct CompareArgs {
+    /// Folders of runs, or their names below --dir
+    #[arg(value_name = "RUN", required = true, num_args = 2..=app::plot::MOST_RUNS)]
+    pub(crate) runs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) below: DirArg,
+    /// File for the figure, .png or .svg; one of that name is replaced [default: comparison.png in --dir]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  weft completions bash > ~/.local/share/bash-completion/completions/weft
+  weft completions zsh > ~/.zfunc/_weft
+  weft completions fish > ~/.config/fish/completions/weft.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Folder for the pages; those of the same name are replaced
+    #[arg(value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }

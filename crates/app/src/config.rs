@@ -1,7 +1,9 @@
 //! What the commands work with: the command line and the environment, resolved.
 
 use crate::cli;
+use crate::commands::runs::Order;
 use crate::exit::{Failure, Outcome};
+use crate::run::RUNS;
 use crate::settings::{self, DatasetName, Resolved};
 use app::datasets;
 use app::plot::Format;
@@ -77,6 +79,7 @@ pub(crate) struct Train {
     pub(crate) force: bool,
     pub(crate) plots: bool,
     pub(crate) json: bool,
+    pub(crate) dry_run: bool,
     /// All settings as they were given, for the record.
     pub(crate) resolved: Resolved,
 }
@@ -107,6 +110,7 @@ impl Train {
             out: args.run.out.clone(),
             force: args.run.force,
             json: args.run.json,
+            dry_run: args.run.dry_run,
             resolved,
         })
     }
@@ -196,6 +200,44 @@ impl Plot {
         let (model, out) = (model_file(&args.model.model), args.out.clone());
         Ok(Plot { model, out, indices: args.index.clone(), format, data, machine })
     }
+}
+
+/// `weft runs`
+#[derive(Debug)]
+pub(crate) struct Runs {
+    pub(crate) dir: PathBuf,
+    /// Whether the user named the folder.
+    pub(crate) named: bool,
+    pub(crate) order: Order,
+    pub(crate) json: bool,
+}
+
+impl Runs {
+    pub(crate) fn resolve(args: &cli::RunsArgs) -> Runs {
+        let (dir, named) = (runs_below(&args.below), args.below.dir.is_some());
+        Runs { dir, named, order: args.sort, json: args.json }
+    }
+}
+
+/// `weft runs compare`
+#[derive(Debug)]
+pub(crate) struct Compare {
+    pub(crate) runs: Vec<PathBuf>,
+    pub(crate) dir: PathBuf,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) json: bool,
+}
+
+impl Compare {
+    pub(crate) fn resolve(args: &cli::CompareArgs) -> Compare {
+        let (runs, dir) = (args.runs.clone(), runs_below(&args.below));
+        Compare { runs, dir, out: args.out.clone(), json: args.json }
+    }
+}
+
+/// The folder that runs are in.
+fn runs_below(args: &cli::DirArg) -> PathBuf {
+    args.dir.clone().unwrap_or_else(|| RUNS.into())
 }
 
 /// `weft info`

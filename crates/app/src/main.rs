@@ -12,7 +12,7 @@ mod settings;
 mod term;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, RunsAction};
 use exit::{Code, Failure, Outcome};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -51,6 +51,14 @@ fn run(cli: &Cli, terminal: Terminal) -> Outcome {
             commands::predict::run(&config::Predict::resolve(args)?, terminal)
         }
         Some(Command::Plot(args)) => commands::plot::run(&config::Plot::resolve(args)?, terminal),
+        Some(Command::Runs(args)) => match &args.action {
+            None => commands::runs::run(&config::Runs::resolve(args), terminal),
+            Some(RunsAction::Compare(compare)) => {
+                commands::runs::compare(&config::Compare::resolve(compare), terminal)
+            }
+        },
+        Some(Command::Completions(args)) => commands::shell::completions(args),
+        Some(Command::Man(args)) => commands::shell::man(args),
         Some(Command::Info(args)) => commands::info::run(&config::Info::resolve(args)?, terminal),
     }
 }

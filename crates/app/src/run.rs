@@ -7,8 +7,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Where runs go that have no name.
+pub(crate) const RUNS: &str = "runs";
 /// Files that say that a folder holds a run.
-const MARKS: [&str; 2] = [MODEL, RECORD];
+pub(crate) const MARKS: [&str; 2] = [MODEL, RECORD];
 /// Everything about a run, for people and programs.
 pub(crate) const RECORD: &str = "run.json";
 /// The epochs.
@@ -31,7 +33,7 @@ impl RunFolder {
     pub(crate) fn create(named: Option<&Path>, force: bool, seed: u64) -> Outcome<RunFolder> {
         match named {
             Some(path) => RunFolder::named(path, force),
-            None => RunFolder::fresh(Path::new("runs"), seed),
+            None => RunFolder::fresh(Path::new(RUNS), seed),
         }
     }
 

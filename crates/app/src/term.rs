@@ -25,8 +25,17 @@ pub(crate) fn choose_colors(args: &[OsString]) {
     match value {
         Some("always") => ColorChoice::Always.write_global(),
         Some("never") => ColorChoice::Never.write_global(),
+        // anstream takes an empty TERM for a terminal with colours.
+        _ if dumb() && std::env::var_os("CLICOLOR_FORCE").is_none() => {
+            ColorChoice::Never.write_global();
+        }
         _ => {}
     }
+}
+
+/// Whether the terminal, if there is one, can do no more than print.
+fn dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 /// Where messages go.
@@ -43,8 +52,7 @@ impl Terminal {
 
     /// Whether somebody watches standard error and it can redraw a line.
     pub(crate) fn animated(self) -> bool {
-        let dumb = std::env::var_os("TERM").is_none_or(|t| t.is_empty() || t == "dumb");
-        !self.quiet && !dumb && io::stderr().is_terminal()
+        !self.quiet && !dumb() && io::stderr().is_terminal()
     }
 
     /// Whether standard error takes colours.

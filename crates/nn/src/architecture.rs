@@ -16,7 +16,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Activation::Linear => "linear",
             Activation::Relu => "relu",
@@ -129,52 +129,6 @@ impl Architecture {
         }
         Ok(())
     }
-
-    /// The layers as a table: name, output shape, parameters.
-    ///
-    /// ```
-    /// use nn::{Activation, Sequential};
-    /// let net = Sequential::new(&[28, 28]).flatten().dense(128, Activation::Relu);
-    /// assert!(net.architecture().summary().contains("100,480"));
-    /// ```
-    pub fn summary(&self) -> String {
-        let mut rows = vec![["layer".to_owned(), "output".to_owned(), "parameters".to_owned()]];
-        let mut dense = self.dense();
-        let mut flat = self.features();
-        for (i, layer) in self.layers.iter().enumerate() {
-            match *layer {
-                Layer::Flatten => {
-                    rows.push([format!("{} flatten", i + 1), flat.to_string(), "0".to_owned()]);
-                }
-                Layer::Dense { units, activation } => {
-                    let parameters = dense.next().map_or(0, |d| (d.inputs + 1) * d.units);
-                    let name = format!("{} dense, {}", i + 1, activation.name());
-                    rows.push([name, units.to_string(), grouped(parameters)]);
-                    flat = units;
-                }
-            }
-        }
-        let total = self.parameters();
-        let memory = format!("{} KB", grouped((total * 4).div_ceil(1000)));
-        rows.push(["total".to_owned(), memory, grouped(total)]);
-        let width = |c: usize| rows.iter().map(|r| r[c].len()).max().unwrap_or(0);
-        let (a, b, c) = (width(0), width(1), width(2));
-        let line = |r: &[String; 3]| format!("{:<a$}  {:>b$}  {:>c$}\n", r[0], r[1], r[2]);
-        rows.iter().map(line).collect()
-    }
-}
-
-/// Digits in groups of three.
-fn grouped(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, d) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(d);
-    }
-    out
 }
 
 /// Builds an [`Architecture`] layer by layer, as Keras' `Sequential` does.

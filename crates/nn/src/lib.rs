@@ -35,6 +35,7 @@ mod progress;
 pub mod rng;
 mod schedule;
 mod step;
+mod summary;
 mod sweep;
 mod tensors;
 mod train;

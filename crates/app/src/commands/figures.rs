@@ -1,9 +1,10 @@
 //! The figures of a model and its data, as files.
 
+use super::runs::History;
 use super::{network_failure, predict};
 use crate::exit::{Code, Failure, Outcome};
 use crate::run;
-use app::plot::{self, Epoch, Figure, Format, Image, Labelled as Item, Prediction, Size, render};
+use app::plot::{self, Figure, Format, Image, Labelled as Item, Prediction, Size, render};
 use idx::Labelled;
 use nn::{Engine, Inputs, Model};
 use std::iter;
@@ -46,7 +47,7 @@ impl Figures<'_> {
         &self,
         engine: &mut Engine,
         train: &Labelled,
-        history: &[Epoch],
+        history: &History,
     ) -> Outcome<Vec<PathBuf>> {
         let class_names = self.class_names;
         let name = train.label(0).and_then(|l| class_names.get(usize::from(l)));
@@ -64,8 +65,9 @@ impl Figures<'_> {
         add("predictions", Figure::Predictions { items: &grid, class_names, columns });
         add("training-images", Figure::Gallery { items: &gallery, class_names, columns: 5 });
         add("first-image", Figure::Image { image: image(train, 0)?, title: &title });
-        if !history.is_empty() {
-            add("loss-and-accuracy", Figure::Curves { training: history, validation: &[] });
+        let History { training, validation } = history;
+        if !training.is_empty() {
+            add("loss-and-accuracy", Figure::Curves { training, validation });
         }
         for known in &single {
             all.push(self.single(known)?);

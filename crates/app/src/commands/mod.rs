@@ -7,6 +7,8 @@ mod figures;
 pub(crate) mod info;
 pub(crate) mod plot;
 pub(crate) mod predict;
+pub(crate) mod runs;
+pub(crate) mod shell;
 pub(crate) mod train;
 
 use crate::exit::{Code, Failure, Outcome};

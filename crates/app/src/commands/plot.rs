@@ -1,13 +1,13 @@
 //! `weft plot`: the figures for a model that was trained.
 
 use super::figures::Figures;
+use super::runs::{self, History};
 use super::{load, locate, open};
 use crate::config::Plot;
 use crate::exit::Outcome;
 use crate::run::HISTORY;
 use crate::term::{Terminal, print};
 use app::datasets::Half;
-use app::plot::Epoch;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(config: &Plot, terminal: Terminal) -> Outcome {
@@ -39,28 +39,14 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 /// The epochs that made the model, if its run folder tells.
-fn history(model: &Path, terminal: Terminal) -> Vec<Epoch> {
+fn history(model: &Path, terminal: Terminal) -> History {
     let path = model.with_file_name(HISTORY);
-    let Ok(mut reader) = csv::Reader::from_path(&path) else {
-        terminal.note(format_args!("No {} beside the model, so no curves.", HISTORY));
-        return Vec::new();
-    };
-    let rows = reader.deserialize::<Row>().map(|row| row.map(|r| r.into()));
-    rows.collect::<Result<Vec<_>, _>>().unwrap_or_else(|error| {
-        terminal.warn(format_args!("no curves: {}: {error}", path.display()));
-        Vec::new()
-    })
-}
-
-/// What is needed of a row of the history.
-#[derive(serde::Deserialize)]
-struct Row {
-    loss: f64,
-    accuracy: f64,
-}
-
-impl From<Row> for Epoch {
-    fn from(Row { loss, accuracy }: Row) -> Epoch {
-        Epoch { loss, accuracy }
+    if !path.exists() {
+        terminal.note(format_args!("No {HISTORY} beside the model, so no curves."));
+        return History::default();
     }
+    runs::history(&path).unwrap_or_else(|error| {
+        terminal.warn(format_args!("no curves: {}: {error}", path.display()));
+        History::default()
+    })
 }

@@ -98,6 +98,20 @@ pub struct Epoch {
     pub accuracy: f64,
 }
 
+/// The epochs of one run among others.
+#[derive(Clone, Copy, Debug)]
+pub struct Curve<'a> {
+    /// What the run is called.
+    pub name: &'a str,
+    /// The metrics on the training data.
+    pub training: &'a [Epoch],
+    /// The metrics on other data; may be empty.
+    pub validation: &'a [Epoch],
+}
+
+/// The most runs in one figure: so many colours are told apart.
+pub const MOST_RUNS: usize = 8;
+
 /// What to draw.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -150,6 +164,11 @@ pub enum Figure<'a> {
         /// The metrics on other data; may be empty.
         validation: &'a [Epoch],
     },
+    /// Loss and accuracy of up to [`MOST_RUNS`] runs over the epochs.
+    Comparison {
+        /// The runs.
+        curves: &'a [Curve<'a>],
+    },
 }
 
 /// The format of the picture.
@@ -162,6 +181,13 @@ pub enum Format {
 }
 
 impl Format {
+    /// The format that the ending of a file's name stands for.
+    #[must_use]
+    pub fn of(path: &std::path::Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_lowercase();
+        [Self::Png, Self::Svg].into_iter().find(|format| format.extension() == ending)
+    }
+
     /// The usual ending of a file's name: `png` or `svg`.
     #[must_use]
     pub fn extension(self) -> &'static str {

@@ -111,6 +111,21 @@ impl Resolved {
             (setting.value(&self.matches), place)
         })
     }
+
+    /// All settings that have a value, by section.
+    pub(crate) fn to_table(&self) -> toml::Table {
+        let mut sections = toml::Table::new();
+        for setting in schema::all() {
+            let section =
+                sections.entry(setting.section()).or_insert_with(|| toml::Table::new().into());
+            if let (Some(section), Some(value)) =
+                (section.as_table_mut(), setting.value(&self.matches))
+            {
+                section.insert(setting.key().to_owned(), value);
+            }
+        }
+        sections
+    }
 }
 
 /// The layers so far.

@@ -1,6 +1,7 @@
 use crate::Room;
 
-const COMMANDS: [&str; 6] = ["fetch", "train", "eval", "predict", "plot", "info"];
+pub(crate) const COMMANDS: [&str; 9] =
+    ["fetch", "train", "eval", "predict", "plot", "runs", "runs compare", "info", "completions"];
 
 #[test]
 fn every_command_has_help_with_examples() {
@@ -31,7 +32,7 @@ fn examples_in_the_help_are_command_lines_that_parse() {
 #[test]
 fn the_help_lists_commands_and_exit_codes() {
     let help = Room::new().good("--help").out;
-    for command in COMMANDS {
+    for command in COMMANDS.into_iter().filter(|command| !command.contains(' ')) {
         assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
     }
     let codes = help.split("\nExit codes:\n").nth(1).expect("exit codes");
@@ -74,4 +75,56 @@ fn info_shows_what_a_model_is_made_of() {
     for part in ["dense, relu", "18,840", "seed     9", "Ankle boot", env!("CARGO_PKG_VERSION")] {
         assert!(told.contains(part), "{part}: {told}");
     }
+}
+
+#[test]
+fn the_readme_lists_the_exit_codes_of_the_help() {
+    let readme = std::fs::read_to_string("../../README.md").expect("the README");
+    let help = Room::new().good("--help").out;
+    let rows = help.split("\nExit codes:\n").nth(1).expect("exit codes").lines();
+    for row in rows.map_while(|row| row.strip_prefix("  ")) {
+        let (code, what) = row.split_once(' ').expect("a code and what it means");
+        let row = format!("| {code} | {} |", what.trim());
+        assert!(readme.contains(&row), "the README lacks {row}");
+    }
+}
+
+#[test]
+fn completions_know_the_commands_and_their_options() {
+    let room = Room::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = room.good(&format!("completions {shell}")).out;
+        for word in ["train", "compare", "batch-size"] {
+            assert!(script.contains(word), "{shell} lacks {word}");
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+fn bash_takes_the_completions() {
+    let room = Room::new();
+    let script = room.good("completions bash").out;
+    std::fs::write(room.path("weft.bash"), script).expect("a file");
+    let line = "source weft.bash; COMP_WORDS=(weft train --batch-s); COMP_CWORD=2; \
+                _weft weft --batch-s train; echo \"${COMPREPLY[@]}\"";
+    let bash =
+        std::process::Command::new("bash").args(["-c", line]).current_dir(room.path(".")).output();
+    match bash {
+        Ok(done) => assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "--batch-size"),
+        Err(error) => println!("no bash here: {error}"),
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let room = Room::new();
+    let paths = room.good("man pages").out;
+    for command in COMMANDS {
+        let page = format!("pages/weft-{}.1", command.replace(' ', "-"));
+        assert!(paths.contains(&page), "{page}: {paths}");
+        let text = room.text(&page);
+        assert!(text.contains(".SH SYNOPSIS") && text.contains("Examples:"), "{text}");
+    }
+    assert!(room.text("pages/weft.1").contains("Exit codes:"));
 }

@@ -1,10 +1,15 @@
 //! The `weft` command, tried as a user would: the real binary, in a folder of its own.
 
+mod dry_run;
 mod errors;
+mod golden;
 mod help;
 mod predict;
+mod runs;
 mod settings;
 mod streams;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod train;
 
 use serde_json::Value;
@@ -35,7 +40,7 @@ impl Room {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weft"));
         command.args(line.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
         command.env("XDG_CACHE_HOME", self.path("cache"));
-        for name in ["WEFT_DATA", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        for name in ["WEFT_DATA", "COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
         command

@@ -1,9 +1,11 @@
 //! `weft train`: data, network, training, evaluation, files.
 
+mod dry_run;
 mod record;
 mod summary;
 
 use super::figures::Figures;
+use super::runs;
 use super::{info, inputs, load_file, locate, network_failure, open};
 use crate::config::{MODEL, Train};
 use crate::events::Events;
@@ -12,7 +14,7 @@ use crate::progress::Training;
 use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD, RunFolder};
 use crate::term::{Grouped, Terminal, print};
 use app::datasets::{Dataset, Half};
-use app::plot::{Epoch, Format};
+use app::plot::Format;
 use idx::Labelled;
 use nn::checkpoint::{self, Metadata};
 use nn::{Activation, Engine, Evaluation, Event, History, Model, Sequential};
@@ -38,6 +40,9 @@ struct Job<'j> {
 }
 
 pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
+    if config.dry_run {
+        return dry_run::run(config, terminal);
+    }
     let start = Instant::now();
     let dataset = locate(&config.data, terminal)?;
     let (train, test) = (open(&dataset, Half::Train)?, open(&dataset, Half::Test)?);
@@ -55,15 +60,17 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
     done
 }
 
+/// The layers, for images of so many rows and columns.
+fn sequential(config: &Train, (height, width): (usize, usize), classes: usize) -> Sequential {
+    let network = Sequential::new(&[height, width]).flatten();
+    let hidden = config.hidden.iter();
+    let network = hidden.fold(network, |all, units| all.dense(*units, Activation::Relu));
+    network.dense(classes, Activation::Softmax)
+}
+
 /// The network, with its first weights.
 fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Outcome<Model> {
-    let (height, width) = train.shape();
-    let mut network = Sequential::new(&[height, width]).flatten();
-    for units in &config.hidden {
-        network = network.dense(*units, Activation::Relu);
-    }
-    let classes = dataset.class_names.len();
-    let network = network.dense(classes, Activation::Softmax);
+    let network = sequential(config, train.shape(), dataset.class_names.len());
     let mut model = network.build(config.fit.seed).map_err(network_failure)?;
     if let Some(path) = &config.init {
         checkpoint::load_weights(&mut model, &load_file(path)?).map_err(|e| {
@@ -215,9 +222,7 @@ impl Job<'_> {
             folder: &self.folder.join(PLOTS),
             format: Format::Png,
         };
-        let epochs = history.epochs.iter();
-        let epochs: Vec<Epoch> =
-            epochs.map(|e| Epoch { loss: e.loss, accuracy: e.accuracy }).collect();
-        figures.tutorial(&mut self.engine, &self.train, &epochs)
+        let history = runs::History::from(history);
+        figures.tutorial(&mut self.engine, &self.train, &history)
     }
 }

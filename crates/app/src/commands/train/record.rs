@@ -54,6 +54,8 @@ pub(super) struct Resolved {
     cpu: String,
     os: &'static str,
     arch: &'static str,
+    /// As in the run's config file.
+    settings: toml::Table,
 }
 
 impl Resolved {
@@ -100,6 +102,7 @@ impl Resolved {
             cpu,
             os: std::env::consts::OS,
             arch: std::env::consts::ARCH,
+            settings: config.resolved.to_table(),
         }
     }
 

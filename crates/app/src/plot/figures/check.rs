@@ -1,6 +1,6 @@
 //! Every input is checked before anything is drawn.
 
-use crate::plot::{Epoch, Error, Figure};
+use crate::plot::{Epoch, Error, Figure, MOST_RUNS};
 
 /// Refuses figures that cannot be drawn.
 pub(in crate::plot) fn check(figure: &Figure<'_>) -> Result<(), Error> {
@@ -33,6 +33,18 @@ pub(in crate::plot) fn check(figure: &Figure<'_>) -> Result<(), Error> {
             at_least("the history", training.len(), 1)?;
             epochs("training", training)?;
             epochs("validation", validation)
+        }
+        Figure::Comparison { curves } => {
+            at_least("the list of runs", curves.len(), 1)?;
+            if curves.len() > MOST_RUNS {
+                let (runs, most) = (curves.len(), MOST_RUNS);
+                return Err(Error::Layout(format!("{runs} runs are too many for {most} colours")));
+            }
+            curves.iter().try_for_each(|run| {
+                at_least("the history", run.training.len(), 1)?;
+                epochs(&format!("{}: training", run.name), run.training)?;
+                epochs(&format!("{}: validation", run.name), run.validation)
+            })
         }
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn sheet(figure: &Figure<'_>, face: &Face) -> (f64, f64) {
         }
         Figure::Bars { class_names, .. } => bars::sheet(class_names, face),
         Figure::Curves { .. } => curves::SHEET,
+        Figure::Comparison { curves } => curves::comparison_sheet(curves.len()),
     }
 }
 
@@ -45,6 +46,9 @@ pub(super) fn title(figure: &Figure<'_>) -> String {
             bars::Verdict::of(probabilities, *truth).caption(class_names)
         }
         Figure::Curves { .. } => String::from("Loss and accuracy over the epochs"),
+        Figure::Comparison { curves } => {
+            format!("Loss and accuracy of {} runs over the epochs", curves.len())
+        }
     }
 }
 
@@ -65,6 +69,7 @@ pub(super) fn draw(figure: &Figure<'_>, canvas: &Canvas<'_>) -> Result<(), Error
             bars::named(canvas, probabilities, *truth, class_names)
         }
         Figure::Curves { training, validation } => curves::draw(canvas, training, validation),
+        Figure::Comparison { curves } => curves::compare(canvas, curves),
     }
 }
 

@@ -1,0 +1,113 @@
+//! `weft train --dry-run`: what a run would be, without running it.
+
+use super::{info, network_failure, sequential};
+use crate::commands::{locate, open};
+use crate::config::Train;
+use crate::events;
+use crate::exit::Outcome;
+use crate::term::{Grouped, Terminal, print, print_bytes};
+use app::datasets::{self, CLASS_NAMES, Half};
+use nn::Architecture;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// What is known of the data.
+#[derive(Debug, Serialize)]
+struct Data {
+    name: String,
+    place: Option<String>,
+    train: usize,
+    image: (usize, usize),
+    classes: usize,
+}
+
+/// The event.
+#[derive(Debug, Serialize)]
+struct DryRun<'r> {
+    settings: toml::Table,
+    data: &'r Data,
+    layers: &'r [nn::Layer],
+    parameters: usize,
+    parameter_bytes: usize,
+    steps_per_epoch: usize,
+    flops_per_step: u64,
+}
+
+/// Prints the settings as a config file, and the network in its comments.
+pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
+    let data = data(config, terminal)?;
+    let network = sequential(config, data.image, data.classes);
+    let architecture = network.architecture();
+    architecture.check().map_err(network_failure)?;
+    let steps = config.fit.steps(data.train);
+    let flops = architecture.step_flops(config.fit.batch_size).iter().sum();
+    if config.json {
+        let parameters = architecture.parameters();
+        let event = DryRun {
+            settings: config.resolved.to_table(),
+            data: &data,
+            layers: &architecture.layers,
+            parameters,
+            parameter_bytes: parameters * size_of::<f32>(),
+            steps_per_epoch: steps,
+            flops_per_step: flops,
+        };
+        return print_bytes(&events::line("dry-run", &event)?);
+    }
+    let settings = config.resolved.to_toml();
+    print(format_args!("{}\n{settings}", comment(&told(config, &data, architecture, steps, flops))))
+}
+
+/// The data, or what Fashion-MNIST is like if it is not here yet: nothing is fetched.
+fn data(config: &Train, terminal: Terminal) -> Outcome<Data> {
+    let options = &config.data;
+    let places = datasets::places(options);
+    if !options.sample && options.data.is_none() && !places.iter().any(|(_, _, there)| *there) {
+        terminal.note("The data set is not on this machine yet: `weft fetch` gets it.");
+        let name = "fashion-mnist".to_owned();
+        let classes = CLASS_NAMES.len();
+        return Ok(Data { name, place: None, train: 60_000, image: (28, 28), classes });
+    }
+    let dataset = locate(options, terminal)?;
+    let train = open(&dataset, Half::Train)?;
+    let (place, classes) = (Some(dataset.place()), dataset.class_names.len());
+    Ok(Data { name: dataset.name, place, train: train.len(), image: train.shape(), classes })
+}
+
+fn told(
+    config: &Train,
+    data: &Data,
+    architecture: &Architecture,
+    steps: usize,
+    flops: u64,
+) -> String {
+    let mut text = format!("weft {}: what this run would be\n\n", env!("CARGO_PKG_VERSION"));
+    let (height, width) = data.image;
+    let _ = writeln!(
+        text,
+        "{}: {} training images of {height} x {width}, {} classes\n",
+        data.name,
+        Grouped(data.train),
+        data.classes
+    );
+    text.push_str(&architecture.training_summary(config.fit.batch_size));
+    let fit = &config.fit;
+    let all = (steps as u64 * fit.epochs as u64).min(fit.max_steps.unwrap_or(u64::MAX));
+    let _ = writeln!(
+        text,
+        "\n{} steps of {} images: {} an epoch, {:.0} GFLOP in all",
+        Grouped(all as usize),
+        Grouped(fit.batch_size),
+        Grouped(steps),
+        all as f64 * flops as f64 / 1e9
+    );
+    let (threads, isa) = (config.machine.all_threads(), config.machine.isa);
+    let plural = if threads == 1 { "" } else { "s" };
+    let _ = writeln!(text, "{threads} thread{plural}, {isa}, {}", info::cpu_name());
+    text
+}
+
+/// Lines behind a `#` each.
+fn comment(text: &str) -> String {
+    text.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect()
+}

@@ -1,0 +1,109 @@
+use crate::{Room, events};
+use std::fs;
+
+/// A room with three runs below `runs`.
+fn three() -> Room {
+    let room = Room::new();
+    let train = |name: &str, options: &str| room.train(&format!("runs/{name}"), options);
+    train("a", "--quiet --epochs 1 --hidden 16");
+    train("b", "--quiet --epochs 3 --hidden 32,16 --lr 2e-3");
+    train("c", "--quiet --epochs 2 --hidden 16 --seed 2");
+    room
+}
+
+/// The first words of the lines after the heads.
+fn names(table: &str) -> Vec<&str> {
+    table.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect()
+}
+
+#[test]
+fn runs_are_listed_with_their_results() {
+    let room = three();
+    let told = room.good("runs").out;
+    let heads: Vec<_> = told.lines().next().expect("heads").split_whitespace().collect();
+    assert_eq!(heads, ["run", "date", "data", "network", "epochs", "accuracy", "loss", "time"]);
+    for part in ["runs/a ", "784-16-10", "784-32-16-10", " sample "] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(names(&room.good("runs --sort name").out), ["runs/a", "runs/b", "runs/c"]);
+    let listed = events(&room.good("runs --json --sort accuracy").out);
+    let accuracies: Vec<_> = listed.iter().map(|run| run["test_accuracy"].as_f64()).collect();
+    assert_eq!(accuracies.len(), 3);
+    assert!(accuracies.is_sorted_by(|a, b| a >= b), "{accuracies:?}");
+    let record: serde_json::Value =
+        serde_json::from_slice(&room.read("runs/b/run.json")).expect("JSON");
+    let b = listed.iter().find(|run| run["run"] == "runs/b").expect("listed");
+    assert_eq!(b["test_accuracy"], record["result"]["test_accuracy"]);
+    assert_eq!((&b["network"], &b["epochs"]), (&"784-32-16-10".into(), &3.into()));
+}
+
+#[test]
+fn broken_folders_are_named_and_others_left_out() {
+    let room = Room::new();
+    room.train("runs/good", "--quiet --epochs 1");
+    fs::create_dir_all(room.path("runs/notes")).expect("a folder");
+    fs::write(room.path("runs/notes/text"), "no run").expect("a file");
+    fs::create_dir_all(room.path("runs/killed")).expect("a folder");
+    fs::write(room.path("runs/killed/events.ndjson"), "{}\n").expect("a file");
+    fs::create_dir_all(room.path("runs/cut")).expect("a folder");
+    fs::write(room.path("runs/cut/run.json"), "{\"schema\":1,").expect("a file");
+    let done = room.good("runs");
+    assert_eq!(names(&done.out), ["runs/good"]);
+    for part in ["runs/killed: a run that did not end", "runs/cut: run.json is not a run's"] {
+        assert!(done.err.contains(part), "{part}: {}", done.err);
+    }
+    assert!(!done.err.contains("notes"), "{}", done.err);
+    let listed = events(&room.good("runs --json").out);
+    let kinds: Vec<_> = listed.iter().map(|e| e["event"].as_str().expect("a name")).collect();
+    assert_eq!(kinds, ["run", "broken-run", "broken-run"]);
+}
+
+#[test]
+fn no_runs_are_no_failure_but_a_folder_that_is_not_there_is() {
+    let room = Room::new();
+    let done = room.good("runs");
+    assert_eq!(done.out, "");
+    assert!(done.err.contains("`weft train` makes one"), "{}", done.err);
+    let done = room.weft("runs --dir none");
+    assert_eq!(done.code, Some(5), "{}", done.err);
+    assert!(done.err.contains("  next:  "), "{}", done.err);
+}
+
+#[test]
+fn a_comparison_shows_what_differs_and_draws_the_curves() {
+    let room = three();
+    let told = room.good("runs compare runs/a b runs/c").out;
+    let row = |name: &str| {
+        let line = told.lines().find(|line| line.starts_with(name))?;
+        Some(line[name.len()..].split("  ").map(str::trim).filter(|v| !v.is_empty()).collect())
+    };
+    assert_eq!(row("network.hidden"), Some(vec!["[16]", "[32, 16]", "[16]"]));
+    assert_eq!(row("optimizer.lr"), Some(vec!["0.001", "0.002", "0.001"]));
+    assert_eq!(row("training.seed"), Some(vec!["1", "1", "2"]));
+    assert_eq!(row("training.batch_size"), None, "it is the same in all");
+    assert!(row("test accuracy").is_some_and(|values: Vec<&str>| values.len() == 3), "{told}");
+    assert!(told.ends_with("The curves: runs/comparison.png\n"), "{told}");
+    assert!(room.read("runs/comparison.png").starts_with(b"\x89PNG"));
+    room.good("runs compare a b --out curves.svg");
+    let svg = room.text("curves.svg");
+    assert!(svg.contains(">a<") && svg.contains(">b<") && svg.contains(">Loss<"), "{svg}");
+    let compared = events(&room.good("runs compare a b --json").out).remove(0);
+    assert_eq!(compared["event"], "comparison");
+    assert_eq!(compared["settings"][0]["name"], "network.hidden");
+}
+
+#[test]
+fn what_cannot_be_compared_is_said() {
+    let room = three();
+    let done = room.weft("runs compare a nothing");
+    assert_eq!(done.code, Some(5), "{}", done.err);
+    for part in ["nothing", "no run.json", "`weft runs` lists"] {
+        assert!(done.err.contains(part), "{part}: {}", done.err);
+    }
+    assert_eq!(room.weft("runs compare a").code, Some(2));
+    assert_eq!(room.weft("runs compare a b --out curves.gif").code, Some(2));
+    // A run whose history is gone is compared without its curve.
+    fs::remove_file(room.path("runs/b/history.csv")).expect("removed");
+    let done = room.good("runs compare a b");
+    assert!(done.err.contains("no curve: runs/b/history.csv"), "{}", done.err);
+}
