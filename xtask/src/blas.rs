@@ -65,7 +65,7 @@ pub(crate) fn test() -> Result<(), String> {
     let folder = testers().filter(|_| has_numpy()).ok_or_else(|| {
         format!("Netlib's testers, the reference BLAS or {PYTHON} with NumPy is missing: {INSTALL}")
     })?;
-    run(cargo().args(["build", "--quiet", "--release", "--package", "cblas"]))?;
+    run(cargo().args(["build", "--release", "--package", "cblas"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root().join("target"), |folder| root().join(folder));
     let library = target.join("release/libweft_blas.so");
@@ -106,28 +106,31 @@ fn netlib(tester: &Tester, folder: &Path, library: &Path, scratch: &Path) -> Res
         report +=
             &fs::read_to_string(&summary).map_err(|e| format!("{}: {e}", summary.display()))?;
     }
-    let ours: Vec<&str> =
-        report.lines().filter(|l| l.trim_start().starts_with(tester.routine)).collect();
-    let passed = |what: &str| ours.iter().any(|line| line.contains(what));
-    let bad = ["FAIL", "*****", "SUSPECT", "ABANDONED"].iter().any(|word| report.contains(word));
-    let rounds = tester.rounds.iter().all(|round| passed(&format!("{round} ( {CALLS} CALLS)")));
-    if bad
-        || !rounds
-        || !passed("PASSED THE TESTS OF ERROR-EXITS")
-        || !report.contains("END OF TESTS")
-    {
-        return Err(format!("{} is not content:\n{report}", tester.program));
-    }
+    let ours = content(tester, &report)
+        .ok_or_else(|| format!("{} is not content:\n{report}", tester.program))?;
     if calls != CALLS * tester.rounds.len() {
         return Err(format!("{}: {calls} products came to the library", tester.program));
     }
-    println!("{}: {}", tester.program, ours.join("\n         "));
+    println!("{}:\n  {}", tester.program, ours.join("\n  "));
     Ok(())
+}
+
+/// What a report says of the product, if the tester found nothing wrong with that or any other routine.
+fn content<'a>(tester: &Tester, report: &'a str) -> Option<Vec<&'a str>> {
+    let of_product = |line: &&str| line.trim_start().starts_with(tester.routine);
+    let ours: Vec<&str> = report.lines().filter(of_product).map(str::trim).collect();
+    let passed = |what: &str| ours.iter().any(|line| line.contains(what));
+    let bad = ["FAIL", "*****", "SUSPECT", "ABANDONED"].iter().any(|word| report.contains(word));
+    let rounds = tester.rounds.iter().all(|round| passed(&format!("{round} ( {CALLS} CALLS)")));
+    let all =
+        rounds && passed("PASSED THE TESTS OF ERROR-EXITS") && report.contains("END OF TESTS");
+    (all && !bad).then_some(ours)
 }
 
 /// NumPy, with products of random shapes and strides.
 fn numpy(library: &Path) -> Result<(), String> {
     let script = root().join("crates/cblas/tests/numpy_products.py");
+    println!("NumPy: products of up to 3000 rows and columns, some seconds to a minute...");
     let (said, calls) = over(library, Command::new(PYTHON).arg(script))?;
     let products = said.lines().filter(|line| line.starts_with("product ")).count();
     let last = said.lines().last().unwrap_or_default();
@@ -136,4 +139,41 @@ fn numpy(library: &Path) -> Result<(), String> {
     }
     println!("NumPy: {last}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "
+ SGEMM  PASSED THE TESTS OF ERROR-EXITS
+
+ SGEMM  PASSED THE COMPUTATIONAL TESTS ( 17496 CALLS)
+
+ SSYMM  PASSED THE TESTS OF ERROR-EXITS
+
+ END OF TESTS
+";
+
+    #[test]
+    fn a_good_report_is_one() {
+        let ours = content(&TESTERS[0], GOOD).expect("nothing is wrong with it");
+        assert_eq!(ours.len(), 2);
+        assert!(content(&TESTERS[1], GOOD).is_none(), "that of the other tester");
+    }
+
+    #[test]
+    fn a_report_of_failures_is_none() {
+        for (good, bad) in [
+            ("SGEMM  PASSED THE TESTS OF", "SGEMM  FAILED THE TESTS OF"),
+            ("SSYMM  PASSED THE TESTS OF", "SSYMM  FAILED THE TESTS OF"),
+            ("SGEMM  PASSED THE COMP", "SGEMM  COMPLETED THE COMP"),
+            (" SSYMM", " ***** PARAMETER NUMBER  9 NOT DETECTED BY SGEMM *****\n SSYMM"),
+            ("17496", "17495"),
+            ("END OF TESTS", ""),
+        ] {
+            assert!(GOOD.contains(good));
+            assert_eq!(content(&TESTERS[0], &GOOD.replace(good, bad)), None, "{bad}");
+        }
+    }
 }

@@ -7,7 +7,8 @@
 //!   threads and the instruction set. With β = 0, C is not read; with α = 0, neither A nor B. What lies
 //!   between the columns (or rows) of a matrix is neither read nor written.
 //! - A bad argument goes to the program's `xerbla_` or `cblas_xerbla`, or those of a BLAS that is
-//!   linked too; where there are none, a message is printed and the process ends, as with the reference.
+//!   linked too; where there are none, a message is printed and the process ends, as with the reference. (On
+//!   Linux on x86-64 and AArch64; elsewhere the program's handlers are not found.)
 //! - Products that are large enough run on several threads: [`weft_blas_set_num_threads`], or `WEFT_NUM_THREADS`,
 //!   `OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`, or as many as the process may use, the first that says so.
 //!   One product uses them at a time, others meanwhile run on the thread that asks for them.

@@ -24,7 +24,9 @@ fn compile(source: &str, link: Link) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let name = Path::new(source).file_stem().expect("a name").to_string_lossy();
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let program = folder.join(format!("{name}-{link:?}-{}", std::process::id()));
+    // Tests run beside each other, some of them with one program.
+    let thread = format!("{:?}", std::thread::current().id());
+    let program = folder.join(format!("{name}-{link:?}-{}-{thread}", std::process::id()));
     let mut gcc = Command::new("gcc");
     gcc.args(["-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-I"]);
     gcc.arg(here.join("include")).arg(here.join(source)).arg("-o").arg(&program);
@@ -117,6 +119,20 @@ fn a_line_for_every_product_when_asked() {
         "{said}"
     );
     assert!(said.contains("threads=1") && said.lines().count() == 1, "{said}");
+}
+
+/// A mistake in the environment costs a line, not the result.
+#[test]
+fn an_unknown_instruction_set_is_said_and_passed_over() {
+    let program = compile("examples/product.c", Link::Shared);
+    let mut command = Command::new(&program);
+    command.env("LD_LIBRARY_PATH", libraries()).env("WEFT_ISA", "mmx");
+    let output = command.output().expect("the program runs");
+    let _ = std::fs::remove_file(program);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("weft_blas: ") && said.contains("mmx"), "{said}");
+    assert!(said.contains("going on with") && said.lines().count() == 1, "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "58 64\n139 154\n");
 }
 
 /// What the shared library offers to others: the interface and nothing else.
