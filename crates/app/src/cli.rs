@@ -1,7 +1,7 @@
 //! The command line, as typed. `config` makes of it what the commands work with.
 
 use crate::commands::runs::Order;
-use crate::settings::{Data, Flags, LayerArgs, Machine};
+use crate::settings::{Data, Flags, LayerArgs, Machine, learning_rate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Fetch(FetchArgs),
     /// Train a network, evaluate it, and write model, history and plots into a run folder
     Train(Box<TrainArgs>),
+    /// Find a learning rate: train some steps while it grows, and look at the losses
+    LrFind(Box<LrFindArgs>),
     /// Measure a model on the test images
     Eval(EvalArgs),
     /// Classify test images, or a picture of your own
@@ -99,6 +101,8 @@ pub(crate) struct FetchArgs {
 Examples:
   weft train
   weft train --epochs 10 --hidden 256,128 --seed 7 --out runs/wide
+  weft train --epochs 50 --val-split 0.1 --early-stopping 5 --restore-best --schedule cosine
+  weft train --resume runs/wide
   weft train --dataset sample --json | tail -n 1
   weft train --hidden 512 --dry-run > wide.toml
   weft train --config wide.toml --set epochs=20 --seed 3
@@ -114,6 +118,37 @@ pub(crate) struct TrainArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  weft lr-find
+  weft lr-find --hidden 1024,512 --batch-size 128 --out rates.png
+  weft lr-find --dataset sample --json
+
+A test by L. Smith, as fastai does it: the learning rate grows from step to step, and the suggestion is where the
+smoothed loss falls for the longest.")]
+pub(crate) struct LrFindArgs {
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+    #[command(flatten)]
+    pub(crate) layers: LayerArgs,
+    /// Learning rate of the first step
+    #[arg(long, value_name = "RATE", default_value = "1e-7", value_parser = learning_rate, help_heading = "Range")]
+    pub(crate) from: f64,
+    /// Learning rate of the last step
+    #[arg(long, value_name = "RATE", default_value = "10", value_parser = learning_rate, help_heading = "Range")]
+    pub(crate) to: f64,
+    /// Steps
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(10..=1_000_000), help_heading = "Range")]
+    pub(crate) steps: u64,
+    /// File for the picture, .png or .svg; one of that name is replaced
+    #[arg(long, value_name = "FILE", default_value = "lr-find.png", help_heading = "Output")]
+    pub(crate) out: PathBuf,
+    /// Print rates, losses and suggestion as one line of JSON
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct RunArgs {
     /// Folder for model, history, events and plots [default: runs/DATE-TIME-seedN]
@@ -125,6 +160,9 @@ pub(crate) struct RunArgs {
     /// Print settings, network and work of the run, as a config file, and do not run it
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Go on with the run in this folder that was interrupted, with its own settings, to the same model
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "force", "recipe", "config", "set"])]
+    pub(crate) resume: Option<PathBuf>,
     /// Print events on standard output, one JSON object a line: start, epoch (each), result
     #[arg(long)]
     pub(crate) json: bool,

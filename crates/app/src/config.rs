@@ -3,11 +3,13 @@
 use crate::cli;
 use crate::commands::runs::Order;
 use crate::exit::{Failure, Outcome};
-use crate::run::RUNS;
-use crate::settings::{self, DatasetName, Resolved};
+use crate::run::{CONFIG, RUNS};
+use crate::settings::{self, DatasetName, Flags, LayerArgs, Resolved};
 use app::datasets;
 use app::plot::Format;
-use nn::{AdamConfig, FitConfig, Isa};
+use nn::{
+    AdamConfig, Augment, Average, EarlyStopping, FitConfig, Isa, Monitor, Schedule, Sweep, WarmUp,
+};
 use std::path::{Path, PathBuf};
 
 /// Name of the model file in a run folder.
@@ -77,6 +79,11 @@ pub(crate) struct Train {
     pub(crate) machine: Machine,
     pub(crate) out: Option<PathBuf>,
     pub(crate) force: bool,
+    /// Whether the run in `out` goes on.
+    pub(crate) resume: bool,
+    /// Whether settings were typed as flags.
+    pub(crate) changed: bool,
+    pub(crate) checkpoint_every: Option<u64>,
     pub(crate) plots: bool,
     pub(crate) json: bool,
     pub(crate) dry_run: bool,
@@ -86,20 +93,19 @@ pub(crate) struct Train {
 
 impl Train {
     pub(crate) fn resolve(args: &cli::TrainArgs) -> Outcome<Train> {
-        let resolved = Resolved::new(&args.flags, &args.layers)?;
-        let settings = resolved.settings.clone();
-        let settings::Settings { network, training, optimizer, output, .. } = &settings;
-        let fit = FitConfig {
-            epochs: training.epochs as usize,
-            batch_size: training.batch_size as usize,
-            optimizer: AdamConfig { lr: optimizer.lr, ..AdamConfig::default() }.into(),
-            shuffle: training.shuffle,
-            seed: training.seed,
-            max_steps: training.max_steps,
-            precision: training.precision,
-            skip_zeros: !training.dense,
-            ..FitConfig::default()
+        Train::of(&args.flags, &args.layers, &args.run)
+    }
+
+    fn of(flags: &Flags, layers: &LayerArgs, run: &cli::RunArgs) -> Outcome<Train> {
+        let resume = run.resume.as_deref();
+        let layers = match resume {
+            Some(run) => LayerArgs { config: vec![run_config(run)?], ..LayerArgs::default() },
+            None => layers.clone(),
         };
+        let resolved = Resolved::new(flags, &layers)?;
+        let settings = resolved.settings.clone();
+        let settings::Settings { network, output, .. } = &settings;
+        let fit = fit(&settings, &resolved)?;
         Ok(Train {
             hidden: network.hidden.iter().map(|units| *units as usize).collect(),
             init: network.init.clone(),
@@ -107,13 +113,106 @@ impl Train {
             data: data(&settings.data)?,
             machine: Machine::resolve(&settings.machine, resolved.place("isa"))?,
             plots: output.plots,
-            out: args.run.out.clone(),
-            force: args.run.force,
-            json: args.run.json,
-            dry_run: args.run.dry_run,
+            out: resume.map(Path::to_owned).or_else(|| run.out.clone()),
+            force: run.force,
+            resume: resume.is_some(),
+            changed: !flags.is_empty(),
+            checkpoint_every: output.checkpoint_every,
+            json: run.json,
+            dry_run: run.dry_run,
             resolved,
         })
     }
+}
+
+/// `weft lr-find`
+#[derive(Debug)]
+pub(crate) struct LrFind {
+    pub(crate) train: Train,
+    pub(crate) sweep: Sweep,
+    pub(crate) out: PathBuf,
+    pub(crate) json: bool,
+}
+
+impl LrFind {
+    pub(crate) fn resolve(args: &cli::LrFindArgs) -> Outcome<LrFind> {
+        let train = Train::of(&args.flags, &args.layers, &cli::RunArgs::default())?;
+        let (first, last, steps) = (args.from, args.to, args.steps);
+        if first >= last {
+            return Err(Failure::usage("the learning rate must grow")
+                .at(format_args!("--from {first:e} --to {last:e}"))
+                .next("exchange them, or leave them out"));
+        }
+        let sweep = Sweep { first, last, steps };
+        Ok(LrFind { train, sweep, out: args.out.clone(), json: args.json })
+    }
+}
+
+/// The settings of the run in a folder.
+fn run_config(run: &Path) -> Outcome<PathBuf> {
+    let config = run.join(CONFIG);
+    if config.is_file() {
+        return Ok(config);
+    }
+    Err(Failure::usage("there is no run to resume in that folder")
+        .at(format_args!("{} is not there", config.display()))
+        .next("name the folder of a run that was interrupted, such as runs/20260131-120000-seed1"))
+}
+
+/// How to train.
+fn fit(settings: &settings::Settings, resolved: &Resolved) -> Outcome<FitConfig> {
+    let settings::Settings { training, optimizer, learning_rate, validation, .. } = settings;
+    let settings::LearningRate { schedule, warmup, lr_min, lr_factor, lr_every, lr_patience } =
+        learning_rate;
+    let schedule = match Schedule::named(schedule).unwrap_or_default() {
+        Schedule::Step { .. } => Schedule::Step { every: *lr_every as usize, gamma: *lr_factor },
+        Schedule::Cosine { .. } => Schedule::Cosine { min: *lr_min },
+        Schedule::Plateau { threshold, cooldown, .. } => Schedule::Plateau {
+            factor: *lr_factor,
+            patience: *lr_patience as usize,
+            threshold,
+            cooldown,
+            min: *lr_min,
+        },
+        other => other,
+    };
+    let settings::Validation { split, patience, min_delta, monitor, restore_best } = validation;
+    for (needs, id) in [(patience.is_some(), "patience"), (*restore_best, "restore_best")] {
+        if needs && *split == 0.0 {
+            return Err(Failure::usage("there are no images to stop or choose by")
+                .at(resolved.place(id))
+                .next("hold some back: --val-split 0.1"));
+        }
+    }
+    let average = match (settings.average.ema, settings.average.last) {
+        (None, None) => Average::Off,
+        (Some(decay), None) => Average::Ema { decay },
+        (None, Some(epochs)) => Average::Last { epochs: epochs as usize },
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("--average-ema and --average-last exclude each other")
+                .at(resolved.place("average.last"))
+                .next("leave one of them out"));
+        }
+    };
+    Ok(FitConfig {
+        epochs: training.epochs as usize,
+        batch_size: training.batch_size as usize,
+        optimizer: AdamConfig { lr: optimizer.lr, ..AdamConfig::default() }.into(),
+        shuffle: training.shuffle,
+        seed: training.seed,
+        max_steps: training.max_steps,
+        precision: training.precision,
+        skip_zeros: !training.dense,
+        schedule,
+        warm_up: WarmUp { steps: *warmup, ..WarmUp::default() },
+        validation_split: *split,
+        early_stopping: patience
+            .map(|patience| EarlyStopping { patience: patience as usize, min_delta: *min_delta }),
+        monitor: if monitor == "accuracy" { Monitor::Accuracy } else { Monitor::Loss },
+        restore_best: *restore_best,
+        augment: Augment { shift: settings.augment.shift, flip: settings.augment.flip },
+        average,
+    })
 }
 
 /// `weft eval`

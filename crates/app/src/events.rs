@@ -45,6 +45,13 @@ impl Events {
         if self.print { term::print_bytes(&line) } else { Ok(()) }
     }
 
+    /// Keeps an event of the past, which was printed when it happened.
+    pub(crate) fn keep(&mut self, event: &str, fields: &impl Serialize) -> Outcome {
+        let line = line(event, fields)?;
+        self.log.extend_from_slice(&line);
+        Ok(())
+    }
+
     /// Keeps the event of a failure. The one who ends the process prints it.
     pub(crate) fn keep_failure(&mut self, failure: &Failure) {
         if let Ok(line) = line("error", &Ended::from(failure)) {

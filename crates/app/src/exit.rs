@@ -19,6 +19,10 @@ pub(crate) enum Code {
     Io = 5,
     /// A model file is not one.
     Model = 6,
+    /// The user pressed Ctrl-C.
+    Interrupted = 130,
+    /// The system asked to end.
+    Terminated = 143,
 }
 
 /// Why a command failed: what is wrong, where, and what to do next.
@@ -96,4 +100,5 @@ Exit codes:
   3  the data set or a picture is missing or bad
   4  training diverged: the loss is no longer finite
   5  a file or folder cannot be read or written
-  6  a model file is not one, or does not fit";
+  6  a model file is not one, or does not fit
+130  interrupted by Ctrl-C (143: by SIGTERM); `weft train` saves its state before";

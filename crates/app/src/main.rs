@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod events;
 mod exit;
+mod interrupt;
 mod progress;
 mod run;
 mod settings;
@@ -45,6 +46,9 @@ fn run(cli: &Cli, terminal: Terminal) -> Outcome {
         Some(Command::Fetch(args)) => commands::fetch::run(args, terminal),
         Some(Command::Train(args)) => {
             commands::train::run(&config::Train::resolve(args)?, terminal)
+        }
+        Some(Command::LrFind(args)) => {
+            commands::lr_find::run(&config::LrFind::resolve(args)?, terminal)
         }
         Some(Command::Eval(args)) => commands::eval::run(&config::Eval::resolve(args)?, terminal),
         Some(Command::Predict(args)) => {

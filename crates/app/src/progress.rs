@@ -17,6 +17,8 @@ const TEXT: u16 = 60;
 pub(crate) struct Training {
     terminal: Terminal,
     epochs: usize,
+    /// The epoch that runs.
+    epoch: usize,
     /// Bar and start of the epoch that runs, where lines can be redrawn.
     bar: Option<ProgressBar>,
     started: Instant,
@@ -26,14 +28,15 @@ pub(crate) struct Training {
 impl Training {
     pub(crate) fn new(terminal: Terminal, epochs: usize) -> Training {
         let now = Instant::now();
-        Training { terminal, epochs, bar: None, started: now, drawn: now }
+        Training { terminal, epochs, epoch: 0, bar: None, started: now, drawn: now }
     }
 
     /// Takes note of an event.
     pub(crate) fn observe(&mut self, event: &Event) {
         match event {
             Event::Step { epoch, step, steps, loss, accuracy, .. } => {
-                if *step == 1 {
+                if self.epoch != *epoch {
+                    self.epoch = *epoch;
                     self.begin(*epoch, *steps);
                 }
                 if step.is_multiple_of(STEPS_A_LOOK) && step < steps {
@@ -42,6 +45,14 @@ impl Training {
             }
             Event::Epoch(stats) => self.end(stats),
             _ => {}
+        }
+    }
+
+    /// Leaves the line of the epoch that runs as it is.
+    pub(crate) fn stop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.abandon();
+            self.terminal.note("");
         }
     }
 

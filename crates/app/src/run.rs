@@ -2,7 +2,7 @@
 
 use crate::config::MODEL;
 use crate::exit::{Failure, Outcome};
-use app::store;
+use app::store::{self, PART};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,14 @@ pub(crate) const HISTORY: &str = "history.csv";
 pub(crate) const CONFIG: &str = "config.toml";
 /// The events.
 pub(crate) const EVENTS: &str = "events.ndjson";
+/// The folder of the checkpoints.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+/// The state of the training, to resume from.
+pub(crate) const LAST: &str = "checkpoints/last.safetensors";
+/// The model of the best epoch.
+pub(crate) const BEST: &str = "checkpoints/best.safetensors";
+/// The model that a diverged training went back to.
+pub(crate) const GOOD: &str = "checkpoints/last-good.safetensors";
 /// The folder of the pictures.
 pub(crate) const PLOTS: &str = "plots";
 
@@ -44,10 +52,39 @@ impl RunFolder {
                 .at(mark.display())
                 .next("name another folder with --out, or add --force to replace the run"));
         }
+        let last = path.join(LAST);
+        if last.exists() && !force {
+            return Err(Failure::usage("there is a run in that folder that was interrupted")
+                .at(last.display())
+                .next("go on with it by --resume, or add --force to replace it"));
+        }
         fs::create_dir_all(path).map_err(|e| refused(path, &e))?;
         let folder = RunFolder { path: path.to_owned() };
         folder.probe()?;
+        // Nobody may resume a run that is replaced.
+        match fs::remove_dir_all(folder.join(CHECKPOINTS)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(refused(path, &e)),
+            _ => Ok(folder),
+        }
+    }
+
+    /// The folder of a run that goes on.
+    pub(crate) fn resumed(path: &Path) -> Outcome<RunFolder> {
+        let folder = RunFolder { path: path.to_owned() };
+        folder.probe()?;
+        // What a process that was killed was about to write.
+        for place in [folder.path.clone(), folder.join(CHECKPOINTS)] {
+            let entries = fs::read_dir(place).into_iter().flatten().flatten();
+            let half = |e: &fs::DirEntry| e.file_name().to_string_lossy().starts_with(PART);
+            entries.filter(half).for_each(|entry| drop(fs::remove_file(entry.path())));
+        }
         Ok(folder)
+    }
+
+    /// Makes a folder in it, if need be.
+    pub(crate) fn below(&self, name: &str) -> Outcome {
+        let path = self.join(name);
+        fs::create_dir_all(&path).map_err(|e| refused(&path, &e))
     }
 
     fn fresh(below: &Path, seed: u64) -> Outcome<RunFolder> {
@@ -67,7 +104,7 @@ impl RunFolder {
 
     /// Fails now rather than after the training if the folder takes no files.
     fn probe(&self) -> Outcome {
-        let probe = tempfile::Builder::new().prefix(".weft-").tempfile_in(&self.path);
+        let probe = tempfile::Builder::new().prefix(PART).tempfile_in(&self.path);
         probe.map(drop).map_err(|e| refused(&self.path, &e))
     }
 

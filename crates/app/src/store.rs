@@ -4,6 +4,9 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+/// What the names of files begin with that are not whole yet.
+pub const PART: &str = ".weft-";
+
 /// Links followed before giving up, as Linux does.
 const LINKS: usize = 40;
 
@@ -26,7 +29,7 @@ pub fn write_atomic(
     let path = target(path)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".weft-");
+    builder.prefix(PART);
     // What any new file has; the umask takes its part.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

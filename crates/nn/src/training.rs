@@ -179,14 +179,11 @@ impl<'r> Training<'r> {
     pub fn resume(mut self, state: &State) -> Result<Self, Error> {
         let other =
             |what: &str| Err(Error::Input(format!("the state is that of a training with {what}")));
-        let Fields { config, examples, progress } = &state.training;
+        let Fields { examples, progress, .. } = &state.training;
         if state.architecture != self.model.architecture {
             return other("another network");
         }
-        let FitConfig { epochs, max_steps, skip_zeros, .. } = self.config;
-        if (FitConfig { epochs, max_steps, skip_zeros, ..*config }) != self.config {
-            return other("other settings");
-        }
+        state.check_settings(&self.config)?;
         if *examples != self.examples() {
             let (train, held) = examples;
             return other(&format!("{train} examples, and {held} to validate on"));
@@ -215,6 +212,11 @@ impl<'r> Training<'r> {
             self.model.halve(self.engine.isa, batch, self.inputs, self.config.augment)?;
         }
         Ok(self)
+    }
+
+    /// The epoch that runs, counted from 1, and how many of its steps are done.
+    pub fn position(&self) -> (usize, usize) {
+        (self.progress.epoch, self.progress.step)
     }
 
     /// The best epoch so far, counted from 1, if there is a validation set.

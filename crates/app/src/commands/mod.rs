@@ -5,6 +5,7 @@ mod failures;
 pub(crate) mod fetch;
 mod figures;
 pub(crate) mod info;
+pub(crate) mod lr_find;
 pub(crate) mod plot;
 pub(crate) mod predict;
 pub(crate) mod runs;

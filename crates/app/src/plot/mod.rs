@@ -157,6 +157,17 @@ pub enum Figure<'a> {
         /// The names of all classes.
         class_names: &'a [String],
     },
+    /// The loss of each step while the learning rate grew.
+    Sweep {
+        /// Learning rates, growing.
+        rates: &'a [f64],
+        /// The loss of each.
+        losses: &'a [f64],
+        /// The losses, smoothed.
+        smoothed: &'a [f64],
+        /// The rate to mark.
+        suggestion: Option<f64>,
+    },
     /// Loss and accuracy over the epochs.
     Curves {
         /// The metrics on the training data.

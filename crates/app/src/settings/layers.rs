@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Where settings may come from, beside the flags.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(
     next_help_heading = "Settings from elsewhere (defaults < recipe < files < --set < flags)"
 )]
@@ -29,6 +29,13 @@ pub(crate) struct LayerArgs {
 /// The settings that were typed as flags, by clap's name for them.
 #[derive(Debug)]
 pub(crate) struct Flags(Vec<(String, OsString)>);
+
+impl Flags {
+    /// Whether none were typed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {

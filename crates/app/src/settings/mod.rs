@@ -13,8 +13,9 @@ mod schema;
 
 pub(crate) use layers::{Flags, LayerArgs, Resolved};
 
+use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Command, ValueEnum};
-use nn::Precision;
+use nn::{Precision, Schedule};
 use std::path::PathBuf;
 
 /// Makes one struct of the sections, and a table of them.
@@ -36,6 +37,10 @@ sections! {
     network: Network,
     training: Training,
     optimizer: Optimizer,
+    learning_rate: LearningRate,
+    validation: Validation,
+    augment: Augment,
+    average: Average,
     data: Data,
     output: Output,
     machine: Machine,
@@ -86,6 +91,80 @@ pub(crate) struct Optimizer {
     pub(crate) lr: f64,
 }
 
+/// How the learning rate changes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Learning rate")]
+pub(crate) struct LearningRate {
+    /// How the learning rate changes: by epochs (step, plateau) or from step to step (cosine, one-cycle)
+    #[arg(long, value_name = "NAME", default_value = "constant", value_parser = schedule_names())]
+    pub(crate) schedule: String,
+    /// Steps in which the learning rate grows to its full size, before the schedule begins
+    #[arg(long, value_name = "STEPS", default_value_t = 0)]
+    pub(crate) warmup: u64,
+    /// Where cosine ends, and what plateau does not go below
+    #[arg(long = "lr-min", value_name = "RATE", default_value = "0.0", value_parser = at_least_zero)]
+    pub(crate) lr_min: f64,
+    /// What step and plateau multiply the learning rate by
+    #[arg(long = "lr-factor", value_name = "FACTOR", default_value = "0.1", value_parser = share)]
+    pub(crate) lr_factor: f64,
+    /// Epochs from one drop of step to the next
+    #[arg(long = "lr-every", value_name = "EPOCHS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) lr_every: u32,
+    /// Epochs without improvement that plateau waits
+    #[arg(long = "lr-patience", value_name = "EPOCHS", default_value_t = 2)]
+    pub(crate) lr_patience: u32,
+}
+
+/// What is held back from the training, and what it decides.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Validation")]
+pub(crate) struct Validation {
+    /// Share of the training images that is held back and evaluated after each epoch
+    #[arg(id = "validation.split", long = "val-split", value_name = "SHARE", default_value = "0.0", value_parser = share)]
+    pub(crate) split: f64,
+    /// Stop after so many epochs in a row without improvement on the images held back
+    #[arg(long = "early-stopping", visible_alias = "patience", value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) patience: Option<u32>,
+    /// Only more than this is an improvement for --early-stopping
+    #[arg(long = "min-delta", value_name = "DELTA", default_value = "0.0", value_parser = at_least_zero)]
+    pub(crate) min_delta: f64,
+    /// What says which epoch is the best
+    #[arg(long, value_name = "MEASURE", default_value = "loss", value_parser = ["loss", "accuracy"])]
+    pub(crate) monitor: String,
+    /// End with the weights of the best epoch, not those of the last
+    #[arg(long = "restore-best")]
+    pub(crate) restore_best: bool,
+}
+
+/// How training images are varied, anew in every epoch.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Augmentation")]
+pub(crate) struct Augment {
+    /// Move training images by up to so many pixels, each epoch anew
+    #[arg(
+        id = "augment.shift",
+        long = "augment-shift",
+        value_name = "PIXELS",
+        default_value_t = 0
+    )]
+    pub(crate) shift: u16,
+    /// Mirror training images half of the time
+    #[arg(id = "augment.flip", long = "augment-flip")]
+    pub(crate) flip: bool,
+}
+
+/// Which weights are averaged; the averaged ones are validated and saved.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Averages of weights")]
+pub(crate) struct Average {
+    /// Average the weights after every step, of which this share remains in the next, such as 0.999
+    #[arg(id = "average.ema", long = "average-ema", value_name = "DECAY", value_parser = share)]
+    pub(crate) ema: Option<f64>,
+    /// Average the weights at the ends of the last so many epochs
+    #[arg(id = "average.last", long = "average-last", value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) last: Option<u32>,
+}
+
 /// Which data set, and where it lies.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
@@ -117,6 +196,9 @@ pub(crate) struct Output {
     /// Draw no plots
     #[arg(long = "no-plots", action = ArgAction::SetFalse)]
     pub(crate) plots: bool,
+    /// Save the state of the training after every so many steps [default: after an epoch, each ten seconds at most]
+    #[arg(long = "checkpoint-every", value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) checkpoint_every: Option<u64>,
 }
 
 /// What to compute with. The result does not depend on it.
@@ -131,11 +213,29 @@ pub(crate) struct Machine {
     pub(crate) isa: Option<String>,
 }
 
-fn learning_rate(text: &str) -> Result<f64, String> {
+pub(crate) fn learning_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("a number above 0 is needed, such as 0.001 or 1e-3".to_owned()),
     }
+}
+
+fn at_least_zero(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err("a number of 0 or more is needed, such as 1e-5".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
+        _ => Err("a share is needed, 0 or more and below 1, such as 0.1".to_owned()),
+    }
+}
+
+fn schedule_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Schedule::ALL.map(Schedule::name))
 }
 
 fn precision(text: &str) -> Result<Precision, String> {

@@ -1,7 +1,17 @@
 use crate::Room;
 
-pub(crate) const COMMANDS: [&str; 9] =
-    ["fetch", "train", "eval", "predict", "plot", "runs", "runs compare", "info", "completions"];
+pub(crate) const COMMANDS: [&str; 10] = [
+    "fetch",
+    "train",
+    "lr-find",
+    "eval",
+    "predict",
+    "plot",
+    "runs",
+    "runs compare",
+    "info",
+    "completions",
+];
 
 #[test]
 fn every_command_has_help_with_examples() {
@@ -37,7 +47,7 @@ fn the_help_lists_commands_and_exit_codes() {
     }
     let codes = help.split("\nExit codes:\n").nth(1).expect("exit codes");
     let codes: Vec<_> = codes.lines().filter_map(|l| l.trim().split(' ').next()).collect();
-    assert_eq!(codes, ["0", "1", "2", "3", "4", "5", "6"]);
+    assert_eq!(codes, ["0", "1", "2", "3", "4", "5", "6", "130"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod errors;
 mod golden;
 mod help;
 mod predict;
+mod resume;
 mod runs;
 mod settings;
 mod streams;

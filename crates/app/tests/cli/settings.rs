@@ -93,7 +93,7 @@ fn a_wrong_name_is_answered_by_the_right_one() {
     let parts =
         ["no setting `training.epoch`", "a.toml, line 3", "did you mean `training.epochs`?"];
     refused(&room, "train --config a.toml", &parts);
-    refused(&room, "train --set learning=1", &["no setting `learning`", "`weft train --help`"]);
+    refused(&room, "train --set colour=1", &["no setting `colour`", "`weft train --help`"]);
     refused(&room, "train --set optimizer.lrr=1", &["did you mean `optimizer.lr`?"]);
     fs::write(room.path("b.toml"), "epochs = 3\n").expect("a file");
     refused(&room, "train --config b.toml", &["`epochs` is in no section", "b.toml, line 1"]);

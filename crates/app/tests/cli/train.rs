@@ -194,3 +194,24 @@ fn skipping_and_dense_make_the_same_file() {
     room.train("b", "--epochs 1 --quiet --dense");
     assert!(room.read("a/model.safetensors") == room.read("b/model.safetensors"));
 }
+
+#[test]
+fn a_learning_rate_is_found_and_drawn() {
+    let room = Room::new();
+    let done = room.good("lr-find --dataset sample");
+    for part in ["100 steps", "The loss falls best around", "lr-find.png", "weft train --lr "] {
+        assert!(done.out.contains(part), "{part}: {}", done.out);
+    }
+    assert!(room.read("lr-find.png").starts_with(b"\x89PNG"));
+    let line =
+        "lr-find --dataset sample --hidden 30 --from 1e-5 --to 1e4 --steps 60 --json --out l.svg";
+    let event = &events(&room.good(line).out)[0];
+    assert_eq!((&event["event"], &event["plot"]), (&"lr-find".into(), &"l.svg".into()));
+    let list = |name: &str| event[name].as_array().expect("a list").len();
+    assert!(event["diverged"] == true && list("rates") < 60 && list("losses") == list("smoothed"));
+    assert!(event["suggestion"].as_f64().is_some_and(|rate| rate > 1e-5 && rate < 1.0));
+    assert!(room.text("l.svg").contains("learning rate"));
+    assert_eq!(room.weft("lr-find --from 1 --to 0.1").code, Some(2));
+    room.good("lr-find --dataset sample --no-plots --out none.png");
+    assert!(!room.path("none.png").exists());
+}

@@ -92,6 +92,19 @@ impl State {
         self.training.examples
     }
 
+    /// Checks that a training with these settings can go on from here: only the numbers of epochs and of
+    /// steps in all may differ, and what changes no result.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it cannot.
+    pub fn check_settings(&self, config: &FitConfig) -> Result<(), Error> {
+        let FitConfig { epochs, max_steps, skip_zeros, .. } = *config;
+        if (FitConfig { epochs, max_steps, skip_zeros, ..*self.config() }) == *config {
+            return Ok(());
+        }
+        Err(Error::Input("the state is that of a training with other settings".to_owned()))
+    }
+
     /// The model with the weights of the last step.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `weft train`: data, network, training, evaluation, files.
 
 mod dry_run;
+mod keeper;
 mod record;
 mod summary;
 
@@ -10,22 +11,23 @@ use super::{info, inputs, load_file, locate, network_failure, open};
 use crate::config::{MODEL, Train};
 use crate::events::Events;
 use crate::exit::{Code, Failure, Outcome};
-use crate::progress::Training;
-use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD, RunFolder};
+use crate::interrupt::Interrupt;
+use crate::progress::Training as Progress;
+use crate::run::{CONFIG, EVENTS, HISTORY, LAST, PLOTS, RECORD, RunFolder};
 use crate::term::{Grouped, Terminal, print};
 use app::datasets::{Dataset, Half};
 use app::plot::Format;
 use idx::Labelled;
-use nn::checkpoint::{self, Metadata};
+use keeper::Keeper;
+use nn::checkpoint::{self, Metadata, State};
 use nn::{Activation, Engine, Evaluation, Event, History, Model, Sequential};
 use record::{Finished, Record, Resolved, Timings};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
-use summary::Summary;
+use summary::{Summary, invoked_as, quoted};
 
 /// Brings pixels to 0..1.
-const PIXEL_SCALE: f32 = 1.0 / 255.0;
+pub(super) const PIXEL_SCALE: f32 = 1.0 / 255.0;
 
 /// Everything that a run works with.
 struct Job<'j> {
@@ -37,6 +39,10 @@ struct Job<'j> {
     folder: RunFolder,
     engine: Engine,
     events: Events,
+    /// What identifies the data.
+    hash: String,
+    /// Where the run goes on.
+    state: Option<State>,
 }
 
 pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
@@ -46,11 +52,24 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
     let start = Instant::now();
     let dataset = locate(&config.data, terminal)?;
     let (train, test) = (open(&dataset, Half::Train)?, open(&dataset, Half::Test)?);
-    let model = network(config, &dataset, &train)?;
-    let folder = RunFolder::create(config.out.as_deref(), config.force, config.fit.seed)?;
+    let hash = dataset.hash().map_err(super::data_failure)?;
+    let resumed = config.out.as_deref().filter(|_| config.resume);
+    let (resumed, state) = match resumed.map(|run| keeper::open(config, run, &hash)).transpose()? {
+        Some((folder, state)) => (Some(folder), state),
+        None => (None, None),
+    };
+    let model = match &state {
+        Some(state) => state.model().map_err(network_failure)?,
+        None => network(config, &dataset, &train)?,
+    };
+    let folder = match resumed {
+        Some(folder) => folder,
+        None => RunFolder::create(config.out.as_deref(), config.force, config.fit.seed)?,
+    };
     let engine = config.machine.engine(config.machine.all_threads());
     let events = Events::new(config.json);
-    let mut job = Job { config, terminal, dataset, train, test, folder, engine, events };
+    let mut job =
+        Job { config, terminal, dataset, train, test, folder, engine, events, hash, state };
     let done = job.run(model, start);
     if let Err(failure) = &done {
         job.events.keep_failure(failure);
@@ -69,7 +88,7 @@ fn sequential(config: &Train, (height, width): (usize, usize), classes: usize) -
 }
 
 /// The network, with its first weights.
-fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Outcome<Model> {
+pub(super) fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Outcome<Model> {
     let network = sequential(config, train.shape(), dataset.class_names.len());
     let mut model = network.build(config.fit.seed).map_err(network_failure)?;
     if let Some(path) = &config.init {
@@ -82,17 +101,28 @@ fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Outcome<Model
     Ok(model)
 }
 
+/// The user or the system ended the training, whose state is saved.
+fn interrupted(code: Code, folder: &RunFolder, epoch: usize, step: usize) -> Failure {
+    let path = folder.path();
+    Failure::new(code, "the training was interrupted; its state is saved")
+        .at(format_args!("epoch {epoch}, step {step}; {}", folder.join(LAST).display()))
+        .next(format_args!("go on with it: {} train --resume {}", invoked_as(), quoted(path)))
+}
+
 impl Job<'_> {
     fn run(&mut self, mut model: Model, start: Instant) -> Outcome {
         self.greet(&model);
-        let resolved = self.resolve(&model)?;
+        let resolved = self.resolve(&model);
         self.events.emit("start", &resolved)?;
+        if !self.config.resume || self.config.changed {
+            self.folder.write(CONFIG, self.config.resolved.to_toml().as_bytes())?;
+        }
         let loaded = start.elapsed();
         let history = self.fit(&mut model)?;
         let fitted = start.elapsed();
         let found = self.evaluate(&model)?;
         let evaluated = start.elapsed();
-        let model_path = self.save(&model, &history, &resolved)?;
+        let model_path = self.save(&model, &history)?;
         let plots = self.plot(&model, &history)?;
         let timings = Timings {
             load: loaded.as_secs_f64(),
@@ -134,6 +164,14 @@ impl Job<'_> {
             Grouped(model.parameters()),
             self.config.fit.seed,
         ));
+        if self.config.resume {
+            match self.state.as_ref().map(State::position) {
+                Some((epoch, step)) => {
+                    self.terminal.note(format_args!("Resumed  in epoch {epoch}, after step {step}"))
+                }
+                None => self.terminal.note("Resumed  at the beginning: no state was saved yet"),
+            }
+        }
         if cfg!(debug_assertions) {
             self.terminal.warn("this is a debug build and slow; build with --release");
         }
@@ -143,40 +181,74 @@ impl Job<'_> {
         }
     }
 
-    fn resolve(&self, model: &Model) -> Outcome<Resolved> {
-        let hash = self.dataset.hash().map_err(super::data_failure)?;
-        Ok(Resolved::new(
+    fn resolve(&self, model: &Model) -> Resolved {
+        Resolved::new(
             self.config,
             &self.dataset,
             record::Counts { train: self.train.len(), test: self.test.len() },
-            hash,
+            self.hash.clone(),
             model,
             &self.engine,
             info::cpu_name(),
             self.folder.path(),
-        ))
+        )
     }
 
     fn fit(&mut self, model: &mut Model) -> Outcome<History> {
-        let Job { config, terminal, train, engine, events, .. } = self;
-        let mut progress = Training::new(*terminal, config.fit.epochs);
-        let mut closed = None;
-        let mut observe = |event: &Event| {
-            progress.observe(event);
-            if let Event::Epoch(stats) = event
-                && let Err(failure) = events.emit("epoch", &record::Epoch::from(stats))
-            {
-                closed = Some(failure);
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        };
+        let metadata = self.metadata();
+        let Job { config, terminal, train, folder, engine, events, state, .. } = self;
+        let interrupt = Interrupt::listen()?;
+        let mut progress = Progress::new(*terminal, config.fit.epochs);
+        let mut keeper = Keeper::new(config, folder, &metadata);
         let images = inputs(train, PIXEL_SCALE)?;
-        let fitted = model.fit(engine, images, train.labels(), &config.fit, &mut observe);
-        match (fitted, closed) {
-            (Ok(history), _) => Ok(history),
-            (Err(_), Some(failure)) => Err(failure),
-            (Err(error), None) => Err(network_failure(error)),
+        let training = model.train(engine, images, train.labels(), &config.fit);
+        let mut training = training.map_err(network_failure)?;
+        if let Some(state) = state {
+            training = training.resume(state).map_err(network_failure)?;
+            for stats in state.epochs() {
+                events.keep("epoch", &record::Epoch::from(stats))?;
+            }
+        }
+        let mut good = state.as_ref().map_or(0, |state| state.epochs().len());
+        loop {
+            if let Some(code) = interrupt.code() {
+                progress.stop();
+                keeper.save(&training)?;
+                let (epoch, step) = training.position();
+                return Err(interrupted(code, folder, epoch, step));
+            }
+            let event = match training.advance() {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                Err(error) => {
+                    progress.stop();
+                    drop(training);
+                    let failure = network_failure(error);
+                    return Err(match good {
+                        0 => failure,
+                        epoch => keeper.rescued(model, epoch, failure)?,
+                    });
+                }
+            };
+            progress.observe(&event);
+            if let Event::Epoch(stats) = &event {
+                good = stats.epoch;
+                events.emit("epoch", &record::Epoch::from(stats))?;
+            }
+            keeper.observe(&event, &training)?;
+        }
+        keeper.save_best(&training)?;
+        Ok(training.finish())
+    }
+
+    /// What model files tell.
+    fn metadata(&self) -> Metadata {
+        Metadata {
+            class_names: self.dataset.class_names.clone(),
+            pixel_scale: PIXEL_SCALE,
+            data_hash: Some(self.hash.clone()),
+            seed: self.config.fit.seed,
+            weft_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 
@@ -196,16 +268,8 @@ impl Job<'_> {
     }
 
     /// Writes model and history; returns the model's path.
-    fn save(&self, model: &Model, history: &History, resolved: &Resolved) -> Outcome<PathBuf> {
-        let metadata = Metadata {
-            class_names: self.dataset.class_names.clone(),
-            pixel_scale: PIXEL_SCALE,
-            data_hash: Some(resolved.data_hash().to_owned()),
-            seed: self.config.fit.seed,
-            weft_version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let bytes = checkpoint::to_bytes(model, &metadata).map_err(network_failure)?;
-        self.folder.write(CONFIG, self.config.resolved.to_toml().as_bytes())?;
+    fn save(&self, model: &Model, history: &History) -> Outcome<PathBuf> {
+        let bytes = checkpoint::to_bytes(model, &self.metadata()).map_err(network_failure)?;
         self.folder.write(HISTORY, &record::history_csv(history)?)?;
         self.folder.write(MODEL, &bytes)
     }

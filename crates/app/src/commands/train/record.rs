@@ -105,11 +105,6 @@ impl Resolved {
             settings: config.resolved.to_table(),
         }
     }
-
-    /// What identifies the data.
-    pub(super) fn data_hash(&self) -> &str {
-        &self.dataset.sha256
-    }
 }
 
 /// An epoch, in events and in the history.
@@ -144,6 +139,10 @@ pub(super) struct Finished {
     test_loss: f64,
     test_accuracy: f64,
     epochs: usize,
+    /// Where there is a validation set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    best_epoch: Option<usize>,
+    stopped_early: bool,
     seed: u64,
     threads: usize,
     isa: &'static str,
@@ -165,6 +164,8 @@ impl Finished {
             test_loss: found.loss,
             test_accuracy: found.accuracy,
             epochs: history.epochs.len(),
+            best_epoch: history.best,
+            stopped_early: history.stopped_early,
             seed: resolved.seed,
             threads: resolved.threads,
             isa: resolved.isa,

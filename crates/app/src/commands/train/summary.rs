@@ -4,7 +4,7 @@ use crate::config::{MODEL, Train};
 use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD};
 use crate::term::Grouped;
 use app::datasets::Dataset;
-use nn::{Evaluation, History};
+use nn::{EpochStats, Evaluation, History};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,19 @@ impl Display for Summary<'_> {
             self.history.seconds(),
             self.total
         )?;
+        if self.history.stopped_early {
+            writeln!(f, "Stopped early: the images held back were no longer done better.")?;
+        }
+        if let Some(best) = self.history.best
+            && let Some(EpochStats { val_loss: Some(loss), val_accuracy: Some(accuracy), .. }) =
+                self.history.epochs.get(best - 1)
+        {
+            let whose = if self.config.fit.restore_best { ", whose weights these are" } else { "" };
+            writeln!(
+                f,
+                "Best epoch {best}{whose}: validation loss {loss:.4}, accuracy {accuracy:.4}."
+            )?;
+        }
         let (right, all) = (Grouped(correct), Grouped(count));
         writeln!(f, "Test loss {loss:.4}, test accuracy {accuracy:.4}: {right} of {all} right.")?;
         if let Some(last) = self.history.epochs.last() {
@@ -103,14 +116,14 @@ fn over_fitting(train: f64, test: f64) -> String {
 }
 
 /// How the user called us: with a path, or by name.
-fn invoked_as() -> String {
+pub(super) fn invoked_as() -> String {
     let name = std::env::args_os().next().map(PathBuf::from);
     let typed = name.filter(|n| n.components().count() > 1);
     typed.map_or_else(|| "weft".to_owned(), |path| quoted(&path))
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=\\".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }

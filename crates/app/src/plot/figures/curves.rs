@@ -133,7 +133,7 @@ fn decimals(step: f64) -> usize {
     (-(step * 1.000_001).log10().floor()).clamp(0.0, 6.0) as usize
 }
 
-fn number(value: f64, step: f64) -> String {
+pub(super) fn number(value: f64, step: f64) -> String {
     if value != 0.0 && (value.abs() >= 1e5 || step < 1e-5) {
         return format!("{value:.1e}");
     }
@@ -146,16 +146,16 @@ fn share(value: f64, step: f64) -> String {
 
 /// A linear axis with chosen ticks.
 #[derive(Clone)]
-struct Axis {
-    low: f64,
-    high: f64,
-    step: f64,
+pub(super) struct Axis {
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) step: f64,
     ticks: Vec<f64>,
 }
 
 impl Axis {
     /// The vertical axis that holds all values, with round ends.
-    fn holding(values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn holding(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
         // Equal values still need an axis with a height.
         let pad = if high - low > 1e-9 * high.abs() { 0.0 } else { high.abs().max(1e-3) * 0.05 };
@@ -163,6 +163,13 @@ impl Axis {
         let ends = (((low - pad) / step).floor() * step, ((high + pad) / step).ceil() * step);
         let (_, ticks) = round_ticks(ends.0, ends.1, (ends.1 - ends.0) / step);
         Self { low: ends.0, high: ends.1, step, ticks }
+    }
+
+    /// The axis of the logarithms of these numbers, with a tick for each power of ten.
+    pub(super) fn decades(first: f64, last: f64) -> Self {
+        let (low, high) = (first.log10(), last.log10());
+        let ticks = (low.ceil() as i32..=high.floor() as i32).map(f64::from).collect();
+        Self { low, high, step: 1.0, ticks }
     }
 
     /// The horizontal axis of `epochs` epochs, counted from 1.

@@ -5,6 +5,7 @@ mod check;
 mod curves;
 mod images;
 mod predictions;
+mod sweep;
 
 pub(super) use check::check;
 
@@ -26,6 +27,7 @@ pub(super) fn sheet(figure: &Figure<'_>, face: &Face) -> (f64, f64) {
         }
         Figure::Bars { class_names, .. } => bars::sheet(class_names, face),
         Figure::Curves { .. } => curves::SHEET,
+        Figure::Sweep { .. } => sweep::SHEET,
         Figure::Comparison { curves } => curves::comparison_sheet(curves.len()),
     }
 }
@@ -46,6 +48,7 @@ pub(super) fn title(figure: &Figure<'_>) -> String {
             bars::Verdict::of(probabilities, *truth).caption(class_names)
         }
         Figure::Curves { .. } => String::from("Loss and accuracy over the epochs"),
+        Figure::Sweep { .. } => String::from("Loss while the learning rate grows"),
         Figure::Comparison { curves } => {
             format!("Loss and accuracy of {} runs over the epochs", curves.len())
         }
@@ -69,6 +72,9 @@ pub(super) fn draw(figure: &Figure<'_>, canvas: &Canvas<'_>) -> Result<(), Error
             bars::named(canvas, probabilities, *truth, class_names)
         }
         Figure::Curves { training, validation } => curves::draw(canvas, training, validation),
+        Figure::Sweep { rates, losses, smoothed, suggestion } => {
+            sweep::draw(canvas, rates, (losses, smoothed), *suggestion)
+        }
         Figure::Comparison { curves } => curves::compare(canvas, curves),
     }
 }

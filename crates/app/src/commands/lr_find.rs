@@ -1,0 +1,84 @@
+//! `weft lr-find`: which learning rate to take.
+
+use super::train::{PIXEL_SCALE, network};
+use super::{inputs, locate, network_failure, open};
+use crate::config::LrFind;
+use crate::events;
+use crate::exit::{Code, Failure, Outcome};
+use crate::run::write;
+use crate::term::{Terminal, print, print_bytes};
+use app::datasets::Half;
+use app::plot::{Figure, Format, Size, render};
+use nn::{RateSweep, Sweep};
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// The event.
+#[derive(Serialize)]
+struct Found<'f> {
+    /// The rate to take, if the losses fell anywhere.
+    suggestion: Option<f64>,
+    /// Whether the test ended early, since the loss exploded.
+    diverged: bool,
+    rates: &'f [f64],
+    losses: &'f [f64],
+    smoothed: &'f [f64],
+    plot: Option<String>,
+}
+
+pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
+    let train = &config.train;
+    let dataset = locate(&train.data, terminal)?;
+    let data = open(&dataset, Half::Train)?;
+    let model = network(train, &dataset, &data)?;
+    let mut engine = train.machine.engine(train.machine.all_threads());
+    let (images, labels) = (inputs(&data, PIXEL_SCALE)?, data.labels());
+    let mut go_on = |_: &nn::Event| ControlFlow::Continue(());
+    let found =
+        model.find_learning_rate(&mut engine, images, labels, &train.fit, config.sweep, &mut go_on);
+    let found = found.map_err(network_failure)?;
+    let plot = train.plots.then(|| draw(config, &found)).transpose()?;
+    if config.json {
+        let RateSweep { rates, losses, smoothed, suggestion, diverged, .. } = &found;
+        let (suggestion, diverged) = (*suggestion, *diverged);
+        let plot = plot.map(|path| path.display().to_string());
+        let event = Found { suggestion, diverged, rates, losses, smoothed, plot };
+        return print_bytes(&events::line("lr-find", &event)?);
+    }
+    print(told(&found, config.sweep, plot))
+}
+
+fn draw(config: &LrFind, found: &RateSweep) -> Outcome<PathBuf> {
+    let path = &config.out;
+    let RateSweep { rates, losses, smoothed, suggestion, .. } = found;
+    let figure = Figure::Sweep { rates, losses, smoothed, suggestion: *suggestion };
+    let svg = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
+    let format = if svg { Format::Svg } else { Format::Png };
+    let bytes = render(&figure, format, Size::Natural).map_err(|e| {
+        Failure::new(Code::Other, e).at("drawing the losses").next("leave it out: --no-plots")
+    })?;
+    write(path, &bytes)?;
+    Ok(path.clone())
+}
+
+fn told(found: &RateSweep, sweep: Sweep, plot: Option<PathBuf>) -> String {
+    let Sweep { first, last, .. } = sweep;
+    let steps = found.rates.len();
+    let mut text = format!("{steps} steps with learning rates from {first:e} to {last:e}");
+    if found.diverged {
+        text += &format!(", ended at {:.1e}, where the loss exploded", found.rates[steps - 1]);
+    }
+    text += ".\n";
+    match found.suggestion {
+        Some(rate) => {
+            text += &format!("The loss falls best around {rate:.1e}.\n");
+            if let Some(path) = plot {
+                text += &format!("The losses are drawn in {}.\n", path.display());
+            }
+            text += &format!("\nTry next:\n  weft train --lr {rate:.1e}\n");
+        }
+        None => text += "The loss falls nowhere: try other rates with --from and --to.\n",
+    }
+    text
+}

@@ -1,0 +1,141 @@
+//! The checkpoints of a run: its state, from which it can be resumed, and its best model so far.
+
+use crate::commands::network_failure;
+use crate::config::Train;
+use crate::exit::{Code, Failure, Outcome};
+use crate::run::{BEST, CHECKPOINTS, GOOD, LAST, RECORD, RunFolder};
+use nn::checkpoint::{self, Metadata, State};
+use nn::{Event, Model, Training};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Without being asked, the state is saved at the end of an epoch if this has gone by…
+const SOON: Duration = Duration::from_secs(10);
+/// …and in the middle of one if this has.
+const LATE: Duration = Duration::from_secs(60);
+/// The clock is looked at once in so many steps.
+const STEPS_A_LOOK: u64 = 64;
+
+/// Saves what a run needs to go on.
+pub(super) struct Keeper<'k> {
+    folder: &'k RunFolder,
+    metadata: &'k Metadata,
+    every: Option<u64>,
+    saved: Instant,
+    steps: u64,
+    /// The best epoch whose model is saved.
+    best: Option<usize>,
+}
+
+impl<'k> Keeper<'k> {
+    pub(super) fn new(config: &Train, folder: &'k RunFolder, metadata: &'k Metadata) -> Self {
+        let (every, saved) = (config.checkpoint_every, Instant::now());
+        Keeper { folder, metadata, every, saved, steps: 0, best: None }
+    }
+
+    /// Saves what is due after an event.
+    pub(super) fn observe(&mut self, event: &Event, training: &Training<'_>) -> Outcome {
+        let due = match event {
+            Event::Step { .. } => {
+                self.steps += 1;
+                let look = self.steps.is_multiple_of(STEPS_A_LOOK);
+                self.every.is_some_and(|every| self.steps.is_multiple_of(every))
+                    || look && self.saved.elapsed() >= LATE
+            }
+            _ => self.every.is_some() || self.saved.elapsed() >= SOON,
+        };
+        if due {
+            self.save(training)?;
+        }
+        Ok(())
+    }
+
+    /// Saves state and best model.
+    pub(super) fn save(&mut self, training: &Training<'_>) -> Outcome<PathBuf> {
+        // The model first: a state must not know of a better one than is there.
+        self.save_best(training)?;
+        let bytes = checkpoint::state_to_bytes(&training.state(), self.metadata);
+        let path = self.write(LAST, bytes)?;
+        self.saved = Instant::now();
+        Ok(path)
+    }
+
+    /// Saves the best model if there is a new one.
+    pub(super) fn save_best(&mut self, training: &Training<'_>) -> Outcome {
+        let epoch = training.best_epoch();
+        if epoch == self.best {
+            return Ok(());
+        }
+        if let Some(model) = training.best_model().map_err(network_failure)? {
+            self.write(BEST, checkpoint::to_bytes(&model, self.metadata))?;
+        }
+        self.best = epoch;
+        Ok(())
+    }
+
+    /// Saves the weights that a failed training went back to, those after `epoch`, and says so.
+    pub(super) fn rescued(
+        &self,
+        model: &Model,
+        epoch: usize,
+        failure: Failure,
+    ) -> Outcome<Failure> {
+        if failure.code != Code::Diverged {
+            return Ok(failure);
+        }
+        let path = self.write(GOOD, checkpoint::to_bytes(model, self.metadata))?;
+        let next = failure.next.clone().unwrap_or_default();
+        let weights = format!("the weights after epoch {epoch} are in {}", path.display());
+        Ok(failure.next(format_args!("{next}; {weights}")))
+    }
+
+    fn write(&self, name: &str, bytes: Result<Vec<u8>, nn::Error>) -> Outcome<PathBuf> {
+        self.folder.below(CHECKPOINTS)?;
+        self.folder.write(name, &bytes.map_err(network_failure)?)
+    }
+}
+
+/// The folder of a run that is to go on, and its state if one was saved: without, it begins anew, to the
+/// same end.
+pub(super) fn open(config: &Train, run: &Path, hash: &str) -> Outcome<(RunFolder, Option<State>)> {
+    let folder = RunFolder::resumed(run)?;
+    let state = load(&folder, hash)?;
+    if let Some(state) = &state {
+        state.check_settings(&config.fit).map_err(|e| {
+            Failure::usage("a run is resumed with the settings it was begun with").at(e).next(
+                "leave them out; only --epochs, --max-steps and what changes no result may be others",
+            )
+        })?;
+    }
+    let record = folder.join(RECORD);
+    if record.exists() && !(config.changed && state.is_some()) {
+        return Err(Failure::usage("that run is complete").at(record.display()).next(
+            "train on with more --epochs, if the run has saved its state; or begin another run",
+        ));
+    }
+    Ok((folder, state))
+}
+
+/// The state in a run's folder.
+fn load(folder: &RunFolder, hash: &str) -> Outcome<Option<State>> {
+    let path = folder.join(LAST);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => {
+            return Err(Failure::io("cannot read the state of the run", &path, &e)
+                .next("check the path and its permissions"));
+        }
+    };
+    let (state, metadata) = checkpoint::state_from_bytes(&bytes).map_err(|e| {
+        Failure::new(Code::Model, e)
+            .at(path.display())
+            .next("remove the file, and the run begins anew, to the same end")
+    })?;
+    if metadata.data_hash.as_deref() != Some(hash) {
+        return Err(Failure::new(Code::Data, "the run was trained on other data")
+            .at(format_args!("{}: its data has another SHA-256", path.display()))
+            .next("name the folder with the data of then: --data DIR"));
+    }
+    Ok(Some(state))
+}

@@ -1,0 +1,82 @@
+//! The loss over growing learning rates.
+
+use super::MARGIN;
+use super::curves::{Axis, number};
+use crate::plot::Error;
+use crate::plot::canvas::{Canvas, Label};
+use crate::plot::style::{BLUE, FAINT, GREY, LARGE, LINE, MUTED, ORANGE, SMALL};
+use crate::plot::surface::Area;
+use plotters::chart::ChartBuilder;
+use plotters::series::LineSeries;
+use plotters::style::text_anchor::{HPos as H, Pos, VPos as V};
+use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
+use plotters_backend::text_anchor::HPos;
+
+/// The sheet.
+pub(super) const SHEET: (f64, f64) = (720.0, 420.0);
+const HEADER: f64 = 48.0;
+const LEFT: f64 = 48.0;
+const BELOW: f64 = 44.0;
+
+/// Draws the losses of a range test, and the rate that it suggests.
+pub(super) fn draw(
+    canvas: &Canvas<'_>,
+    rates: &[f64],
+    (losses, smoothed): (&[f64], &[f64]),
+    suggestion: Option<f64>,
+) -> Result<(), Error> {
+    let room = Area::new(MARGIN, MARGIN, SHEET.0 - 2.0 * MARGIN, SHEET.1 - 2.0 * MARGIN);
+    let plot = Area::new(room.x + LEFT, room.y + HEADER, room.w - LEFT, room.h - HEADER - BELOW);
+    canvas.label(
+        Label::new("Loss while the learning rate grows", (plot.x, room.y + 10.0)).size(LARGE),
+    )?;
+    let at = (plot.x + plot.w / 2.0, room.bottom() - 6.0);
+    canvas.label(Label::new("learning rate", at).size(SMALL).colour(MUTED).end(HPos::Center))?;
+
+    let across = Axis::decades(rates[0], rates[rates.len() - 1]);
+    let up = Axis::holding(smoothed.iter().copied());
+    let (low, high) = (up.low, up.high);
+    let (step, outside) =
+        (up.step, Area::new(plot.x - LEFT, plot.y, plot.w + LEFT, plot.h + BELOW));
+    let place =
+        |rate: f64| plot.x + (rate.log10() - across.low) / (across.high - across.low) * plot.w;
+    if let Some(rate) = suggestion {
+        let x = place(rate);
+        canvas.rect(Area::new(x - 0.75, plot.y, 1.5, plot.h), ORANGE)?;
+        let text = format!("{rate:.1e}");
+        // On the side where there is room.
+        let (x, end) =
+            if x < plot.x + plot.w / 2.0 { (x + 8.0, HPos::Left) } else { (x - 8.0, HPos::Right) };
+        canvas.label(Label::new(&text, (x, plot.y + 10.0)).size(SMALL).colour(ORANGE).end(end))?;
+    }
+    let mut chart = ChartBuilder::on(&canvas.part(outside))
+        .x_label_area_size(canvas.steps(BELOW))
+        .y_label_area_size(canvas.steps(LEFT))
+        .build_cartesian_2d(across, up)?;
+    let font = ("Inter", f64::from(canvas.steps(SMALL))).into_font().color(&MUTED);
+    let line = |colour: RGBColor, width: f64| ShapeStyle {
+        color: colour.to_rgba(),
+        filled: true,
+        stroke_width: canvas.steps(width),
+    };
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .set_all_tick_mark_size(canvas.steps(4.0))
+        .max_light_lines(1)
+        .bold_line_style(line(FAINT, 1.0))
+        .light_line_style(line(FAINT, 1.0))
+        .axis_style(line(LINE, 1.0))
+        .x_label_style(font.clone().pos(Pos::new(H::Center, V::Top)))
+        .y_label_style(font.pos(Pos::new(H::Right, V::Center)))
+        .x_label_formatter(&|power| format!("1e{power:.0}"))
+        .y_label_formatter(&|value| number(*value, step))
+        .draw()?;
+    let points = |values: &[f64]| {
+        let points = rates.iter().zip(values);
+        points.map(|(rate, v)| (rate.log10(), v.clamp(low, high))).collect::<Vec<_>>()
+    };
+    chart.draw_series(LineSeries::new(points(losses), line(GREY, 1.0)))?;
+    chart.draw_series(LineSeries::new(points(smoothed), line(BLUE, 2.0)))?;
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Runs that are stopped and go on: by kill -9 at any moment, by Ctrl-C, by a loss that is no number.
+
+use crate::{Room, events, files};
+use serde_json::Value;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// A training with everything that has a state; a second or so in a debug build.
+const OPTIONS: &str = "--dataset sample --no-plots --epochs 12 --hidden 40 --val-split 0.2 \
+     --early-stopping 8 --restore-best --schedule cosine --warmup 30 --augment-shift 1 --augment-flip \
+     --average-ema 0.98";
+
+impl Room {
+    fn spawn(&self, line: &str) -> Child {
+        let mut command = self.command(line);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("weft runs")
+    }
+
+    /// The history without the times.
+    fn history(&self, run: &str) -> Vec<Vec<String>> {
+        let text = self.text(&format!("{run}/history.csv"));
+        let row = |line: &str| {
+            let cells = line.split(',').enumerate().filter(|(i, _)| *i != 2);
+            cells.map(|(_, cell)| cell.to_owned()).collect()
+        };
+        text.lines().map(row).collect()
+    }
+
+    /// Waits until a file is there.
+    fn wait_for(&self, name: &str) {
+        let start = Instant::now();
+        while !self.path(name).exists() {
+            assert!(start.elapsed() < Duration::from_secs(60), "{name} does not come");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn same(room: &Room, a: &str, b: &str) {
+    for file in ["model.safetensors", "checkpoints/best.safetensors"] {
+        let (a, b) = (room.read(&format!("{a}/{file}")), room.read(&format!("{b}/{file}")));
+        assert!(a == b, "{file}");
+    }
+    assert_eq!(room.history(a), room.history(b));
+}
+
+/// How a child that was sent a signal ended, and what it said.
+#[cfg(unix)]
+fn ended(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().expect("its end");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let mut kill = std::process::Command::new("kill");
+    kill.args([&format!("-{name}"), &child.id().to_string()]).status().expect("kill");
+}
+
+#[test]
+fn killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() {
+    let room = Room::new();
+    room.good(&format!("train {OPTIONS} --quiet --out whole"));
+    // A small generator of moments (an LCG), the same in every run of the test.
+    let mut random = 1_u64;
+    let mut moment = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        Duration::from_micros(random >> 47)
+    };
+    let mut run = room.spawn(&format!("train {OPTIONS} --quiet --out r --checkpoint-every 5"));
+    room.wait_for("r/config.toml");
+    let mut kills = 0;
+    loop {
+        std::thread::sleep(moment());
+        run.kill().expect("killed, or over");
+        let over = run.wait().expect("its end").success();
+        if over || kills == 25 {
+            break;
+        }
+        kills += 1;
+        run = room.spawn("train --resume r --quiet --threads 2");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(kills > 2, "{kills} kills");
+    if !room.path("r/run.json").exists() {
+        room.good("train --resume r --quiet --threads 1");
+    }
+    same(&room, "whole", "r");
+    let left = files(&room.path("r/checkpoints"));
+    assert_eq!(left, ["best.safetensors", "last.safetensors"], "nothing half-written is left");
+}
+
+#[test]
+fn a_run_that_has_saved_nothing_yet_begins_anew() {
+    let room = Room::new();
+    let options = "--dataset sample --no-plots --epochs 2 --hidden 30 --quiet";
+    room.good(&format!("train {options} --out whole"));
+    std::fs::create_dir(room.path("r")).expect("a folder");
+    std::fs::copy(room.path("whole/config.toml"), room.path("r/config.toml")).expect("a copy");
+    let done = room.good("train --resume r");
+    assert!(done.err.contains("no state was saved yet"), "{}", done.err);
+    assert!(room.read("r/model.safetensors") == room.read("whole/model.safetensors"));
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_saves_and_says_how_to_go_on() {
+    let room = Room::new();
+    let options = OPTIONS.replace("--epochs 12", "--epochs 100");
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let run = room.spawn(&format!("train {options} --out {name}"));
+        room.wait_for(&format!("{name}/config.toml"));
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&run, name);
+        let (status, said) = ended(run);
+        assert_eq!(status, Some(code), "{said}");
+        assert!(said.contains("interrupted") && said.contains("epoch"), "{said}");
+        assert!(said.contains(&format!("train --resume {name}")), "{said}");
+        assert!(!room.path(&format!("{name}/model.safetensors")).exists());
+        let log = events(&room.text(&format!("{name}/events.ndjson")));
+        assert_eq!(log.last().expect("an error")["code"], code);
+        // Such a folder is not overwritten by accident.
+        let again = room.weft(&format!("train {options} --out {name}"));
+        assert_eq!(again.code, Some(2));
+        assert!(again.err.contains("--resume"), "{}", again.err);
+    }
+    let resumed = room.good("train --resume INT --json");
+    room.good("train --resume TERM --quiet");
+    room.good(&format!("train {options} --quiet --out whole"));
+    same(&room, "whole", "INT");
+    same(&room, "whole", "TERM");
+    let (log, printed) = (events(&room.text("INT/events.ndjson")), events(&resumed.out));
+    let epochs = |events: &[Value]| events.iter().filter(|e| e["event"] == "epoch").count();
+    assert!(epochs(&printed) < epochs(&log), "what is past is kept, not printed again");
+    assert_eq!(epochs(&log) + 1, room.history("whole").len());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_second_ctrl_c_leaves_at_once() {
+    let room = Room::new();
+    // A step that takes seconds.
+    let run = room.spawn(
+        "train --dataset sample --no-plots --hidden 3000,3000,3000 --batch-size 1000 --out r",
+    );
+    room.wait_for("r/config.toml");
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&run, "INT");
+    std::thread::sleep(Duration::from_millis(50));
+    let start = Instant::now();
+    signal(&run, "INT");
+    let (status, said) = ended(run);
+    assert_eq!(status, Some(130), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(1), "{said}");
+    assert!(!room.path("r/checkpoints/last.safetensors").exists(), "{said}");
+}
+
+#[test]
+fn a_run_that_diverges_keeps_its_last_good_weights() {
+    let room = Room::new();
+    let done = room.weft(
+        "train --dataset sample --no-plots --quiet --batch-size 1000 --lr 1e17 --epochs 9 --out r",
+    );
+    assert_eq!(done.code, Some(4), "{}", done.err);
+    for part in ["diverged", "step 1", "the weights after epoch", "last-good.safetensors"] {
+        assert!(done.err.contains(part), "{part}: {}", done.err);
+    }
+    assert!(!room.path("r/model.safetensors").exists());
+    let eval = room.good("eval --dataset sample --model r/checkpoints/last-good.safetensors");
+    assert!(eval.out.contains("Test loss"), "{}", eval.out);
+}
+
+#[test]
+fn only_what_changes_no_result_may_change() {
+    let room = Room::new();
+    let options = "--dataset sample --no-plots --hidden 30 --quiet --checkpoint-every 10";
+    room.good(&format!("train {options} --epochs 2 --out r"));
+    let complete = room.weft("train --resume r");
+    assert_eq!(complete.code, Some(2));
+    assert!(complete.err.contains("that run is complete"), "{}", complete.err);
+    let other = room.weft("train --resume r --lr 0.5");
+    assert_eq!(other.code, Some(2));
+    assert!(other.err.contains("other settings"), "{}", other.err);
+    assert!(room.text("r/config.toml").contains("lr = 0.001"), "nothing was touched");
+    assert!(room.text("r/events.ndjson").contains("result"), "nothing was touched");
+    // More epochs are the run that had them from the start.
+    room.good("train --resume r --epochs 4");
+    room.good(&format!("train {options} --epochs 4 --out whole"));
+    assert!(room.read("r/model.safetensors") == room.read("whole/model.safetensors"));
+    for line in ["train --resume nowhere", "train --resume r --out s", "train --resume r --force"] {
+        assert_eq!(room.weft(line).code, Some(2), "{line}");
+    }
+    std::fs::remove_file(room.path("r/run.json")).expect("removed");
+    std::fs::write(room.path("r/checkpoints/last.safetensors"), b"nonsense").expect("written");
+    let damaged = room.weft("train --resume r");
+    assert_eq!(damaged.code, Some(6));
+    assert!(damaged.err.contains("remove the file"), "{}", damaged.err);
+}
+
+#[test]
+fn validation_is_told_and_early_stopping_stops() {
+    let room = Room::new();
+    let options =
+        "--epochs 60 --hidden 60 --val-split 0.3 --early-stopping 2 --restore-best --json";
+    let done = room.train("r", &format!("{options} --lr 0.01 --quiet"));
+    let events = events(&done.out);
+    let result = events.last().expect("a result");
+    let best = result["best_epoch"].as_u64().expect("a best epoch") as usize;
+    let losses: Vec<f64> = events.iter().filter_map(|e| e["val_loss"].as_f64()).collect();
+    assert!(losses.len() < 60 && result["stopped_early"] == true);
+    assert_eq!(result["epochs"], losses.len());
+    assert!(losses.iter().all(|loss| *loss >= losses[best - 1]));
+    let header = &room.history("r")[0];
+    assert_eq!(header[header.len() - 3..], ["val_loss", "val_accuracy", "lr"]);
+    assert!(
+        room.read("r/model.safetensors") == room.read("r/checkpoints/best.safetensors"),
+        "the best weights were restored"
+    );
+    for (line, part) in [
+        ("--early-stopping 2", "--val-split 0.1"),
+        ("--restore-best", "--val-split 0.1"),
+        ("--average-ema 0.9 --average-last 2", "exclude each other"),
+        ("--schedule sine", "cosine"),
+        ("--val-split 1.5", "a share is needed"),
+    ] {
+        let done = room.weft(&format!("train --dataset sample {line}"));
+        assert_eq!(done.code, Some(2), "{line}");
+        assert!(done.err.contains(part), "{line}: {}", done.err);
+    }
+}
