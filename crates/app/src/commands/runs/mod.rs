@@ -118,9 +118,11 @@ fn columns<S: ToString>(heads: &[S]) -> Table {
     table
 }
 
-/// A table as lines, without the spaces at their ends.
+/// A table as lines, without the spaces around them.
 fn lines(table: &Table) -> String {
-    table.to_string().lines().map(|line| line.trim().to_owned() + "\n").collect()
+    let text = table.to_string();
+    let lines = text.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
+    lines.map(|line| line.to_owned() + "\n").collect()
 }
 
 fn seconds(time: f64) -> String {
