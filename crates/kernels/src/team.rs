@@ -243,8 +243,8 @@ impl Team {
         self.for_each(cells.len(), |i| task(i, unsafe { cells.get(i) }));
     }
 
-    /// Runs `a(i, &mut first[i])` and `b(j, &mut second[j])` for all items of both in one phase, those of
-    /// the first before those of the second.
+    /// Runs `a(i, &mut first[i])` and `b(j, &mut second[j])` for all items of both in one phase, in each
+    /// thread's range those of the first before those of the second.
     ///
     /// # Panics
     /// With a task's panic, when no task runs any more; tasks that had not begun may be left out.
@@ -254,14 +254,13 @@ impl Team {
         (second, b): (&mut [U], impl Fn(usize, &mut U) + Sync),
     ) {
         let (ts, us) = (Cells::new(first), Cells::new(second));
-        self.for_each(ts.len() + us.len(), |i| {
-            if i < ts.len() {
-                // SAFETY: `for_each` hands out each index once, so each item has one borrower.
-                a(i, unsafe { ts.get(i) })
-            } else {
-                // SAFETY: as above, with the indices shifted.
-                b(i - ts.len(), unsafe { us.get(i - ts.len()) })
-            }
+        let (n, m, threads) = (ts.len(), us.len(), self.threads());
+        self.for_each(n + m, |i| match dealt(i, n, m, threads) {
+            // SAFETY: `for_each` hands out each index once and `dealt` is one to one, so each item has one
+            // borrower.
+            Kind::First(i) => a(i, unsafe { ts.get(i) }),
+            // SAFETY: as above.
+            Kind::Second(j) => b(j, unsafe { us.get(j) }),
         });
     }
 
@@ -284,15 +283,16 @@ impl Team {
             len / n
         };
         let (t, u) = (piece(ts.len()), piece(us.len()));
-        self.for_each(n + vs.len(), |i| {
-            if i < n {
-                // SAFETY: `for_each` hands out each index once, so each piece has one borrower.
+        let (m, threads) = (vs.len(), self.threads());
+        self.for_each(n + m, |i| match dealt(i, n, m, threads) {
+            Kind::First(i) => {
+                // SAFETY: `for_each` hands out each index once and `dealt` is one to one, so each piece has
+                // one borrower.
                 let (ts, us) = unsafe { (ts.piece(i * t, t), us.piece(i * u, u)) };
                 a(i, ts, us)
-            } else {
-                // SAFETY: as above, with the indices shifted.
-                b(i - n, unsafe { vs.get(i - n) })
             }
+            // SAFETY: as above.
+            Kind::Second(j) => b(j, unsafe { vs.get(j) }),
         });
     }
 
@@ -359,6 +359,26 @@ impl core::fmt::Debug for Team {
     }
 }
 
+/// A task of a phase with two kinds of them.
+#[derive(Debug, PartialEq)]
+enum Kind {
+    First(usize),
+    Second(usize),
+}
+
+/// Task `i` of `n` of the first kind and `m` of the second. Where they can be dealt out evenly, each thread's
+/// home range has its share of both, so that nobody has to come for what is left at the end; else all of the
+/// first kind come before the second.
+fn dealt(i: usize, n: usize, m: usize, threads: usize) -> Kind {
+    let (threads, [n, m]) = match [n, m].map(|count| count.is_multiple_of(threads)) {
+        [true, true] => (threads, [n / threads, m / threads]),
+        _ => (1, [n, m]),
+    };
+    debug_assert!(i < threads * (n + m));
+    let (thread, at) = (i / (n + m), i % (n + m));
+    if at < n { Kind::First(thread * n + at) } else { Kind::Second(thread * m + at - n) }
+}
+
 /// A mutable slice that several threads borrow different items of.
 struct Cells<'a, T>(&'a [UnsafeCell<T>]);
 
@@ -392,5 +412,26 @@ impl<'a, T> Cells<'a, T> {
         // SAFETY: the caller vouches for exclusiveness; the slice outlives `self`, and `UnsafeCell<T>` has
         // the layout of `T`.
         unsafe { core::slice::from_raw_parts_mut(UnsafeCell::raw_get(piece.as_ptr()), len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_is_dealt_once() {
+        for (n, m, threads) in [(2, 2, 2), (4, 6, 2), (3, 5, 2), (8, 0, 4), (0, 3, 3), (1, 1, 1)] {
+            let all: Vec<Kind> = (0..n + m).map(|i| dealt(i, n, m, threads)).collect();
+            assert!((0..n).all(|i| all.contains(&Kind::First(i))), "{n} {m} {threads}");
+            assert!((0..m).all(|j| all.contains(&Kind::Second(j))), "{n} {m} {threads}");
+        }
+    }
+
+    #[test]
+    fn threads_have_their_share_of_both_kinds() {
+        let range = |thread: usize| [2 * thread, 2 * thread + 1].map(|i| dealt(i, 2, 2, 2));
+        assert_eq!(range(0), [Kind::First(0), Kind::Second(0)]);
+        assert_eq!(range(1), [Kind::First(1), Kind::Second(1)]);
     }
 }

@@ -9,6 +9,8 @@ use kernels::{Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Step, Then, View};
 /// Rows of a part, roughly: with weights and moments of 64 columns some 200 KB, so that parts are many
 /// enough to share out and few enough not to count.
 const PART_ROWS: usize = 256;
+/// Later layers, which may be small, have about so many parts, but none of less than a block.
+const PARTS: usize = 4;
 
 /// Inputs of a block of the first layer, at most: 28 KB of weights, which stay in the first-level cache
 /// while the rows of the batch pass.
@@ -75,7 +77,8 @@ impl Dense {
     pub(crate) fn zeros(shape: DenseShape, first: bool) -> Dense {
         let block = block_width(shape.inputs, first);
         let blocks = shape.inputs.div_ceil(block);
-        let per_column = (shape.inputs as f64 / PART_ROWS as f64).round().max(1.0) as usize;
+        let rows = if first { PART_ROWS } else { (shape.inputs / PARTS).clamp(block, PART_ROWS) };
+        let per_column = (shape.inputs as f64 / rows as f64).round().max(1.0) as usize;
         // Part `p` starts at a block; the blocks are dealt out evenly.
         let start = |p: usize| (p * blocks / per_column * block).min(shape.inputs);
         let mut parts = Vec::new();
