@@ -7,6 +7,7 @@ use crate::plot::canvas::{Canvas, Label};
 use crate::plot::style::{BLUE, FAINT, GREY, LARGE, LINE, MUTED, ORANGE, SMALL};
 use crate::plot::surface::Area;
 use plotters::chart::ChartBuilder;
+use plotters::element::Circle;
 use plotters::series::LineSeries;
 use plotters::style::text_anchor::{HPos as H, Pos, VPos as V};
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
@@ -35,20 +36,9 @@ pub(super) fn draw(
 
     let across = Axis::decades(rates[0], rates[rates.len() - 1]);
     let up = Axis::holding(smoothed.iter().copied());
-    let (low, high) = (up.low, up.high);
+    let (left, right, low, high) = (across.low, across.high, up.low, up.high);
     let (step, outside) =
         (up.step, Area::new(plot.x - LEFT, plot.y, plot.w + LEFT, plot.h + BELOW));
-    let place =
-        |rate: f64| plot.x + (rate.log10() - across.low) / (across.high - across.low) * plot.w;
-    if let Some(rate) = suggestion {
-        let x = place(rate);
-        canvas.rect(Area::new(x - 0.75, plot.y, 1.5, plot.h), ORANGE)?;
-        let text = format!("{rate:.1e}");
-        // On the side where there is room.
-        let (x, end) =
-            if x < plot.x + plot.w / 2.0 { (x + 8.0, HPos::Left) } else { (x - 8.0, HPos::Right) };
-        canvas.label(Label::new(&text, (x, plot.y + 10.0)).size(SMALL).colour(ORANGE).end(end))?;
-    }
     let mut chart = ChartBuilder::on(&canvas.part(outside))
         .x_label_area_size(canvas.steps(BELOW))
         .y_label_area_size(canvas.steps(LEFT))
@@ -73,10 +63,21 @@ pub(super) fn draw(
         .y_label_formatter(&|value| number(*value, step))
         .draw()?;
     let points = |values: &[f64]| {
-        let points = rates.iter().zip(values);
-        points.map(|(rate, v)| (rate.log10(), v.clamp(low, high))).collect::<Vec<_>>()
+        let points = rates.iter().zip(values).filter(|(_, v)| (low..=high).contains(*v));
+        points.map(|(rate, v)| (rate.log10(), *v)).collect::<Vec<_>>()
     };
-    chart.draw_series(LineSeries::new(points(losses), line(GREY, 1.0)))?;
+    let dot = |at| Circle::new(at, canvas.steps(1.5), GREY.filled());
+    chart.draw_series(points(losses).into_iter().map(dot))?;
     chart.draw_series(LineSeries::new(points(smoothed), line(BLUE, 2.0)))?;
+    let place = |rate: f64| plot.x + (rate.log10() - left) / (right - left) * plot.w;
+    if let Some(rate) = suggestion {
+        let x = place(rate);
+        canvas.rect(Area::new(x - 0.75, plot.y, 1.5, plot.h), ORANGE)?;
+        let text = format!("{rate:.1e}");
+        // On the side where there is room.
+        let (x, end) =
+            if x < plot.x + plot.w / 2.0 { (x + 8.0, HPos::Left) } else { (x - 8.0, HPos::Right) };
+        canvas.label(Label::new(&text, (x, plot.y + 10.0)).size(SMALL).colour(ORANGE).end(end))?;
+    }
     Ok(())
 }
