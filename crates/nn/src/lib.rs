@@ -29,6 +29,7 @@ mod error;
 mod half;
 mod infer;
 mod layer;
+pub mod metrics;
 mod model;
 mod optimizer;
 mod progress;
