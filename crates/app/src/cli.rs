@@ -1,5 +1,9 @@
 //! The command line, as typed. `config` makes of it what the commands work with.
 
+mod look;
+
+pub(crate) use look::{DescribeArgs, ReportArgs, ShowArgs};
+
 use crate::commands::runs::Order;
 use crate::settings::{Data, Flags, LayerArgs, Machine, learning_rate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -76,6 +80,12 @@ pub(crate) enum Command {
     Plot(PlotArgs),
     /// List runs with their results, or compare some of them
     Runs(RunsArgs),
+    /// Write a report of a run: one HTML file with everything
+    Report(ReportArgs),
+    /// Draw images of the data set in the terminal, with their classes and predictions
+    Show(ShowArgs),
+    /// Describe a data set: classes, counts, pixels, mean image, hash
+    Data(DescribeArgs),
     /// Show what this machine can do, where the data is, and what a model is made of
     Info(InfoArgs),
     /// Print the script that lets a shell complete command lines of weft
@@ -157,6 +167,9 @@ pub(crate) struct RunArgs {
     /// Replace the run that is in the folder of --out
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
+    /// Write no report.html; --no-plots writes none either
+    #[arg(long)]
+    pub(crate) no_report: bool,
     /// Print settings, network and work of the run, as a config file, and do not run it
     #[arg(long)]
     pub(crate) dry_run: bool,

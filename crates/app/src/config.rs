@@ -85,6 +85,7 @@ pub(crate) struct Train {
     pub(crate) changed: bool,
     pub(crate) checkpoint_every: Option<u64>,
     pub(crate) plots: bool,
+    pub(crate) report: bool,
     pub(crate) json: bool,
     pub(crate) dry_run: bool,
     /// All settings as they were given, for the record.
@@ -113,6 +114,7 @@ impl Train {
             data: data(&settings.data)?,
             machine: Machine::resolve(&settings.machine, resolved.place("isa"))?,
             plots: output.plots,
+            report: output.plots && !run.no_report,
             out: resume.map(Path::to_owned).or_else(|| run.out.clone()),
             force: run.force,
             resume: resume.is_some(),

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod columns;
 mod commands;
 mod config;
 mod events;
@@ -63,6 +64,9 @@ fn run(cli: &Cli, terminal: Terminal) -> Outcome {
         },
         Some(Command::Completions(args)) => commands::shell::completions(args),
         Some(Command::Man(args)) => commands::shell::man(args),
+        Some(Command::Report(args)) => commands::report::run(args, terminal),
+        Some(Command::Show(args)) => commands::show::run(args, terminal),
+        Some(Command::Data(args)) => commands::data::run(args, terminal),
         Some(Command::Info(args)) => commands::info::run(&config::Info::resolve(args)?, terminal),
     }
 }

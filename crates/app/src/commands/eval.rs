@@ -1,11 +1,13 @@
 //! `weft eval`: how well a model does on the test images.
 
+use super::scores::{Fields, Scores};
 use super::{inputs, load, locate, network_failure, open};
 use crate::config::Eval;
-use crate::events;
 use crate::exit::Outcome;
 use crate::term::{Grouped, Terminal, print, print_bytes};
+use crate::{columns, events};
 use app::datasets::Half;
+use nn::metrics::Scored;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -18,6 +20,8 @@ struct Result<'r> {
     test_accuracy: f64,
     correct: usize,
     count: usize,
+    #[serde(flatten)]
+    scores: Fields<'r>,
     seconds: f64,
     threads: usize,
     isa: &'static str,
@@ -32,26 +36,33 @@ pub(crate) fn run(config: &Eval, terminal: Terminal) -> Outcome {
     let images = inputs(&test, loaded.metadata.pixel_scale)?;
     let found =
         loaded.model.evaluate(&mut engine, images, test.labels()).map_err(network_failure)?;
-    let result = Result {
-        model: config.model.display().to_string(),
-        dataset: &dataset.name,
-        data: dataset.place(),
-        test_loss: found.loss,
-        test_accuracy: found.accuracy,
-        correct: found.correct,
-        count: found.count,
-        seconds: start.elapsed().as_secs_f64(),
-        threads: engine.threads(),
-        isa: engine.isa().name(),
-    };
+    let probabilities = loaded.model.predict(&mut engine, images).map_err(network_failure)?;
+    let names = loaded.class_names(Some(&dataset));
+    let scored =
+        Scored::new(&probabilities, test.labels(), names.len()).map_err(network_failure)?;
+    let scores = Scores::new(scored, &names);
     if config.json {
+        let result = Result {
+            model: config.model.display().to_string(),
+            dataset: &dataset.name,
+            data: dataset.place(),
+            test_loss: found.loss,
+            test_accuracy: found.accuracy,
+            correct: found.correct,
+            count: found.count,
+            scores: scores.fields(),
+            seconds: start.elapsed().as_secs_f64(),
+            threads: engine.threads(),
+            isa: engine.isa().name(),
+        };
         return print_bytes(&events::line("result", &result)?);
     }
     print(format_args!(
-        "Test loss {:.4}, accuracy {:.4}: {} of {} images right.\n",
+        "Test loss {:.4}, accuracy {:.4}: {} of {} images right.\n{}",
         found.loss,
         found.accuracy,
         Grouped(found.correct),
-        Grouped(found.count)
+        Grouped(found.count),
+        scores.text(columns::of_stdout())
     ))
 }

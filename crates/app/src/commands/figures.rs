@@ -33,13 +33,70 @@ pub(super) struct Figures<'f> {
 }
 
 /// A test image and what the model makes of it.
-struct Known {
+pub(super) struct Known {
     index: usize,
     probabilities: Vec<f32>,
 }
 
-/// A figure and the name of its file.
-type Named<'n> = (String, Figure<'n>);
+/// A figure, the name of its file, and what it shows.
+pub(super) struct Named<'n> {
+    name: String,
+    pub(super) title: String,
+    pub(super) figure: Figure<'n>,
+}
+
+/// What the figures of the tutorial are made of.
+pub(super) struct Material<'m> {
+    class_names: &'m [String],
+    first: Image<'m>,
+    first_title: String,
+    gallery: Vec<Item<'m>>,
+    known: &'m [Known],
+    predictions: Vec<Prediction<'m>>,
+}
+
+impl Material<'_> {
+    /// All figures of the tutorial, the largest first.
+    pub(super) fn figures<'a>(&'a self, history: &'a History) -> Vec<Named<'a>> {
+        let Material { class_names, first, ref first_title, .. } = *self;
+        let mut all = Vec::new();
+        let mut add = |name: &str, title: &str, figure| {
+            all.push(Named { name: name.to_owned(), title: title.to_owned(), figure });
+        };
+        let grid = Figure::Predictions { items: &self.predictions, class_names, columns: GRID.1 };
+        add("predictions", "Test images and predictions", grid);
+        let gallery = Figure::Gallery { items: &self.gallery, class_names, columns: 5 };
+        add("training-images", "Training images", gallery);
+        add("first-image", "A training image", Figure::Image { image: first, title: first_title });
+        let History { training, validation } = history;
+        if !training.is_empty() {
+            let curves = Figure::Curves { training, validation };
+            add("loss-and-accuracy", "Loss and accuracy", curves);
+        }
+        let known = || self.known.iter().zip(&self.predictions);
+        for (known, prediction) in known().filter(|(known, _)| SINGLE.contains(&known.index)) {
+            all.push(single(known.index, *prediction, class_names));
+        }
+        for (known, prediction) in known().filter(|(known, _)| known.index == NAMED) {
+            let Prediction { probabilities, truth, .. } = *prediction;
+            all.push(Named {
+                name: format!("probabilities-{}", known.index),
+                title: format!("Probabilities of test image {}", known.index),
+                figure: Figure::Bars { probabilities, truth, class_names },
+            });
+        }
+        all
+    }
+}
+
+/// The figure of one prediction.
+fn single<'n>(index: usize, prediction: Prediction<'n>, class_names: &'n [String]) -> Named<'n> {
+    Named {
+        name: format!("prediction-{index}"),
+        title: format!("Test image {index}"),
+        figure: Figure::Prediction { prediction, class_names },
+    }
+}
 
 impl Figures<'_> {
     /// All figures of the tutorial; returns their paths.
@@ -49,53 +106,42 @@ impl Figures<'_> {
         train: &Labelled,
         history: &History,
     ) -> Outcome<Vec<PathBuf>> {
-        let class_names = self.class_names;
-        let name = train.label(0).and_then(|l| class_names.get(usize::from(l)));
-        let title = name.map(|n| format!("Training image 0: {n}")).unwrap_or_default();
-        let gallery = gallery(train)?;
-        let single = self.predict(engine, &self.there(SINGLE))?;
-        let named = self.predict(engine, &self.there([NAMED]))?;
-        let (count, columns) = GRID;
-        let grid = self.predict(engine, &self.there(0..count))?;
-        let grid = grid.iter().map(|k| self.prediction(k)).collect::<Outcome<Vec<_>>>()?;
+        let known = self.known(engine)?;
+        self.save(&self.material(train, &known)?.figures(history), engine.threads())
+    }
 
-        let mut all: Vec<Named<'_>> = Vec::new();
-        let mut add = |name: &str, figure| all.push((name.to_owned(), figure));
-        // The largest first: they are drawn side by side.
-        add("predictions", Figure::Predictions { items: &grid, class_names, columns });
-        add("training-images", Figure::Gallery { items: &gallery, class_names, columns: 5 });
-        add("first-image", Figure::Image { image: image(train, 0)?, title: &title });
-        let History { training, validation } = history;
-        if !training.is_empty() {
-            add("loss-and-accuracy", Figure::Curves { training, validation });
-        }
-        for known in &single {
-            all.push(self.single(known)?);
-        }
-        for known in &named {
-            let (probabilities, truth) = (&known.probabilities[..], self.truth(known));
-            let figure = Figure::Bars { probabilities, truth, class_names };
-            all.push((format!("probabilities-{}", known.index), figure));
-        }
-        self.save(&all, engine.threads())
+    /// The test images that the tutorial's figures show.
+    pub(super) fn known(&self, engine: &mut Engine) -> Outcome<Vec<Known>> {
+        let there: Vec<usize> = (0..GRID.0.min(self.test.len())).collect();
+        self.predict(engine, &there)
+    }
+
+    /// What the tutorial's figures are made of.
+    pub(super) fn material<'m>(
+        &'m self,
+        train: &'m Labelled,
+        known: &'m [Known],
+    ) -> Outcome<Material<'m>> {
+        let name = train.label(0).and_then(|l| self.class_names.get(usize::from(l)));
+        let first_title = name.map(|n| format!("Training image 0: {n}")).unwrap_or_default();
+        Ok(Material {
+            class_names: self.class_names,
+            first: image(train, 0)?,
+            first_title,
+            gallery: gallery(train)?,
+            known,
+            predictions: known.iter().map(|k| self.prediction(k)).collect::<Outcome<_>>()?,
+        })
     }
 
     /// The predictions of some test images; returns the paths of the figures.
     pub(super) fn of(&self, engine: &mut Engine, indices: &[usize]) -> Outcome<Vec<PathBuf>> {
         let known = self.predict(engine, indices)?;
-        let all = known.iter().map(|k| self.single(k)).collect::<Outcome<Vec<_>>>()?;
+        let all = known
+            .iter()
+            .map(|k| Ok(single(k.index, self.prediction(k)?, self.class_names)))
+            .collect::<Outcome<Vec<_>>>()?;
         self.save(&all, engine.threads())
-    }
-
-    /// Those test images that there are.
-    fn there(&self, indices: impl IntoIterator<Item = usize>) -> Vec<usize> {
-        indices.into_iter().filter(|i| *i < self.test.len()).collect()
-    }
-
-    fn single<'k>(&'k self, known: &'k Known) -> Outcome<Named<'k>> {
-        let (prediction, class_names) = (self.prediction(known)?, self.class_names);
-        let figure = Figure::Prediction { prediction, class_names };
-        Ok((format!("prediction-{}", known.index), figure))
     }
 
     fn prediction<'k>(&'k self, known: &'k Known) -> Outcome<Prediction<'k>> {
@@ -130,7 +176,7 @@ impl Figures<'_> {
         let next = AtomicUsize::new(0);
         let draw = || {
             let mine = iter::from_fn(|| figures.get(next.fetch_add(1, Ordering::Relaxed)));
-            mine.map(|(name, figure)| self.save_one(name, figure)).collect::<Outcome<Vec<_>>>()
+            mine.map(|named| self.save_one(&named.name, &named.figure)).collect::<Outcome<Vec<_>>>()
         };
         let mut paths = thread::scope(|scope| {
             let helpers = 1..threads.min(figures.len());
@@ -163,13 +209,13 @@ fn gallery(train: &Labelled) -> Outcome<Vec<Item<'_>>> {
 }
 
 /// An image of a data set as figures take it.
-fn image(data: &Labelled, index: usize) -> Outcome<Image<'_>> {
+pub(super) fn image(data: &Labelled, index: usize) -> Outcome<Image<'_>> {
     let (height, width) = data.shape();
     let pixels = data.image(index).unwrap_or(&[]);
     let side = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Image::new(pixels, side(width), side(height)).map_err(drawing_failure)
 }
 
-fn drawing_failure(error: plot::Error) -> Failure {
+pub(super) fn drawing_failure(error: plot::Error) -> Failure {
     Failure::new(Code::Other, error).at("drawing the plots").next("train with --no-plots")
 }

@@ -1,5 +1,6 @@
 //! The commands, and what several of them do.
 
+pub(crate) mod data;
 pub(crate) mod eval;
 mod failures;
 pub(crate) mod fetch;
@@ -8,8 +9,11 @@ pub(crate) mod info;
 pub(crate) mod lr_find;
 pub(crate) mod plot;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod runs;
+mod scores;
 pub(crate) mod shell;
+pub(crate) mod show;
 pub(crate) mod train;
 
 use crate::exit::{Code, Failure, Outcome};

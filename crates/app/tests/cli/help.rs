@@ -1,12 +1,15 @@
 use crate::Room;
 
-pub(crate) const COMMANDS: [&str; 10] = [
+pub(crate) const COMMANDS: [&str; 13] = [
     "fetch",
     "train",
     "lr-find",
     "eval",
     "predict",
     "plot",
+    "report",
+    "show",
+    "data",
     "runs",
     "runs compare",
     "info",

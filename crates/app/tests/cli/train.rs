@@ -5,8 +5,15 @@ use serde_json::Value;
 fn a_run_folder_has_everything() {
     let room = Room::new();
     let done = room.good("train --dataset sample --epochs 2 --out r");
-    let all =
-        ["config.toml", "events.ndjson", "history.csv", "model.safetensors", "plots", "run.json"];
+    let all = [
+        "config.toml",
+        "events.ndjson",
+        "history.csv",
+        "model.safetensors",
+        "plots",
+        "report.html",
+        "run.json",
+    ];
     assert_eq!(files(&room.path("r")), all);
     let pictures = [
         "first-image.png",

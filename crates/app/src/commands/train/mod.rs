@@ -3,6 +3,7 @@
 mod dry_run;
 mod keeper;
 mod record;
+mod report;
 mod summary;
 
 use super::figures::Figures;
@@ -135,7 +136,9 @@ impl Job<'_> {
         self.events.emit("result", &finished)?;
         self.folder.write(EVENTS, self.events.log())?;
         let record = Record::new(&resolved, &timings, &finished, &plots);
-        self.folder.write(RECORD, &record.to_json()?)?;
+        let record = record.to_json()?;
+        self.folder.write(RECORD, &record)?;
+        self.report(&model, &record)?;
         if self.config.json {
             return Ok(());
         }

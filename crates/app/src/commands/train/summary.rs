@@ -1,5 +1,6 @@
 //! What a person reads when a run is done.
 
+use crate::commands::report::REPORT;
 use crate::config::{MODEL, Train};
 use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD};
 use crate::term::Grouped;
@@ -70,6 +71,9 @@ impl Summary<'_> {
             (EVENTS, "the same for programs".to_owned()),
             (RECORD, "all settings, data, machine and times".to_owned()),
         ];
+        if self.config.report {
+            lines.push((REPORT, "everything about the run, for a browser".to_owned()));
+        }
         if !self.plots.is_empty() {
             lines.push((&plots, format!("{} pictures", self.plots.len())));
         }

@@ -1,0 +1,75 @@
+//! Text in columns of a terminal.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Columns where nobody tells: what terminals have had since the VT100.
+const USUAL: usize = 80;
+
+/// Columns of the terminal that standard output is, or the usual 80.
+pub(crate) fn of_stdout() -> usize {
+    let size = terminal_size::terminal_size_of(std::io::stdout());
+    size.map_or(USUAL, |(width, _)| usize::from(width.0).max(20))
+}
+
+/// Width and height of a character cell in pixels, if the terminal that standard output is tells.
+pub(crate) fn cell_of_stdout() -> Option<(u32, u32)> {
+    #[cfg(unix)]
+    {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        let each = |pixels: u16, cells: u16| pixels.checked_div(cells).filter(|side| *side > 0);
+        let width = each(size.ws_xpixel, size.ws_col)?;
+        Some((width.into(), each(size.ws_ypixel, size.ws_row)?.into()))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// `text` without characters that would command the terminal: names come from files.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
+}
+
+/// Columns that `text` takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` in exactly `columns` columns: filled up with spaces, or cut with an ellipsis.
+pub(crate) fn fit(text: &str, columns: usize) -> String {
+    let mut text = plain(text);
+    if width(&text) > columns {
+        let mut room = columns.saturating_sub(1);
+        let fits = |c: &char| {
+            let wide = c.width().unwrap_or(0);
+            let fits = wide <= room;
+            room = room.saturating_sub(wide);
+            fits
+        };
+        text = text.chars().take_while(fits).collect();
+        text.push_str(if columns == 0 { "" } else { "…" });
+    }
+    let rest = columns.saturating_sub(width(&text));
+    text + &" ".repeat(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_takes_the_columns_it_is_given() {
+        assert_eq!(fit("Bag", 5), "Bag  ");
+        assert_eq!(fit("Ankle boot", 6), "Ankle…");
+        assert_eq!(fit("ab", 2), "ab");
+        assert_eq!([fit("ab", 1), fit("ab", 0)], ["…", ""]);
+        // Two columns each; half of one cannot be shown.
+        assert_eq!(fit("靴下と靴", 6), "靴下… ");
+        assert_eq!(width(&fit("靴下と靴", 6)), 6);
+    }
+
+    #[test]
+    fn names_do_not_command_the_terminal() {
+        assert_eq!(fit("\x1b[2Jx", 5), "\u{FFFD}[2Jx");
+        assert_eq!(plain("a\nb\u{9b}c"), "a\u{FFFD}b\u{FFFD}c");
+    }
+}

@@ -1,0 +1,209 @@
+//! `weft report`: one HTML file that says everything about a run.
+
+use super::figures::Figures;
+use super::runs::History;
+use super::{inputs, load, locate, network_failure, open};
+use crate::cli::ReportArgs;
+use crate::config::{self, Machine};
+use crate::exit::{Code, Failure, Outcome};
+use crate::run::{self, HISTORY, RECORD};
+use crate::term::{Terminal, print};
+use app::datasets::{self, Dataset, Half};
+use app::plot::Format;
+use app::report::{self, Epoch, FirstLayer, Report};
+use idx::Labelled;
+use nn::{Engine, Model};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Name of the report in a run folder.
+pub(crate) const REPORT: &str = "report.html";
+
+pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
+    let file = config::model_file(&args.run);
+    let loaded = load(&file)?;
+    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+    let record = record(&folder)?;
+    let dataset = locate(&options(args, &record)?, terminal)?;
+    let (train, test) = (open(&dataset, Half::Train)?, open(&dataset, Half::Test)?);
+    let machine = Machine::resolve(&args.engine, "--isa")?;
+    let mut engine = machine.engine(machine.all_threads());
+    let class_names = loaded.class_names(Some(&dataset));
+    let mut subject = Subject {
+        name: name(&args.run),
+        model: &loaded.model,
+        scale: loaded.metadata.pixel_scale,
+        class_names: &class_names,
+        train: &train,
+        test: &test,
+        record: &record,
+        history: &history(&folder, terminal),
+        warnings: warnings(&dataset, loaded.metadata.data_hash.as_deref())?,
+    };
+    let html = subject.html(&mut engine)?;
+    let out = args.out.clone().unwrap_or_else(|| folder.join(REPORT));
+    run::write(&out, html.as_bytes())?;
+    for warning in std::mem::take(&mut subject.warnings) {
+        terminal.warn(warning);
+    }
+    print(format_args!("{}\n", out.display()))
+}
+
+/// What a report is about.
+pub(super) struct Subject<'s> {
+    pub(super) name: String,
+    pub(super) model: &'s Model,
+    pub(super) scale: f32,
+    pub(super) class_names: &'s [String],
+    pub(super) train: &'s Labelled,
+    pub(super) test: &'s Labelled,
+    /// What `run.json` tells, or null.
+    pub(super) record: &'s Value,
+    pub(super) history: &'s [Epoch],
+    pub(super) warnings: Vec<String>,
+}
+
+impl Subject<'_> {
+    /// The text of the file.
+    pub(super) fn html(&self, engine: &mut Engine) -> Outcome<String> {
+        let images = inputs(self.test, self.scale)?;
+        let found =
+            self.model.evaluate(engine, images, self.test.labels()).map_err(network_failure)?;
+        let probabilities = self.model.predict(engine, images).map_err(network_failure)?;
+        let figures = Figures {
+            model: self.model,
+            scale: self.scale,
+            class_names: self.class_names,
+            test: self.test,
+            folder: Path::new(""),
+            format: Format::Svg,
+        };
+        let known = figures.known(engine)?;
+        let material = figures.material(self.train, &known)?;
+        // The page has curves of its own.
+        let no_epochs = History::default();
+        let figures =
+            material.figures(&no_epochs).into_iter().map(|named| (named.title, named.figure));
+        let figures: Vec<_> = figures.collect();
+        report::render(&Report {
+            name: &self.name,
+            class_names: self.class_names,
+            test: self.test,
+            probabilities: &probabilities,
+            test_loss: found.loss,
+            history: self.history,
+            first_layer: first_layer(self.model),
+            parameters: self.model.parameters(),
+            figures: &figures,
+            record: self.record,
+            warnings: &self.warnings,
+        })
+        .map_err(|e| {
+            Failure::new(Code::Other, e).at("making the report").next("train with --no-report")
+        })
+    }
+}
+
+/// The first layer, if it looks at pixels.
+fn first_layer(model: &Model) -> Option<FirstLayer> {
+    let architecture = model.architecture();
+    let mut dense = architecture.dense();
+    let first = dense.next()?;
+    let (units, is_output) = (first.units, dense.next().is_none());
+    (architecture.input.len() == 2).then(|| FirstLayer {
+        weights: model.weights(0),
+        units,
+        is_output,
+    })
+}
+
+/// What the run is called: its folder's or its file's name.
+pub(super) fn name(run: &Path) -> String {
+    let whole = std::fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
+    let name = whole.file_name().unwrap_or(run.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// `run.json`, or null if there is none.
+fn record(folder: &Path) -> Outcome<Value> {
+    let path = folder.join(RECORD);
+    match std::fs::read(&path) {
+        Ok(json) => serde_json::from_slice(&json).map_err(|e| {
+            Failure::new(Code::Io, "the run's record cannot be read")
+                .at(format_args!("{}: {e}", path.display()))
+                .next("remove the file to make a report without it")
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
+        Err(e) => Err(Failure::io("cannot read the run's record", &path, &e)
+            .next("check the permissions of the run's folder")),
+    }
+}
+
+/// The data set that is asked for, or else the one that the run was trained on.
+fn options(args: &ReportArgs, record: &Value) -> Outcome<datasets::Options> {
+    let mut options = config::data(&args.data)?;
+    if options.data.is_none() && !options.sample {
+        let data = &record["dataset"];
+        options.sample = data["name"] == "sample";
+        let source = data["source"].as_str().map(PathBuf::from);
+        options.data = source.filter(|folder| !options.sample && folder.is_dir());
+    }
+    Ok(options)
+}
+
+/// What the reader must know.
+fn warnings(dataset: &Dataset, trained_on: Option<&str>) -> Outcome<Vec<String>> {
+    let hash = dataset.hash().map_err(super::data_failure)?;
+    let other = trained_on.is_some_and(|known| known != hash);
+    let text = "The model was trained on other data than this report was made with";
+    Ok(if other {
+        vec![format!("{text}: {}, in {}.", dataset.name, dataset.place())]
+    } else {
+        Vec::new()
+    })
+}
+
+/// The epochs, if the run's folder tells.
+pub(super) fn history(folder: &Path, terminal: Terminal) -> Vec<Epoch> {
+    let path = folder.join(HISTORY);
+    let Ok(mut reader) = csv::Reader::from_path(&path) else {
+        terminal.note(format_args!("No {HISTORY} beside the model, so no curves."));
+        return Vec::new();
+    };
+    let rows = reader.deserialize::<Row>().map(|row| row.map(Epoch::from));
+    rows.collect::<Result<Vec<_>, _>>().unwrap_or_else(|error| {
+        terminal.warn(format_args!("no curves: {}: {error}", path.display()));
+        Vec::new()
+    })
+}
+
+/// A row of the history; what an older version did not write is not there.
+#[derive(serde::Deserialize)]
+struct Row {
+    loss: f64,
+    accuracy: f64,
+    #[serde(default)]
+    val_loss: Option<f64>,
+    #[serde(default)]
+    val_accuracy: Option<f64>,
+    #[serde(default)]
+    lr: Option<f64>,
+    #[serde(default)]
+    seconds: Option<f64>,
+    #[serde(default)]
+    steps: Option<usize>,
+}
+
+impl From<Row> for Epoch {
+    fn from(row: Row) -> Epoch {
+        Epoch {
+            loss: row.loss,
+            accuracy: row.accuracy,
+            validation_loss: row.val_loss,
+            validation_accuracy: row.val_accuracy,
+            learning_rate: row.lr,
+            seconds: row.seconds,
+            steps: row.steps,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The head of the page: what came out, and what the accuracies say.
+
+use super::{Facts, Percent, grouped, time};
+use maud::{Markup, html};
+use serde_json::Value;
+
+pub(super) fn header(facts: &Facts<'_>) -> Markup {
+    let record = facts.report.record;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let dataset = text(&record["dataset"]["name"]);
+    // The day and the minute are enough for a title.
+    let started = text(&record["started"]).map(|s| s.replace('T', " ").chars().take(16).collect());
+    let facts_of_run: Vec<String> =
+        [dataset, network(record), started].into_iter().flatten().collect();
+    html! {
+        header {
+            p.brand { "weft" span { " report" } }
+            h1 { (facts.report.name) }
+            @if !facts_of_run.is_empty() { p.sub { (facts_of_run.join(" · ")) } }
+        }
+    }
+}
+
+/// Sizes of the layers.
+fn network(record: &Value) -> Option<String> {
+    let network = &record["network"];
+    let input: u64 = network["input"].as_array()?.iter().filter_map(Value::as_u64).product();
+    let hidden = network["hidden"].as_array()?.iter().filter_map(Value::as_u64);
+    let classes = network["classes"].as_u64()?;
+    let sizes: Vec<String> =
+        std::iter::once(input).chain(hidden).chain([classes]).map(|n| n.to_string()).collect();
+    Some(sizes.join("–"))
+}
+
+pub(super) fn section(facts: &Facts<'_>) -> Markup {
+    let (accuracy, count) = (facts.confusion.accuracy(), facts.confusion.count());
+    html! {
+        section #summary aria-label="Summary" {
+            @for warning in facts.report.warnings { p.warning { (warning) } }
+            dl.tiles {
+                (tile("Test accuracy", &Percent(accuracy).to_string(), &format!("{} of {} right", grouped(facts.confusion.correct()), grouped(count)), true))
+                (tile("Test loss", &format!("{:.4}", facts.report.test_loss), "mean cross-entropy", false))
+                @if let Some(last) = facts.last() {
+                    (tile("Training accuracy", &Percent(last.accuracy).to_string(), "over the last epoch", false))
+                    @if let Some(validation) = last.validation_accuracy {
+                        (tile("Validation accuracy", &Percent(validation).to_string(), "after the last epoch", false))
+                    }
+                }
+                @if let Some(seconds) = facts.report.record["seconds"]["train"].as_f64() {
+                    (tile("Training time", &time(seconds), &epochs(facts), false))
+                }
+                (tile("Parameters", &grouped(facts.report.parameters), "weights and biases", false))
+            }
+            p.lead { (verdict(facts)) }
+            @if facts.report.class_names.len() > 3 {
+                p { "The right class is among the first two answers for " (Percent(facts.top[0]))
+                    " of the test images, among the first three for " (Percent(facts.top[1])) "." }
+            }
+        }
+    }
+}
+
+fn tile(name: &str, value: &str, detail: &str, main: bool) -> Markup {
+    html! {
+        div.tile.main[main] {
+            dt { (name) }
+            dd { strong { (value) } span { (detail) } }
+        }
+    }
+}
+
+fn epochs(facts: &Facts<'_>) -> String {
+    match facts.report.history.len() {
+        1 => "1 epoch".to_owned(),
+        n => format!("{n} epochs"),
+    }
+}
+
+/// What the accuracies on training and test images say.
+fn verdict(facts: &Facts<'_>) -> String {
+    let (accuracy, count) = (facts.confusion.accuracy(), facts.confusion.count());
+    let Some(last) = facts.last() else {
+        return format!("The network is right about {} of the test images.", Percent(accuracy));
+    };
+    let gap = last.accuracy - accuracy;
+    let points = format!("{:.1} points", 100.0 * gap.abs());
+    let (test, train) = (Percent(accuracy), Percent(last.accuracy));
+    // Closer than what chance makes of a test set of this size is the same.
+    let error = (accuracy * (1.0 - accuracy) / count.max(1) as f64).sqrt();
+    if gap.abs() <= (1.5 * error).max(0.001) {
+        format!(
+            "It is right about {test} of the images it has never seen and about {train} of those \
+             it learned from: about the same, so no over-fitting is to be seen."
+        )
+    } else if gap > 0.0 {
+        format!(
+            "It is right about {test} of the images it has never seen, and about {train} of those \
+             it learned from. The gap of {points} is over-fitting: part of what it learned holds \
+             for the training images only."
+        )
+    } else {
+        format!(
+            "It is right about {test} of the images it has never seen, {points} more than the \
+             {train} over the last epoch of training, which is a mean while it was still learning. \
+             No over-fitting; more epochs may help."
+        )
+    }
+}
