@@ -214,6 +214,7 @@ fn fit(settings: &settings::Settings, resolved: &Resolved) -> Outcome<FitConfig>
         restore_best: *restore_best,
         augment: Augment { shift: settings.augment.shift, flip: settings.augment.flip },
         average,
+        ..FitConfig::default()
     })
 }
 

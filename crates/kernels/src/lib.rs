@@ -93,14 +93,18 @@ pub use isa::{Avx2, Avx512};
 pub use ops::adam::{AdamStep, AdamWStep, adam_step, adamw_step};
 pub use ops::amx::{forward16, update16};
 pub use ops::bf16::{pairs16, pixels16, round16, transpose16};
-pub use ops::dense::{MOST_BLOCKS, Then, dense_backward_input, dense_forward, transpose};
+pub use ops::dense::{Gate, MOST_BLOCKS, Then, dense_backward_input, dense_forward, transpose};
 pub use ops::elementwise::{Elementwise, activate, map_backward, map_in_place};
 pub use ops::exp::exp_in_place;
+pub use ops::gradient::{bias_gradient, dense_gradient, squares};
 pub use ops::pixels::pixels;
 pub use ops::reduce::{largest, sum};
 pub use ops::sgd::{SgdStep, sgd_step};
-pub use ops::softmax::{RowLoss, first_largest, softmax, softmax_cross_entropy, softmax_panel};
-pub use ops::update::{Owned, Step, bias_update, dense_update};
+pub use ops::softmax::{
+    CrossEntropy, RowLoss, cross_entropy_with, first_largest, softmax, softmax_cross_entropy,
+    softmax_panel,
+};
+pub use ops::update::{Owned, Step, bias_update, dense_update, scaled_update};
 pub use ops::zeros::{Zeros, find_zeros};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};
 pub use team::Team;

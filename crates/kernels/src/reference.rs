@@ -67,6 +67,16 @@ pub fn cross_entropy(z: &[f64], label: usize) -> f64 {
     sum.ln() + max - z[label]
 }
 
+/// `w Σ_j t_j (-log softmax(z)_j)` of one row of logits, in nats: the label is smoothed by `smoothing`, the row
+/// weighs `w`.
+///
+/// # Panics
+/// If the label is not an index of a logit.
+pub fn weighted_cross_entropy(z: &[f64], label: usize, smoothing: f64, w: f64) -> f64 {
+    let even = (0..z.len()).map(|j| cross_entropy(z, j)).sum::<f64>() / z.len() as f64;
+    w * ((1.0 - smoothing) * cross_entropy(z, label) + smoothing * even)
+}
+
 /// `f(x)`.
 pub fn elementwise(f: Elementwise, x: f64) -> f64 {
     f.definition(x)

@@ -17,11 +17,11 @@ pub mod amx;
 
 use crate::isa::{Isa, LANES, fold};
 use crate::ops::adam::{AdamStep, AdamWStep};
-use crate::ops::dense::Then;
+use crate::ops::dense::{Gate, Then};
 use crate::ops::elementwise::Elementwise;
 use crate::ops::exp::{HIGH, LN2, LOW, P, ROUND};
 use crate::ops::sgd::SgdStep;
-use crate::ops::softmax::TINY_GRADIENT;
+use crate::ops::softmax::{CrossEntropy, TINY_GRADIENT};
 
 /// The twins, for an ISA with or without fused multiply-add.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +95,7 @@ impl Twin {
         indices(batch, outputs).map(element).collect()
     }
 
-    /// `dX = flush(dZ Wᵀ) ∘ act'(h)`, W inputs × outputs, dZ batch × outputs, h batch × inputs:
+    /// `dX = flush(dZ Wᵀ ∘ f')`, W inputs × outputs, dZ batch × outputs, what the gate holds batch × inputs:
     /// [`dense_backward_input`](crate::dense_backward_input).
     ///
     /// # Panics
@@ -105,12 +105,16 @@ impl Twin {
         (batch, inputs, outputs): (usize, usize, usize),
         w: &[f32],
         dz: &[f32],
-        (h, then): (&[f32], Then),
+        gate: Gate<'_, f32>,
     ) -> Vec<f32> {
         let element = |(i, k): (usize, usize)| {
             let chain = (0..outputs).map(|o| (w[k * outputs + o], dz[i * outputs + o]));
-            let d = flush(self.dot(0.0, chain));
-            if then == Then::Relu { self.relu_backward(h[i * inputs + k], d) } else { d }
+            let d = self.dot(0.0, chain);
+            match gate {
+                Gate::Open => flush(d),
+                Gate::Relu(h) => self.relu_backward(h[i * inputs + k], flush(d)),
+                Gate::Slopes(slopes) => flush(d * slopes[i * inputs + k]),
+            }
         };
         indices(batch, inputs).map(element).collect()
     }
@@ -179,6 +183,20 @@ impl Twin {
         fold(lanes(values, 0.0, |s, x| s + x), |a, b| a + b)
     }
 
+    /// Sum of squares of rows of a panel with `cols` columns: [`squares`](crate::squares).
+    ///
+    /// # Panics
+    /// If there are no columns.
+    pub fn squares(self, cols: usize, values: &[f32]) -> f32 {
+        let mut lanes = [0.0; LANES];
+        for row in values.chunks(cols) {
+            for (j, g) in row.iter().enumerate() {
+                lanes[j % LANES] = self.fma(*g, *g, lanes[j % LANES]);
+            }
+        }
+        fold(lanes, |a, b| a + b)
+    }
+
     /// Largest value, NaN passed over: [`largest`](crate::largest).
     pub fn largest(self, values: &[f32]) -> f32 {
         let larger = |a: f32, b: f32| if a > b { a } else { b };
@@ -202,6 +220,24 @@ impl Twin {
         row[label] -= 1.0;
         row.iter_mut().for_each(|p| *p = flush(*p * scale));
         f64::from(sum).ln() - (f64::from(z) - f64::from(max))
+    }
+
+    /// Loss of one row with smoothed labels and weighted classes, and the gradient of `scale` times it in place
+    /// of the logits: [`cross_entropy_with`](crate::cross_entropy_with).
+    pub fn cross_entropy_with(self, row: &mut [f32], label: usize, how: &CrossEntropy<'_>) -> f64 {
+        let CrossEntropy { scale, smoothing, weights } = *how;
+        let (n, z, all) = (row.len() as f32, f64::from(row[label]), f64::from(self.sum(row)));
+        let (on, off) = (1.0 - smoothing, smoothing / n);
+        let weight = weights.get(label).copied().unwrap_or(1.0);
+        let (max, sum) = self.softmax(row);
+        for (j, p) in row.iter_mut().enumerate() {
+            let d = *p - off;
+            let d = if j == label { d - on } else { d };
+            *p = flush(d * (scale * weight));
+        }
+        let (sum, max) = (f64::from(sum), f64::from(max));
+        let target = f64::from(on) * (z - max) + f64::from(off) * (all - f64::from(n) * max);
+        f64::from(weight) * (sum.ln() - target)
     }
 
     /// A step of Adam with the gradient `g` on parameters and moments: [`adam_step`](crate::adam_step), and

@@ -176,6 +176,42 @@ fn softmax_cross_entropy_equals_its_twin() {
 }
 
 #[test]
+fn smoothed_and_weighted_losses_equal_their_twin_and_without_either_the_plain_one() {
+    let mut g = Gen::new(9);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for n in [1, 2, 10, 16, 17, 33, 1000] {
+            let rows = 7;
+            let x: Vec<f32> = g.floats(rows * n).iter().map(|x| x * 9.0).collect();
+            let labels: Vec<u16> = (0..rows).map(|i| ((i * 5 + 3) % n) as u16).collect();
+            let weights: Vec<f32> = g.floats(n).iter().map(|w| w.abs() * 2.0).collect();
+            for (smoothing, weights) in
+                [(0.0, &[][..]), (0.1, &[]), (0.0, &weights), (0.3, &weights)]
+            {
+                let how = CrossEntropy { scale: 1.0 / 7.0, smoothing, weights };
+                let mut panel = panel_of(rows, n, &x);
+                let (mut plain, mut losses) = (panel.clone(), [RowLoss::default(); 7]);
+                cross_entropy_with(isa, &mut panel, &labels, how, &mut losses);
+                let what = format!("{n} logits, smoothed by {smoothing} on {isa}");
+                for i in 0..rows {
+                    let mut row = x[i * n..][..n].to_vec();
+                    let loss = twin.cross_entropy_with(&mut row, usize::from(labels[i]), &how);
+                    let got = &Line::flat(panel.row(i))[..n];
+                    assert_bits(got, &row, format_args!("gradient of {what}"));
+                    assert_eq!(losses[i].loss.to_bits(), loss.to_bits(), "loss of {what}");
+                }
+                assert_padding_is_zero(&panel, format_args!("{what}"));
+                if smoothing == 0.0 && weights.is_empty() {
+                    let mut same = losses;
+                    softmax_cross_entropy(isa, &mut plain, &labels, 1.0 / 7.0, &mut same);
+                    assert!(same == losses && plain == panel, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn adam_equals_its_twin_down_to_denormals() {
     let mut g = Gen::new(5);
     for isa in isas() {

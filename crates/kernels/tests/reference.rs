@@ -6,7 +6,7 @@ mod common;
 use common::{Gen, isas};
 use kernels::reference::{self, gradcheck};
 use kernels::twin::Twin;
-use kernels::{AdamStep, AdamWStep, Elementwise, SgdStep, Then};
+use kernels::{AdamStep, AdamWStep, CrossEntropy, Elementwise, Gate, SgdStep, Then};
 
 /// Half the distance from 1 to the next float: the largest relative error of one rounding.
 const U: f64 = 1.0 / (1u64 << 24) as f64;
@@ -97,8 +97,7 @@ fn gradients_of_dense_agree_with_finite_differences() {
             };
             let dw = wide(&twin.dense_gradient(*shape, x, &dz));
             let db = wide(&twin.bias_gradient((shape.0, shape.2), &dz));
-            let none = (&x[..], Then::Linear);
-            let dx = wide(&twin.dense_backward_input(*shape, w, &dz, none));
+            let dx = wide(&twin.dense_backward_input(*shape, w, &dz, Gate::Open));
 
             let loss_of_w = |w: &[f64]| weighted(&c64, &layer.outputs(&x64, w, &b64, then));
             let loss_of_b = |b: &[f64]| weighted(&c64, &layer.outputs(&x64, &w64, b, then));
@@ -118,13 +117,56 @@ fn the_gradient_below_a_relu_agrees_with_finite_differences() {
         let Layer { shape, x: z, w, bias } = &layer;
         let h: Vec<f32> = z.iter().map(|z| twin.relu(*z)).collect();
         let c = Gen::new(78).floats(shape.0 * shape.2);
-        let dz = twin.dense_backward_input(*shape, w, &c, (&h, Then::Relu));
+        let dz = twin.dense_backward_input(*shape, w, &c, Gate::Relu(&h));
         let loss = |z: &[f64]| {
             let h: Vec<f64> = z.iter().map(|z| z.max(0.0)).collect();
             weighted(&wide(&c), &layer.outputs(&h, &wide(w), &wide(bias), Then::Linear))
         };
         assert!(z.iter().all(|z| z.abs() > 1e-5), "no input lies at the kink");
         assert_eq!(gradcheck(loss, &wide(z), &wide(&dz)), Ok(()));
+    }
+}
+
+/// Through each elementwise function below, by the slopes that it gives.
+#[test]
+fn the_gradient_below_a_function_agrees_with_finite_differences() {
+    for (twin, f) in twins().into_iter().flat_map(|t| Elementwise::ALL.iter().map(move |f| (t, *f)))
+    {
+        let layer = Layer::new(3, 12, 5);
+        let Layer { shape, x: z, w, bias } = &layer;
+        let (_, slopes): (Vec<f32>, Vec<f32>) = z.iter().map(|z| twin.elementwise(f, *z)).unzip();
+        let c = Gen::new(78).floats(shape.0 * shape.2);
+        let dz = twin.dense_backward_input(*shape, w, &c, Gate::Slopes(&slopes));
+        let loss = |z: &[f64]| {
+            let h: Vec<f64> = z.iter().map(|z| reference::elementwise(f, *z)).collect();
+            weighted(&wide(&c), &layer.outputs(&h, &wide(w), &wide(bias), Then::Linear))
+        };
+        assert_eq!(gradcheck(loss, &wide(z), &wide(&dz)), Ok(()), "{}", f.name());
+    }
+}
+
+#[test]
+fn a_smoothed_and_weighted_loss_and_its_gradient_are_those_of_the_definition() {
+    for twin in twins() {
+        for (n, smoothing) in [(2, 0.1), (10, 0.0), (10, 0.3), (33, 1.0)] {
+            let z: Vec<f32> = Gen::new(n as u64 + 6).floats(n).iter().map(|z| z * 6.0).collect();
+            let weights: Vec<f32> = (0..n).map(|j| j as f32 * 0.25).collect();
+            for label in [0, n / 2, n - 1] {
+                for weights in [&[][..], &weights] {
+                    let w = weights.get(label).map_or(1.0, |w| f64::from(*w));
+                    let how = CrossEntropy { scale: 0.125, smoothing, weights };
+                    let mut gradient = z.clone();
+                    let loss = twin.cross_entropy_with(&mut gradient, label, &how);
+                    let f = |z: &[f64]| {
+                        reference::weighted_cross_entropy(z, label, f64::from(smoothing), w)
+                    };
+                    let want = f(&wide(&z));
+                    assert!((loss - want).abs() <= 1e-5 * (1.0 + want), "{n}: {loss} and {want}");
+                    let checked = gradcheck(|z| f(z) / 8.0, &wide(&z), &wide(&gradient));
+                    assert_eq!(checked, Ok(()), "label {label} of {n}, {smoothing}");
+                }
+            }
+        }
     }
 }
 
@@ -193,7 +235,7 @@ fn a_whole_network_agrees_with_finite_differences() {
         for (row, label) in dz2.chunks_exact_mut(classes).zip(&labels) {
             twin.softmax_cross_entropy(row, *label, 1.0 / batch as f32);
         }
-        let dz1 = twin.dense_backward_input(top, &w2, &dz2, (&h, Then::Relu));
+        let dz1 = twin.dense_backward_input(top, &w2, &dz2, Gate::Relu(&h));
         let dw2 = wide(&twin.dense_gradient(top, &h, &dz2));
         let dw1 = wide(&twin.dense_gradient(first.shape, &first.x, &dz1));
         let db1 = wide(&twin.bias_gradient((batch, hidden), &dz1));

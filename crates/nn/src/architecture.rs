@@ -11,22 +11,50 @@ pub enum Activation {
     Linear,
     /// `max(0, x)`
     Relu,
+    /// `x`, or `x / 100` where it is negative: PyTorch's default slope.
+    LeakyRelu,
+    /// `x Φ(x)`, the exact one: default in PyTorch and Keras.
+    Gelu,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// `1 / (1 + e^-x)`
+    Sigmoid,
     /// Probabilities of classes. The last layer's only; training works from the logits.
     Softmax,
 }
 
 impl Activation {
-    pub(crate) fn name(self) -> &'static str {
+    /// Those that a hidden layer may have.
+    pub const HIDDEN: &'static [Activation] = &[
+        Activation::Relu,
+        Activation::LeakyRelu,
+        Activation::Gelu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Linear,
+    ];
+
+    /// Its name, as in model files.
+    pub fn name(self) -> &'static str {
         match self {
             Activation::Linear => "linear",
             Activation::Relu => "relu",
+            Activation::LeakyRelu => "leaky-relu",
+            Activation::Gelu => "gelu",
+            Activation::Tanh => "tanh",
+            Activation::Sigmoid => "sigmoid",
             Activation::Softmax => "softmax",
         }
+    }
+
+    /// The activation of that name that a hidden layer may have.
+    pub fn named(name: &str) -> Option<Activation> {
+        Activation::HIDDEN.iter().copied().find(|activation| activation.name() == name)
     }
 }
 
 /// A layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Layer {
     /// Examples of any shape become rows. Costs nothing: they lie that way already.
@@ -38,10 +66,16 @@ pub enum Layer {
         /// What follows.
         activation: Activation,
     },
+    /// In training, sets outputs of the dense layer before it to zero at random and multiplies the others by
+    /// `1 / (1 - rate)`. Otherwise it does nothing.
+    Dropout {
+        /// How likely an output is to become zero, in 0..1.
+        rate: f64,
+    },
 }
 
 /// Shape of one example and the layers it passes through.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
     /// Shape of one example, such as 28 × 28.
     pub input: Vec<usize>,
@@ -50,7 +84,7 @@ pub struct Architecture {
 }
 
 /// One dense layer, resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DenseShape {
     /// Inputs.
     pub inputs: usize,
@@ -58,6 +92,8 @@ pub struct DenseShape {
     pub units: usize,
     /// What follows.
     pub activation: Activation,
+    /// Rate of the dropout behind it; 0 without one.
+    pub dropout: f64,
 }
 
 /// More parameters than this are a mistake, not a small network.
@@ -80,10 +116,14 @@ impl Architecture {
     /// The dense layers in order.
     pub fn dense(&self) -> impl Iterator<Item = DenseShape> + '_ {
         let mut inputs = self.features();
-        self.layers.iter().filter_map(move |layer| match *layer {
-            Layer::Flatten => None,
+        self.layers.iter().enumerate().filter_map(move |(i, layer)| match *layer {
+            Layer::Flatten | Layer::Dropout { .. } => None,
             Layer::Dense { units, activation } => {
-                let shape = DenseShape { inputs, units, activation };
+                let dropout = match self.layers.get(i + 1) {
+                    Some(Layer::Dropout { rate }) => *rate,
+                    _ => 0.0,
+                };
+                let shape = DenseShape { inputs, units, activation, dropout };
                 inputs = units;
                 Some(shape)
             }
@@ -127,6 +167,23 @@ impl Architecture {
         if hidden.iter().any(|d| d.activation == Activation::Softmax) {
             return bad("softmax in a hidden layer".to_owned());
         }
+        self.check_dropout()
+    }
+
+    /// Checks that dropout stands behind hidden layers only, with rates that are some.
+    fn check_dropout(&self) -> Result<(), Error> {
+        let bad = |what: String| Err(Error::Architecture(what));
+        for (i, layer) in self.layers.iter().enumerate() {
+            let Layer::Dropout { rate } = layer else { continue };
+            if !(0.0..1.0).contains(rate) {
+                return bad(format!("a dropout rate of {rate}; it is in 0..1"));
+            }
+            let before = i.checked_sub(1).map(|i| self.layers[i]);
+            let hidden = matches!(before, Some(Layer::Dense { activation, .. }) if activation != Activation::Softmax);
+            if !hidden {
+                return bad("dropout stands right behind a hidden dense layer".to_owned());
+            }
+        }
         Ok(())
     }
 }
@@ -161,6 +218,18 @@ impl Sequential {
     /// Adds a dense layer.
     pub fn dense(mut self, units: usize, activation: Activation) -> Sequential {
         self.0.layers.push(Layer::Dense { units, activation });
+        self
+    }
+
+    /// Adds dropout to the dense layer before.
+    ///
+    /// ```
+    /// use nn::{Activation, Sequential};
+    /// let net = Sequential::new(&[784]).dense(128, Activation::Gelu).dropout(0.3);
+    /// assert!(net.dense(10, Activation::Softmax).build(1).is_ok());
+    /// ```
+    pub fn dropout(mut self, rate: f64) -> Sequential {
+        self.0.layers.push(Layer::Dropout { rate });
         self
     }
 

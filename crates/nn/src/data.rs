@@ -119,7 +119,10 @@ impl<'a> Inputs<'a> {
 /// assert_eq!((Labels::from(&few).get(2), Labels::from(&many).get(1)), (255, 999));
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Labels<'a>(Classes<'a>);
+pub struct Labels<'a> {
+    classes: Classes<'a>,
+    weights: &'a [f32],
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Classes<'a> {
@@ -127,10 +130,29 @@ enum Classes<'a> {
     U16(&'a [u16]),
 }
 
-impl Labels<'_> {
+impl<'a> Labels<'a> {
+    /// The same labels, with a weight for each class: in training, the loss of an example is multiplied by the
+    /// weight of its class, and the loss of a batch is the sum of these divided by the number of its examples,
+    /// as Keras' `class_weight` has it. (PyTorch divides by the sum of the weights.) Evaluations take no notice.
+    ///
+    /// ```
+    /// use nn::Labels;
+    /// let labels = Labels::from(&[0, 0, 0, 1u8]).with_class_weights(&[0.5, 2.0]);
+    /// assert_eq!(labels.class_weights(), [0.5, 2.0]);
+    /// ```
+    #[must_use]
+    pub fn with_class_weights(self, weights: &'a [f32]) -> Labels<'a> {
+        Labels { weights, ..self }
+    }
+
+    /// The weights of the classes; empty if there are none.
+    pub fn class_weights(&self) -> &'a [f32] {
+        self.weights
+    }
+
     /// Number of labels.
     pub fn len(&self) -> usize {
-        match self.0 {
+        match self.classes {
             Classes::U8(labels) => labels.len(),
             Classes::U16(labels) => labels.len(),
         }
@@ -147,7 +169,7 @@ impl Labels<'_> {
     /// If there is no such label.
     #[inline]
     pub fn get(&self, i: usize) -> u16 {
-        match self.0 {
+        match self.classes {
             Classes::U8(labels) => labels[i].into(),
             Classes::U16(labels) => labels[i],
         }
@@ -158,17 +180,17 @@ macro_rules! labels_from {
     ($($number:ty => $variant:ident),*) => {$(
         impl<'a> From<&'a [$number]> for Labels<'a> {
             fn from(labels: &'a [$number]) -> Self {
-                Labels(Classes::$variant(labels))
+                Labels { classes: Classes::$variant(labels), weights: &[] }
             }
         }
         impl<'a> From<&'a Vec<$number>> for Labels<'a> {
             fn from(labels: &'a Vec<$number>) -> Self {
-                Labels(Classes::$variant(labels))
+                Labels { classes: Classes::$variant(labels), weights: &[] }
             }
         }
         impl<'a, const N: usize> From<&'a [$number; N]> for Labels<'a> {
             fn from(labels: &'a [$number; N]) -> Self {
-                Labels(Classes::$variant(labels))
+                Labels { classes: Classes::$variant(labels), weights: &[] }
             }
         }
     )*};

@@ -1,5 +1,6 @@
 //! Prediction and evaluation: whole networks over chunks of rows, chunks shared out to the threads.
 
+use crate::behind::function;
 use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -169,6 +170,10 @@ impl Model {
             let out = above.first_mut().unwrap_or(&mut scratch.logits);
             for column in 0..layer.columns() {
                 layer.forward(isa, column, x, out, column * (PANEL_COLS / LANES));
+            }
+            if let (_, Some(f)) = function(layer.shape.activation) {
+                let (cols, used) = (out.cols(), rows * out.vectors());
+                kernels::activate(isa, f, cols, &mut out.lines_mut()[..used], &mut []);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! A dense layer's parameters: in panels, cut into the parts that workers own.
 
-use crate::architecture::{Activation, DenseShape};
+use crate::architecture::DenseShape;
+use crate::behind::function;
 use crate::half::Half;
 use crate::rng::{Purpose, Rng};
 use crate::workspace::Gradient;
-use kernels::{Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Step, Then, View};
+use kernels::{Blocks, Gate, Isa, Line, Owned, PANEL_COLS, Panel, Step, Then, View};
 
 /// Rows of a part, roughly: with weights and moments of 64 columns some 200 KB, so that parts are many
 /// enough to share out and few enough not to count.
@@ -37,6 +38,25 @@ pub(crate) struct Part {
     pub(crate) finite: bool,
     /// While training in bf16.
     pub(crate) half: Option<Box<Half>>,
+    /// While gradients are clipped.
+    pub(crate) kept: Option<Box<Kept>>,
+}
+
+/// The gradient of a part in memory, and the sum of its squares.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    w: Panel,
+    bias: Option<Panel>,
+    pub(crate) squares: f64,
+}
+
+/// What is done with a gradient of parameters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Task {
+    /// A step of the optimiser, at once.
+    Update(Step),
+    /// It is kept, and its squares are summed.
+    Keep,
 }
 
 impl Part {
@@ -54,11 +74,44 @@ impl Part {
         self.finite = Line::flat(self.owned.w.lines()).iter().all(|w| w.is_finite());
     }
 
-    /// The gradient of these weights from the batch, and a step of the optimiser `by` it.
-    pub(crate) fn update(&mut self, isa: Isa, x: Blocks<'_, '_>, dz: Blocks<'_, '_>, by: Step) {
-        self.finite = kernels::dense_update(isa, x, dz, &mut self.owned, by);
-        if let Some(bias) = &mut self.bias {
-            kernels::bias_update(isa, dz, bias, by);
+    /// The gradient of these weights from the batch, and what is to be done with it.
+    pub(crate) fn update(&mut self, isa: Isa, x: Blocks<'_, '_>, dz: Blocks<'_, '_>, task: Task) {
+        match task {
+            Task::Update(by) => {
+                self.finite = kernels::dense_update(isa, x, dz, &mut self.owned, by);
+                if let Some(bias) = &mut self.bias {
+                    kernels::bias_update(isa, dz, bias, by);
+                }
+            }
+            Task::Keep => {
+                let Some(Kept { w, bias, squares }) = self.kept.as_deref_mut() else {
+                    unreachable!("who keeps gradients has room for them")
+                };
+                kernels::dense_gradient(isa, x, dz, w);
+                *squares = f64::from(kernels::squares(isa, w));
+                if let Some(bias) = bias {
+                    kernels::bias_gradient(isa, dz, bias);
+                    *squares += f64::from(kernels::squares(isa, bias));
+                }
+            }
+        }
+    }
+
+    /// Makes room for gradients.
+    pub(crate) fn keep(&mut self) {
+        let like = |owned: &Owned| Panel::zeros(owned.w.rows(), owned.w.cols());
+        let (w, bias) = (like(&self.owned), self.bias.as_ref().map(like));
+        self.kept = Some(Box::new(Kept { w, bias, squares: 0.0 }));
+    }
+
+    /// A step with the gradient that was kept, times `scale`.
+    pub(crate) fn apply(&mut self, isa: Isa, scale: f32, by: Step) {
+        let Some(Kept { w, bias, .. }) = self.kept.as_deref_mut() else {
+            unreachable!("who keeps gradients has room for them")
+        };
+        self.finite = kernels::scaled_update(isa, w, scale, &mut self.owned, by);
+        if let (Some(g), Some(bias)) = (bias, &mut self.bias) {
+            kernels::scaled_update(isa, g, scale, bias, by);
         }
     }
 }
@@ -88,7 +141,15 @@ impl Dense {
                 let (row0, end) = (start(p), start(p + 1));
                 let owned = Owned::zeros(end - row0, cols);
                 let bias = (p == 0).then(|| Owned::zeros(1, cols));
-                parts.push(Part { column, row0, owned, bias, finite: true, half: None });
+                parts.push(Part {
+                    column,
+                    row0,
+                    owned,
+                    bias,
+                    finite: true,
+                    half: None,
+                    kept: None,
+                });
             }
         }
         Dense { shape, parts, per_column, block }
@@ -185,20 +246,13 @@ impl Dense {
         bias(self.column(column))
     }
 
-    /// What the forward pass does after product and bias.
-    pub(crate) fn then(&self) -> Then {
-        match self.shape.activation {
-            Activation::Relu => Then::Relu,
-            Activation::Linear | Activation::Softmax => Then::Linear,
-        }
-    }
-
     /// The parts of one panel of columns.
     pub(crate) fn column(&self, column: usize) -> &[Part] {
         &self.parts[column * self.per_column..][..self.per_column]
     }
 
-    /// Outputs of one panel of columns, for a block of rows, into the vectors of `out` from `at` on.
+    /// Outputs of one panel of columns before the elementwise function, for a block of rows, into the vectors
+    /// of `out` from `at` on.
     pub(crate) fn forward(
         &self,
         isa: Isa,
@@ -207,23 +261,23 @@ impl Dense {
         out: &mut Panel,
         at: usize,
     ) {
-        forward(self.column(column), self.then(), isa, x, out, at);
+        forward(self.column(column), function(self.shape.activation).0, isa, x, out, at);
     }
 
-    /// Gradient of up to 64 inputs, block `block` of them, given that of the outputs, these inputs for a
-    /// block of rows, and the activation they come from.
+    /// Gradient of up to 64 inputs, block `block` of them, given that of the outputs and the gate of what
+    /// these inputs are the outputs of, for a block of rows.
     pub(crate) fn backward(
         &self,
         isa: Isa,
         block: usize,
         dz_t: Blocks<'_, '_>,
-        (h, then): (&Panel, Then),
+        gate: Gate<'_>,
         to: &mut Gradient,
     ) {
         let weights = |column: usize| self.rows(block, column);
         let weights = Blocks::new(self.columns(), &weights);
         let (dz, dz_t_out) = (&mut to.dz, &mut to.dz_t);
-        to.finite = kernels::dense_backward_input(isa, weights, dz_t, (h, then), dz, dz_t_out);
+        to.finite = kernels::dense_backward_input(isa, weights, dz_t, gate, dz, dz_t_out);
     }
 
     /// The weights of up to 64 inputs, block `block` of them, to one panel of outputs.

@@ -22,6 +22,7 @@
 mod architecture;
 mod augment;
 mod average;
+mod behind;
 pub mod checkpoint;
 mod data;
 mod engine;

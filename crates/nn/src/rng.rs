@@ -21,6 +21,8 @@ pub enum Purpose {
     Split,
     /// What becomes of an image; the index is `epoch · 2³² + example`.
     Augment,
+    /// What dropout leaves out; the index is the number of the dense layer before it, from 0.
+    Dropout,
 }
 
 /// A stream of random numbers.
@@ -35,6 +37,7 @@ impl Rng {
             Purpose::Shuffle => *b"shuffle\0",
             Purpose::Split => *b"split\0\0\0",
             Purpose::Augment => *b"augment\0",
+            Purpose::Dropout => *b"dropout\0",
         };
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -42,6 +45,14 @@ impl Rng {
         key[16..24].copy_from_slice(&index.to_le_bytes());
         key[24..].copy_from_slice(b"weft-1\0\0");
         Rng(ChaCha8Rng::from_seed(key))
+    }
+
+    /// As many random words of 32 bits as fit, from word `at` of numbered stream `stream` on. What was drawn
+    /// before does not matter.
+    pub(crate) fn words(&mut self, stream: u64, at: u64, to: &mut [u32]) {
+        self.0.set_stream(stream);
+        self.0.set_word_pos(at.into());
+        to.iter_mut().for_each(|word| *word = self.0.next_u32());
     }
 
     /// Uniform in `[0, 1)`: 24 bits.

@@ -11,11 +11,12 @@
 //! So a network with one hidden layer has two barriers a step. A gradient of weights never reaches memory:
 //! the optimiser is the ending of its tile.
 
+use crate::behind::Place;
 use crate::data::{Inputs, Labels};
-use crate::layer::{Dense, Part, block_width, forward};
+use crate::layer::{Dense, Part, Task, block_width, forward};
 use crate::train::Running;
 use crate::workspace::{Examples, Gradient, Hidden, RowBlock, Workspace};
-use kernels::{Blocks, Isa, PANEL_COLS, Panel, Step, Team, Then, View};
+use kernels::{Blocks, CrossEntropy, Isa, PANEL_COLS, Panel, Step, Team, Then, View};
 
 /// For phases with one kind of task.
 fn nothing_else() -> (&'static mut [()], fn(usize, &mut ())) {
@@ -30,6 +31,12 @@ pub(crate) struct Run<'r> {
     pub(crate) workspace: &'r mut Workspace,
     pub(crate) inputs: Inputs<'r>,
     pub(crate) labels: Labels<'r>,
+    /// Number of the step, counted from 1 over all epochs.
+    pub(crate) number: u64,
+    /// Share of a label that is spread over all classes.
+    pub(crate) smoothing: f32,
+    /// Largest norm of the gradient.
+    pub(crate) clip: Option<f64>,
 }
 
 impl Run<'_> {
@@ -41,12 +48,13 @@ impl Run<'_> {
         self.team.for_each_mut(&mut self.workspace.blocks, |b, block| {
             block.gather(isa, inputs, labels, (now, b), batch);
         });
-        self.forward_first(now, batch);
+        self.forward_first(now, self.number, batch);
     }
 
     /// One step on the batch that was fetched; fetches the `next` one meanwhile, and asks for the one
     /// `after` it.
     pub(crate) fn step(&mut self, by: Step, [next, after]: [&[u32]; 2], running: &mut Running) {
+        let task = if self.clip.is_some() { Task::Keep } else { Task::Update(by) };
         for l in 1..self.workspace.hidden.len() {
             self.forward(l);
         }
@@ -60,18 +68,40 @@ impl Run<'_> {
             }
         }
         for l in (1..self.layers.len().saturating_sub(1)).rev() {
-            self.backward(l, by);
+            self.backward(l, task);
         }
-        self.update_first(by, next, after);
+        self.update_first(task, next, after);
+        if let Some(limit) = self.clip {
+            self.clipped(limit, by, next);
+        }
         self.workspace.now ^= 1;
     }
 
-    /// Outputs of the first hidden layer, if there is one, for the batch `at`.
-    fn forward_first(&mut self, at: usize, batch: &[u32]) {
+    /// The updates by gradients that were kept: all multiplied by `limit / norm` where their norm is larger,
+    /// as PyTorch's `clip_grad_norm_` has it. Then the first layer's outputs for the next batch.
+    ///
+    /// The squares are summed as `kernels::squares` says, weights and then biases of a part, and those sums
+    /// in `f64` in the order of layers, columns and parts.
+    fn clipped(&mut self, limit: f64, by: Step, next: &[u32]) {
+        let parts = self.layers.iter().flat_map(|layer| &layer.parts);
+        let kept = parts.filter_map(|part| part.kept.as_ref());
+        let squares = kept.fold(0.0, |sum, kept| sum + kept.squares);
+        let scale = (limit / (squares.sqrt() + 1e-6)).min(1.0) as f32;
+        let isa = self.isa;
+        for layer in self.layers.iter_mut() {
+            self.team.for_each_mut(&mut layer.parts, |_, part| part.apply(isa, scale, by));
+        }
+        if !next.is_empty() {
+            self.forward_first(self.workspace.now ^ 1, self.number + 1, next);
+        }
+    }
+
+    /// Outputs of the first hidden layer, if there is one, for the batch `at` of step `number`.
+    fn forward_first(&mut self, at: usize, number: u64, batch: &[u32]) {
         let Run { isa, inputs, .. } = *self;
         let Workspace { blocks, hidden, .. } = &mut *self.workspace;
-        let Some(Hidden { h, .. }) = hidden.first_mut() else { return };
-        let (columns, then) = (self.layers[0].columns(), self.layers[0].then());
+        let Some(Hidden { h, behind, .. }) = hidden.first_mut() else { return };
+        let (columns, then) = (self.layers[0].columns(), behind.then());
         let half = self.layers[0].parts[0].half.is_some();
         if half {
             let parts = &mut self.layers[0].parts[..];
@@ -82,8 +112,9 @@ impl Run<'_> {
         }
         let layer = &self.layers[0];
         self.team.for_each_mut(&mut h[at], |i, out| {
-            let examples = &blocks[i % blocks.len()].examples[at];
-            forward_inputs(layer.column(i / blocks.len()), then, isa, examples, out);
+            let (column, b) = (i / blocks.len(), i % blocks.len());
+            forward_inputs(layer.column(column), then, isa, &blocks[b].examples[at], out);
+            behind.finish(isa, out, place(blocks, (number, at), b, column));
         });
     }
 
@@ -92,25 +123,28 @@ impl Run<'_> {
         let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, blocks, layer, isa) = (*now, &blocks[..], &self.layers[l], self.isa);
         let (below, here) = hidden.split_at_mut(l);
-        let below = &below[l - 1];
-        self.team.for_each_mut(&mut here[0].h[now], |i, out| {
+        let (below, Hidden { h, behind, .. }) = (&below[l - 1], &mut here[0]);
+        let number = self.number;
+        self.team.for_each_mut(&mut h[now], |i, out| {
             let (column, b) = (i / blocks.len(), i % blocks.len());
             let rows = blocks[b].examples[now].rows;
             let x = |k: usize| below.h(now, k, b).view().rows_at(0, rows);
-            layer.forward(isa, column, Blocks::new(layer.blocks(), &x), out, 0);
+            let x = Blocks::new(layer.blocks(), &x);
+            forward(layer.column(column), behind.then(), isa, x, out, 0);
+            behind.finish(isa, out, place(blocks, (number, now), b, column));
         });
     }
 
     /// The output layer: logits, softmax, loss, gradient, and that of its inputs; and the next batch.
     fn head(&mut self, next: &[u32]) {
-        let Run { isa, inputs, labels, .. } = *self;
+        let Run { isa, inputs, labels, smoothing, .. } = *self;
         let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, count) = (*now, blocks.len());
-        let batch = blocks.iter().map(|b| b.examples[now].rows).sum();
-        let Some((layer, below)) = self.layers.split_last() else {
-            unreachable!("a network has a dense layer")
-        };
-        let Some(Hidden { h, gradients, .. }) = hidden.last_mut() else {
+        let batch: usize = blocks.iter().map(|b| b.examples[now].rows).sum();
+        let (scale, weights) = (1.0 / batch as f32, labels.class_weights());
+        let loss = CrossEntropy { scale, smoothing, weights };
+        let Some(layer) = self.layers.last() else { unreachable!("a network has a dense layer") };
+        let Some(Hidden { h, gradients, behind, .. }) = hidden.last_mut() else {
             return self.team.for_each_mut(blocks, |b, block| {
                 let RowBlock { examples, logits, .. } = &mut *block;
                 for column in 0..layer.columns() {
@@ -118,11 +152,10 @@ impl Run<'_> {
                     let x = Blocks::new(layer.blocks(), &x);
                     layer.forward(isa, column, x, logits, column * (PANEL_COLS / kernels::LANES));
                 }
-                block.loss(isa, now, batch);
+                block.loss(isa, now, loss);
                 block.gather(isa, inputs, labels, (now ^ 1, b), next);
             });
         };
-        let then = below.last().map_or(Then::Linear, Dense::then);
         let h = |q: usize, b: usize| &h[now][q * count + b];
         self.team.for_each_zip(
             count,
@@ -141,14 +174,14 @@ impl Run<'_> {
                         column * (PANEL_COLS / kernels::LANES),
                     );
                 }
-                block.loss(isa, now, batch);
+                block.loss(isa, now, loss);
                 for (q, gradient) in gradients.iter_mut().enumerate() {
                     let dz_t = |c: usize| {
                         let cols = PANEL_COLS.min(layer.shape.units - c * PANEL_COLS);
                         block.dz_t.view().rows_at(c * PANEL_COLS, cols)
                     };
                     let dz_t = Blocks::new(layer.columns(), &dz_t);
-                    layer.backward(isa, q, dz_t, (h(q, b), then), gradient);
+                    layer.backward(isa, q, dz_t, behind.gate(h(q, b)), gradient);
                 }
                 block.gather(isa, inputs, labels, (now ^ 1, b), next);
             },
@@ -157,23 +190,24 @@ impl Run<'_> {
     }
 
     /// Gradient of the inputs of layer `l`, not the last, and the update of the layer above it.
-    fn backward(&mut self, l: usize, by: Step) {
+    fn backward(&mut self, l: usize, task: Task) {
         let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, blocks, isa) = (*now, &blocks[..], self.isa);
         let (layers, above) = self.layers.split_at_mut(l + 1);
-        let (layer, then) = (&layers[l], layers[l - 1].then());
+        let layer = &layers[l];
         let (inputs, outputs) = hidden.split_at_mut(l);
         let (inputs, outputs) = (&mut inputs[l - 1], &*outputs);
-        let (columns, h) = (inputs.columns(), &inputs.h[now]);
+        let (columns, h, behind) = (inputs.columns(), &inputs.h[now], &inputs.behind);
         let gradient = |i: usize, gradient: &mut Gradient| {
             let (b, q) = (i / columns, i % columns);
             let dz_t = |c: usize| outputs[0].gradient(c, b).dz_t.view();
             let dz_t = Blocks::new(layer.columns(), &dz_t);
-            layer.backward(isa, q, dz_t, (&h[q * blocks.len() + b], then), gradient);
+            let gate = behind.gate(&h[q * blocks.len() + b]);
+            layer.backward(isa, q, dz_t, gate, gradient);
         };
         let deltas = Deltas { now, blocks, gradients: outputs.get(1).map(|h| &h.gradients[..]) };
         let update = |_: usize, part: &mut Part| {
-            deltas.update_hidden(part, isa, &outputs[0].h[now], by);
+            deltas.update_hidden(part, isa, &outputs[0].h[now], task);
         };
         self.team.for_each_mut2((&mut above[0].parts, update), (&mut inputs.gradients, gradient));
     }
@@ -182,12 +216,12 @@ impl Run<'_> {
     /// there is one. Each task also asks for a share of the examples of the batch `after` it: they lie all
     /// over the data set, each some dozen cache lines from memory, and this is the phase that leaves the
     /// memory idle the longest.
-    fn update_first(&mut self, by: Step, next: &[u32], after: &[u32]) {
-        let Run { isa, inputs, .. } = *self;
+    fn update_first(&mut self, task: Task, next: &[u32], after: &[u32]) {
+        let Run { isa, inputs, number, .. } = *self;
         let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, blocks) = (*now, &blocks[..]);
         let (first, rest) = self.layers.split_at_mut(1);
-        let (columns, then) = (first[0].columns(), first[0].then());
+        let columns = first[0].columns();
         let parts = &mut first[0].parts;
         let ask = |i: usize, of: usize| {
             let share = i * after.len() / of..(i + 1) * after.len() / of;
@@ -197,27 +231,29 @@ impl Run<'_> {
             let (of, deltas) = (parts.len(), Deltas { now, blocks, gradients: None });
             return self.team.for_each_mut(parts, |i, part| {
                 ask(i, of);
-                deltas.update_inputs(part, isa, by);
+                deltas.update_inputs(part, isa, task);
             });
         };
-        let Hidden { h: [even, odd], gradients, .. } = here;
+        let Hidden { h: [even, odd], gradients, behind, .. } = here;
+        let (then, updates) = (behind.then(), matches!(task, Task::Update(_)));
         let (h, h_next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
         let deltas = Deltas { now, blocks, gradients: Some(gradients) };
         let above = Deltas { gradients: above.first().map(|h| &h.gradients[..]), ..deltas };
-        let update_second = |_: usize, part: &mut Part| above.update_hidden(part, isa, h, by);
+        let update_second = |_: usize, part: &mut Part| above.update_hidden(part, isa, h, task);
         // A column is a large task: where there is not one for each thread, smaller ones and one more
         // barrier are faster.
         let half = parts[0].half.is_some();
-        if half || !next.is_empty() && columns >= self.team.threads() {
+        if half || updates && !next.is_empty() && columns >= self.team.threads() {
             let column = |q: usize, parts: &mut [Part], out: &mut [Panel]| {
                 ask(q, columns);
                 if half {
-                    deltas.update_half(&mut parts[0], isa, inputs, by);
+                    deltas.update_half(&mut parts[0], isa, inputs, task);
                     return forward_half(&mut parts[0], then, isa, inputs, next, out);
                 }
-                parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, by));
-                for (block, out) in blocks.iter().zip(out) {
-                    forward_inputs(parts, then, isa, &block.examples[now ^ 1], out);
+                parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, task));
+                for (b, out) in out.iter_mut().enumerate() {
+                    forward_inputs(parts, then, isa, &blocks[b].examples[now ^ 1], out);
+                    behind.finish(isa, out, place(blocks, (number + 1, now ^ 1), b, q));
                 }
             };
             let second = (&mut second.parts[..], update_second);
@@ -226,13 +262,19 @@ impl Run<'_> {
         let of = parts.len();
         let update_first = |i: usize, part: &mut Part| {
             ask(i, of);
-            deltas.update_inputs(part, isa, by);
+            deltas.update_inputs(part, isa, task);
         };
         self.team.for_each_mut2((parts, update_first), (&mut second.parts, update_second));
-        if !next.is_empty() {
-            self.forward_first(now ^ 1, next);
+        if updates && !next.is_empty() {
+            self.forward_first(now ^ 1, number + 1, next);
         }
     }
+}
+
+/// The outputs that a task of a layer is about: column `column` of block `b` of the batch `at` of a step.
+fn place(blocks: &[RowBlock], (step, at): (u64, usize), b: usize, column: usize) -> Place {
+    let row = b * blocks[b].losses.len();
+    Place { step, row, rows: blocks[b].examples[at].rows, col: column * PANEL_COLS }
 }
 
 /// Outputs of a column of the first layer, of which these are the parts.
@@ -273,26 +315,28 @@ struct Deltas<'a> {
 
 impl Deltas<'_> {
     /// The update of a part of the first layer.
-    fn update_inputs(self, part: &mut Part, isa: Isa, by: Step) {
+    fn update_inputs(self, part: &mut Part, isa: Isa, task: Task) {
         let (from, rows) = (part.row0, part.owned.w.rows());
         let finite = self.finite(part.column);
         let x = |b: usize| self.blocks[b].examples[self.now].cols_at(from, rows, finite);
-        self.update(part, isa, Blocks::new(self.blocks.len(), &x), by);
+        self.update(part, isa, Blocks::new(self.blocks.len(), &x), task);
     }
 
     /// The update of a part of a layer whose inputs are these outputs of the layer below.
-    fn update_hidden(self, part: &mut Part, isa: Isa, h: &[Panel], by: Step) {
+    fn update_hidden(self, part: &mut Part, isa: Isa, h: &[Panel], task: Task) {
         let count = self.blocks.len();
         let from = part.row0 / PANEL_COLS * count;
         let rows = |i: usize| self.blocks[i % count].examples[self.now].rows;
         let x = |i: usize| h[from + i].view().rows_at(0, rows(i));
         let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
-        self.update(part, isa, Blocks::new(panels * count, &x), by);
+        self.update(part, isa, Blocks::new(panels * count, &x), task);
     }
 
     /// The update of a column of the first layer in bf16.
-    fn update_half(self, part: &mut Part, isa: Isa, inputs: Inputs<'_>, by: Step) {
-        let Step::Adam(adam) = by else { unreachable!("bf16 goes with Adam, as `fit` checks") };
+    fn update_half(self, part: &mut Part, isa: Isa, inputs: Inputs<'_>, task: Task) {
+        let Task::Update(Step::Adam(adam)) = task else {
+            unreachable!("bf16 goes with Adam, as `fit` checks")
+        };
         if let Some(mut half) = part.half.take() {
             let (column, cols) = (part.column, part.owned.w.cols());
             let dz = |b: usize| self.dz(column, cols, b);
@@ -301,10 +345,10 @@ impl Deltas<'_> {
         }
     }
 
-    fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, by: Step) {
+    fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, task: Task) {
         let (column, cols) = (part.column, part.owned.w.cols());
         let dz = |b: usize| self.dz(column, cols, b);
-        part.update(isa, x, Blocks::new(self.blocks.len(), &dz), by);
+        part.update(isa, x, Blocks::new(self.blocks.len(), &dz), task);
     }
 }
 

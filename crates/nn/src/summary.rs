@@ -64,6 +64,7 @@ impl Architecture {
         let row = |(i, layer): (usize, &Layer)| {
             let (name, shape) = match layer {
                 Layer::Flatten => ("flatten".to_owned(), None),
+                Layer::Dropout { rate } => (format!("dropout, {rate}"), None),
                 Layer::Dense { activation, .. } => {
                     (format!("dense, {}", activation.name()), dense.next())
                 }

@@ -3,6 +3,7 @@
 
 use crate::augment::Augment;
 use crate::average::Average;
+use crate::behind::Behind;
 use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -25,6 +26,12 @@ pub struct FitConfig {
     pub batch_size: usize,
     /// The optimiser, with its learning rate.
     pub optimizer: Optimizer,
+    /// Share of a label that is spread evenly over all classes, in 0..1: with ε and n classes the target is
+    /// `1 - ε + ε / n` for the label and `ε / n` for the others. The losses of training are those against it.
+    pub label_smoothing: f64,
+    /// Gradients are multiplied by `clip_norm / norm` where the norm of all of them together is larger. Costs a
+    /// pass over the parameters.
+    pub clip_norm: Option<f64>,
     /// A new order for every epoch, or the order the examples come in.
     pub shuffle: bool,
     /// Seed of the orders.
@@ -83,6 +90,8 @@ impl Default for FitConfig {
             epochs,
             batch_size,
             optimizer,
+            label_smoothing: 0.0,
+            clip_norm: None,
             shuffle,
             seed,
             max_steps: None,
@@ -115,6 +124,17 @@ impl FitConfig {
         if self.precision == Precision::Bf16 && !matches!(self.optimizer, Optimizer::Adam(_)) {
             let name = self.optimizer.name();
             return Err(Error::Input(format!("bf16 goes with adam, not with {name}")));
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return bad(format!("a label smoothing of {}; it is in 0..1", self.label_smoothing));
+        }
+        if let Some(limit) = self.clip_norm {
+            if !(limit.is_finite() && limit > 0.0) {
+                return bad(format!("a largest norm of {limit}; it must be above 0"));
+            }
+            if self.precision == Precision::Bf16 {
+                return bad("bf16 goes without clipping of gradients".to_owned());
+            }
         }
         if !(0.0..1.0).contains(&self.validation_split) {
             let split = self.validation_split;
@@ -293,6 +313,10 @@ impl Model {
             return Err(Error::Input(what.to_owned()));
         }
         let first = &mut self.layers[0];
+        if Behind::new(&first.shape, 0, 0).keeps_slopes() {
+            let what = "bf16 needs a first layer that is relu or linear, and no dropout behind it";
+            return Err(Error::Input(what.to_owned()));
+        }
         first.merge();
         for part in &mut first.parts {
             part.half = Some(Box::new(Half::new(amx, part, batch, inputs, augment)));
@@ -317,6 +341,14 @@ impl Model {
             return Err(Error::Input(format!(
                 "label {label} of example {i}, of {classes} classes"
             )));
+        }
+        let weights = labels.class_weights();
+        if !weights.is_empty() && weights.len() != classes {
+            let n = weights.len();
+            return Err(Error::Input(format!("{n} class weights for {classes} classes")));
+        }
+        if let Some(weight) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
+            return Err(Error::Input(format!("a class weight of {weight}; it must be 0 or more")));
         }
         Ok(())
     }

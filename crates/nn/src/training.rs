@@ -88,6 +88,9 @@ impl<'r> Training<'r> {
         if config.precision == Precision::Bf16 {
             model.halve(engine.isa, batch, inputs, config.augment)?;
         }
+        if config.clip_norm.is_some() {
+            model.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::keep);
+        }
         let good = Weights::of(&model.layers);
         let average = (config.average != Average::Off).then(|| good.clone());
         Ok(Training {
@@ -309,7 +312,10 @@ impl<'r> Training<'r> {
         let batch = |i: usize| order.chunks(size).nth(i).unwrap_or(&[]);
         let Engine { isa, ref mut team } = **engine;
         let layers = &mut model.layers;
-        let mut run = Run { layers, isa, team, workspace, inputs, labels: *labels };
+        let (number, clip) = (progress.done + 1, config.clip_norm);
+        let smoothing = config.label_smoothing as f32;
+        let labels = *labels;
+        let mut run = Run { layers, isa, team, workspace, inputs, labels, number, smoothing, clip };
         f(&mut run, &batch, progress)
     }
 
@@ -460,9 +466,10 @@ impl<'r> Training<'r> {
 
 impl Drop for Training<'_> {
     fn drop(&mut self) {
-        let first = &mut self.model.layers[0];
-        first.parts.iter_mut().for_each(|part| part.half = None);
-        first.check();
+        for part in self.model.layers.iter_mut().flat_map(|layer| &mut layer.parts) {
+            (part.half, part.kept) = (None, None);
+        }
+        self.model.layers[0].check();
     }
 }
 

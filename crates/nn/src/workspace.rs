@@ -4,13 +4,14 @@
 //! rows and panel of columns. Each is written by one task of a phase and read by later phases.
 
 use crate::architecture::{Architecture, DenseShape};
+use crate::behind::Behind;
 use crate::data::{Inputs, Labels, Row};
 use crate::half::Precision;
 use crate::layer::block_width;
 use crate::train::FitConfig;
 use kernels::{
-    Isa, LANES, Line, MOST_BLOCKS, PANEL_COLS, Panel, RowLoss, View, Zeros, find_zeros, pixels,
-    transpose,
+    CrossEntropy, Isa, LANES, Line, MOST_BLOCKS, PANEL_COLS, Panel, RowLoss, View, Zeros,
+    find_zeros, pixels, transpose,
 };
 
 /// Rows of a block: a batch makes at least two, so that two threads can share the output layer, blocks
@@ -157,11 +158,14 @@ impl RowBlock {
     }
 
     /// Losses of the rows, and the gradient of their mean over the batch in place of the logits.
-    pub(crate) fn loss(&mut self, isa: Isa, now: usize, batch: usize) {
+    pub(crate) fn loss(&mut self, isa: Isa, now: usize, how: CrossEntropy<'_>) {
         let Examples { rows, ref labels, .. } = self.examples[now];
-        let losses = &mut self.losses[..rows];
-        let scale = 1.0 / batch as f32;
-        kernels::softmax_cross_entropy(isa, &mut self.logits, &labels[..rows], scale, losses);
+        let (labels, losses) = (&labels[..rows], &mut self.losses[..rows]);
+        if how.smoothing == 0.0 && how.weights.is_empty() {
+            kernels::softmax_cross_entropy(isa, &mut self.logits, labels, how.scale, losses);
+        } else {
+            kernels::cross_entropy_with(isa, &mut self.logits, labels, how, losses);
+        }
         transpose(isa, &self.logits, &mut self.dz_t);
     }
 }
@@ -180,18 +184,22 @@ pub(crate) struct Gradient {
 /// Activations of a hidden layer, cut into blocks of rows and panels of columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Hidden {
-    /// Outputs of this step and, of the first layer, already of the next: column after column.
+    /// Outputs of this step and, of the first layer, already of the next: column after column. The rows of
+    /// a panel are followed by as many of slopes, where some are kept.
     pub(crate) h: [Vec<Panel>; 2],
     /// Block of rows after block of rows.
     pub(crate) gradients: Vec<Gradient>,
+    /// What stands behind its product.
+    pub(crate) behind: Behind,
     blocks: usize,
     columns: usize,
 }
 
 impl Hidden {
-    fn new(rows: usize, blocks: usize, units: usize) -> Hidden {
+    fn new(rows: usize, blocks: usize, units: usize, behind: Behind) -> Hidden {
         let widths = || (0..units).step_by(PANEL_COLS).map(|j| PANEL_COLS.min(units - j));
-        let panels = |cols| std::iter::repeat_n(Panel::zeros(rows, cols), blocks);
+        let with_slopes = if behind.keeps_slopes() { 2 * rows } else { rows };
+        let panels = |cols| std::iter::repeat_n(Panel::zeros(with_slopes, cols), blocks);
         let h: Vec<Panel> = widths().flat_map(panels).collect();
         let gradient = |cols| Gradient {
             dz: Panel::zeros(rows, cols),
@@ -199,7 +207,7 @@ impl Hidden {
             finite: false,
         };
         let gradients = (0..blocks).flat_map(|_| widths().map(gradient)).collect();
-        Hidden { h: [h.clone(), h], gradients, blocks, columns: widths().count() }
+        Hidden { h: [h.clone(), h], gradients, behind, blocks, columns: widths().count() }
     }
 
     /// Panels of columns.
@@ -237,8 +245,10 @@ impl Workspace {
         // An output layer takes all of its inputs, so without hidden ones nobody asks for the zeros.
         let config = FitConfig { skip_zeros: config.skip_zeros && shapes.len() > 1, ..*config };
         let block = RowBlock::new(rows, features, classes, &config);
-        let hidden = |shape: &DenseShape| Hidden::new(rows, count, shape.units);
-        let hidden = shapes[..shapes.len() - 1].iter().map(hidden).collect();
+        let hidden = |(shape, layer): (&DenseShape, u64)| {
+            Hidden::new(rows, count, shape.units, Behind::new(shape, config.seed, layer))
+        };
+        let hidden = shapes[..shapes.len() - 1].iter().zip(0..).map(hidden).collect();
         Workspace { now: 0, blocks: vec![block; count], hidden }
     }
 

@@ -9,7 +9,9 @@
 mod common;
 
 use common::{Gen, fit};
-use nn::Activation::{self, Linear, Relu};
+use kernels::Elementwise;
+use kernels::reference::elementwise;
+use nn::Activation::{self, Gelu, LeakyRelu, Linear, Relu, Sigmoid, Tanh};
 use nn::{AdamConfig, DenseShape, Engine, FitConfig, Inputs, Isa, Model, Sequential};
 
 const ADAM: AdamConfig = AdamConfig { lr: 0.5, beta1: 0.9, beta2: 0.999, eps: 0.1 };
@@ -41,9 +43,7 @@ impl Wide {
             for (h, row) in outputs[outputs.len() - 1].iter().zip(w.chunks(b.len())) {
                 z.iter_mut().zip(row).for_each(|(z, w)| *z += h * w);
             }
-            if *activation == Relu {
-                z.iter_mut().for_each(|z| *z = z.max(0.0));
-            }
+            z.iter_mut().for_each(|z| *z = value(*activation, *z));
             outputs.push(z);
         }
         outputs
@@ -70,8 +70,10 @@ impl Wide {
             let mut dz: Vec<f64> = logits.iter().map(|z| z.exp() / sum).collect();
             dz[usize::from(*label)] -= 1.0;
             for (l, (w, b, activation)) in self.0.iter().enumerate().rev() {
-                if *activation == Relu {
-                    dz.iter_mut().zip(&outputs[l + 1]).for_each(|(d, h)| *d *= f64::from(*h > 0.0));
+                for (j, d) in dz.iter_mut().enumerate() {
+                    let inputs = outputs[l].iter().zip(w.chunks(b.len()));
+                    let z = b[j] + inputs.map(|(h, row)| h * row[j]).sum::<f64>();
+                    *d *= slope(*activation, z);
                 }
                 let (dw, db, _) = &mut sums.0[l];
                 db.iter_mut().zip(&dz).for_each(|(s, d)| *s += d);
@@ -104,6 +106,34 @@ impl Wide {
             let (m, v) = (*m / (1.0 - beta1.powi(t)), *v / (1.0 - beta2.powi(t)));
             *p -= lr * m / (v.sqrt() + eps);
         }
+    }
+}
+
+/// What an activation makes of a sum; softmax is part of the loss.
+fn value(activation: Activation, z: f64) -> f64 {
+    match activation {
+        Relu => z.max(0.0),
+        LeakyRelu => elementwise(Elementwise::LeakyRelu, z),
+        Gelu => elementwise(Elementwise::Gelu, z),
+        Tanh => z.tanh(),
+        Sigmoid => elementwise(Elementwise::Sigmoid, z),
+        Linear | Activation::Softmax => z,
+    }
+}
+
+/// Its derivative, by central differences where it has no formula of one line.
+fn slope(activation: Activation, z: f64) -> f64 {
+    match activation {
+        Relu => f64::from(z > 0.0),
+        LeakyRelu => {
+            if z > 0.0 {
+                1.0
+            } else {
+                f64::from(0.01f32)
+            }
+        }
+        Linear | Activation::Softmax => 1.0,
+        _ => (value(activation, z + 1e-5) - value(activation, z - 1e-5)) / 2e-5,
     }
 }
 
@@ -181,6 +211,18 @@ fn of_three_hidden_layers_one_of_them_wider_than_a_panel() {
 fn of_linear_layers_beside_relu_layers() {
     let hidden = &[(9, Linear), (8, Relu), (7, Linear)];
     follows_the_gradient(&Case { features: 5, hidden, classes: 3, examples: 20, batch: 10 });
+}
+
+#[test]
+fn of_all_activations_above_each_other() {
+    let hidden = &[(9, Gelu), (70, Tanh), (12, LeakyRelu), (8, Sigmoid)];
+    follows_the_gradient(&Case { features: 5, hidden, classes: 3, examples: 20, batch: 7 });
+}
+
+#[test]
+fn of_a_first_layer_of_several_panels_with_slopes() {
+    let hidden = &[(130, Tanh)];
+    follows_the_gradient(&Case { features: 30, hidden, classes: 3, examples: 40, batch: 35 });
 }
 
 #[test]

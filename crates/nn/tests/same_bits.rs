@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Gen, bytes, equal_isas, first, fit, inputs, network, sample};
-use nn::{Activation, Engine, FitConfig, Inputs, Isa, Model, Sequential};
+use nn::{
+    Activation, AdamWConfig, Engine, FitConfig, Inputs, Isa, Model, Optimizer, Sequential,
+    SgdConfig,
+};
 use proptest::prelude::*;
 
 /// Hidden layers and batch sizes: with and without a short last batch, one panel and several, layers that
@@ -46,6 +49,54 @@ fn training_does_not_depend_on_the_instruction_set() {
                     "{hidden:?} in batches of {batch}, {isa}, {threads} threads"
                 );
             }
+        }
+    }
+}
+
+/// Every activation, dropout, optimiser and form of the loss, and clipping.
+fn trained_with_options(threads: usize, isa: Isa, number: usize, hidden: &[usize]) -> Vec<u8> {
+    let data = sample();
+    let (inputs, labels) = first(&data, 300);
+    let net =
+        hidden.iter().enumerate().fold(Sequential::new(&[28, 28]).flatten(), |net, (i, units)| {
+            let activation = Activation::HIDDEN[(number + i) % Activation::HIDDEN.len()];
+            let net = net.dense(*units, activation);
+            if (number + i).is_multiple_of(2) { net.dropout(0.25) } else { net }
+        });
+    let mut model = net.dense(10, Activation::Softmax).build(1).expect("a network");
+    let optimizers: [Optimizer; 3] = [
+        AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() }.into(),
+        SgdConfig { lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 1e-3 }.into(),
+        Optimizer::default(),
+    ];
+    let weights = [0.5, 1.0, 2.0, 1.0, 1.0, 0.0, 1.0, 1.5, 1.0, 3.0];
+    let config = FitConfig {
+        epochs: 2,
+        batch_size: [32, 50, 7, 128][number % 4],
+        optimizer: optimizers[number % 3],
+        label_smoothing: if number.is_multiple_of(2) { 0.1 } else { 0.0 },
+        clip_norm: (number % 3 != 1).then_some(0.5),
+        ..FitConfig::default()
+    };
+    let labels =
+        nn::Labels::from(labels).with_class_weights(if number > 2 { &weights } else { &[] });
+    fit(&mut model, &mut Engine::new(Some(threads), Some(isa)), inputs, labels, &config);
+    bytes(&model)
+}
+
+#[test]
+fn options_do_not_depend_on_threads_or_instructions() {
+    for (number, hidden) in
+        [&[128][..], &[64, 48], &[100, 30, 20], &[130], &[], &[70, 200]].into_iter().enumerate()
+    {
+        let one = trained_with_options(1, Isa::best(), number, hidden);
+        for threads in 2..=8 {
+            let many = trained_with_options(threads, Isa::best(), number, hidden);
+            assert!(one == many, "{number}: {hidden:?} on {threads} threads");
+        }
+        for isa in equal_isas() {
+            let other = trained_with_options(2, isa, number, hidden);
+            assert!(one == other, "{number}: {hidden:?} on {isa}");
         }
     }
 }

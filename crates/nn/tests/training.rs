@@ -3,7 +3,7 @@
 mod common;
 
 use common::{bytes, first, fit, inputs, network, sample};
-use nn::{Activation, AdamConfig, Engine, Error, Event, FitConfig, Inputs, Sequential};
+use nn::{Activation, AdamConfig, Engine, Error, Event, FitConfig, Inputs, Sequential, SgdConfig};
 use std::ops::ControlFlow;
 
 fn one_thread() -> Engine {
@@ -269,8 +269,17 @@ fn settings_that_make_no_sense_are_refused() {
     let adam = AdamConfig::default();
     let fine = FitConfig::default();
     let with = |adam: AdamConfig| FitConfig { optimizer: adam.into(), ..fine };
+    let descent = SgdConfig::default();
+    let sgd = |sgd: SgdConfig| FitConfig { optimizer: sgd.into(), ..fine };
     let cases = [
         (FitConfig { batch_size: 0, ..fine }, "batch size of 0"),
+        (FitConfig { label_smoothing: 1.0, ..fine }, "label smoothing of 1"),
+        (FitConfig { label_smoothing: f64::NAN, ..fine }, "label smoothing of NaN"),
+        (FitConfig { clip_norm: Some(0.0), ..fine }, "norm of 0"),
+        (FitConfig { clip_norm: Some(f64::NAN), ..fine }, "norm of NaN"),
+        (sgd(SgdConfig { momentum: 1.0, ..descent }), "momentum of 1"),
+        (sgd(SgdConfig { nesterov: true, ..descent }), "needs a momentum"),
+        (sgd(SgdConfig { weight_decay: -0.1, ..descent }), "weight decay of -0.1"),
         (with(AdamConfig { lr: f64::NAN, ..adam }), "learning rate of NaN"),
         (with(AdamConfig { lr: f64::INFINITY, ..adam }), "learning rate of inf"),
         (with(AdamConfig { lr: 1e39, ..adam }), "learning rate of 1000000"),
@@ -382,6 +391,42 @@ fn networks_that_make_no_sense_are_refused() {
     refused(new().dense(usize::MAX / 2, relu).dense(10, soft), "parameters");
     refused(new().dense(usize::MAX, relu).dense(10, soft), "parameters");
     refused(new().dense(1 << 15, relu).dense(1 << 15, relu).dense(10, soft), "parameters");
+}
+
+#[test]
+fn dropout_that_makes_no_sense_is_refused() {
+    let new = || Sequential::new(&[28, 28]).flatten();
+    let refused = |net: Sequential, what: &str| {
+        let error = net.build(1).expect_err("a bad network").to_string();
+        assert!(error.contains(what), "`{what}` is not in: {error}");
+    };
+    let (soft, relu) = (Activation::Softmax, Activation::Relu);
+    let behind = "right behind a hidden dense layer";
+    refused(new().dropout(0.5).dense(10, soft), behind);
+    refused(new().dense(10, soft).dropout(0.5), behind);
+    refused(new().dense(9, relu).dropout(0.5).dropout(0.5).dense(10, soft), behind);
+    for rate in [1.0, -0.1, f64::NAN] {
+        refused(new().dense(9, relu).dropout(rate).dense(10, soft), "a dropout rate of");
+    }
+}
+
+#[test]
+fn class_weights_that_do_not_fit_are_refused() {
+    let data = sample();
+    for (weights, what) in [
+        (&[1.0; 9][..], "9 class weights for 10 classes"),
+        (&[-1.0; 10], "a class weight of -1"),
+        (&[f32::NAN; 10], "a class weight of NaN"),
+    ] {
+        let labels = nn::Labels::from(data.labels()).with_class_weights(weights);
+        let mut model = network(&[20]).build(1).expect("a network");
+        let error = model
+            .fit(&mut one_thread(), inputs(&data), labels, &FitConfig::default(), &mut |_| {
+                ControlFlow::Continue(())
+            })
+            .expect_err("bad weights");
+        assert!(error.to_string().contains(what), "{error}");
+    }
 }
 
 #[test]

@@ -24,6 +24,18 @@ pub enum Then {
     Relu,
 }
 
+/// What a gradient passes on its way down through the function behind a layer, from its outputs to its sums.
+/// `T` is [`Line`] for rows of a [`Panel`], or `f32` in the twins.
+#[derive(Clone, Copy, Debug)]
+pub enum Gate<'a, T = Line> {
+    /// A linear layer's: it stays as it is.
+    Open,
+    /// A ReLU's, given its outputs: it stays where they are above 0 and is 0 elsewhere.
+    Relu(&'a [T]),
+    /// Of any function, given its slopes: it is multiplied by them.
+    Slopes(&'a [T]),
+}
+
 /// Most blocks that the rows of a batch may come in.
 pub const MOST_BLOCKS: usize = 16;
 
@@ -136,15 +148,14 @@ kernel! {
 }
 
 kernel! {
-    /// `dX = flush(dZ Wᵀ) ∘ act'(h)` for one block of rows of the batch and up to 64 inputs of the layer.
+    /// `dX = flush(dZ Wᵀ ∘ f')` for one block of rows of the batch and up to 64 inputs of the layer.
     ///
     /// The batch lies in the lanes, so the weights are read as they are and only activations are
     /// transposed.
     ///
     /// - `w`: rows of the weights for these inputs, split along the outputs: `inputs × n_q`
     /// - `dz_t`: the gradient of the outputs, transposed, split likewise: `n_q × rows`
-    /// - `h`: this layer's input, `rows × inputs`, and the activation it is the output of: after a ReLU,
-    ///   the gradient stays where `h > 0` and is 0 elsewhere
+    /// - `gate`: of the function that this layer's inputs are the outputs of, `rows × inputs`
     /// - `dx`: gets the result, `rows × inputs`; `dx_t` the same transposed, `inputs × rows`
     ///
     /// Returns whether all of it is finite.
@@ -152,12 +163,13 @@ kernel! {
     /// # Panics
     /// If the shapes do not fit together.
     pub fn dense_backward_input<'f, 'w, 'd>(
-        s, w: Blocks<'f, 'w>, dz_t: Blocks<'f, 'd>, h: (&'f Panel, Then), dx: &'f mut Panel,
+        s, w: Blocks<'f, 'w>, dz_t: Blocks<'f, 'd>, gate: Gate<'f>, dx: &'f mut Panel,
         dx_t: &'f mut Panel,
     ) -> bool {
-        let (h, then) = h;
-        assert_eq!((dx.rows(), dx.cols()), (h.rows(), h.cols()), "one gradient for each input");
-        assert_eq!((dx_t.rows(), dx_t.cols()), (h.cols(), h.rows()), "and its transpose");
+        if let Gate::Relu(lines) | Gate::Slopes(lines) = gate {
+            assert_eq!(lines.len(), dx.lines().len(), "one gradient for each input");
+        }
+        assert_eq!((dx_t.rows(), dx_t.cols()), (dx.cols(), dx.rows()), "and its transpose");
         assert_eq!(w.count(), dz_t.count(), "blocks of weights and of gradients");
         let (inputs, vectors) = (dx_t.rows(), dx_t.vectors());
         for from in (0..w.count()).step_by(MOST_BLOCKS) {
@@ -170,9 +182,15 @@ kernel! {
         let zero = s.splat(0.0);
         // Stays zero unless something is not finite.
         let mut check = zero;
-        for (Line(h), Line(d)) in h.lines().iter().zip(dx.lines_mut()) {
-            let dh = s.flush(s.load(d), TINY_GRADIENT);
-            let dh = if then == Then::Relu { s.select_gt(s.load(h), zero, dh, zero) } else { dh };
+        for (i, Line(d)) in dx.lines_mut().iter_mut().enumerate() {
+            let dh = s.load(d);
+            let dh = match gate {
+                Gate::Open => s.flush(dh, TINY_GRADIENT),
+                Gate::Relu(h) => {
+                    s.select_gt(s.load(&h[i].0), zero, s.flush(dh, TINY_GRADIENT), zero)
+                }
+                Gate::Slopes(slopes) => s.flush(s.mul(dh, s.load(&slopes[i].0)), TINY_GRADIENT),
+            };
             s.store(dh, d);
             check = s.fma(dh, zero, check);
         }

@@ -7,6 +7,7 @@ pub(crate) mod dense;
 pub(crate) mod elementwise;
 pub(crate) mod exp;
 pub(crate) mod gelu;
+pub(crate) mod gradient;
 pub(crate) mod leaky_relu;
 pub(crate) mod pixels;
 pub(crate) mod reduce;

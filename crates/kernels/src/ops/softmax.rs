@@ -5,6 +5,12 @@
 //! loss = -log p_y = log Σ_k e^(z_k - max z) - (z_y - max z)
 //! dz_j = flush((p_j - [j = y]) / batch)
 //! ```
+//! With labels smoothed by ε over n classes and a weight w of the label's class,
+//!
+//! ```text
+//! loss = w (log Σ_k e^(z_k - max z) - Σ_j t_j (z_j - max z)),   t_j = (1 - ε) [j = y] + ε / n
+//! dz_j = flush((p_j - t_j) w / batch)
+//! ```
 //! `flush(x)` is 0 where `|x| < 2^-50`: smaller gradients change nothing, but their squares, and what the
 //! layers below make of them, would be denormal numbers, which some processors are very slow with.
 //!
@@ -121,6 +127,62 @@ kernel! {
             let RowStats { max, sum } = softmax_row(s, row, n);
             *out = RowLoss { loss: f64::from(sum).ln() - (f64::from(z) - f64::from(max)), correct };
             row[label / LANES].0[label % LANES] -= 1.0;
+            for Line(d) in row {
+                s.store(s.flush(s.mul(s.load(d), scale), TINY_GRADIENT), d);
+            }
+        }
+    }
+}
+
+/// A loss of labelled rows beyond the plain one.
+#[derive(Clone, Copy, Debug)]
+pub struct CrossEntropy<'a> {
+    /// What the gradient is multiplied by: `1 / batch` for the mean over the batch.
+    pub scale: f32,
+    /// ε: the share of a label that is spread evenly over all classes.
+    pub smoothing: f32,
+    /// What the loss of a row is multiplied by, for each class that its label may be, or nothing.
+    pub weights: &'a [f32],
+}
+
+kernel! {
+    /// For each row of `logits`: the loss against its label, smoothed and weighted, into `rows`, and the
+    /// gradient of `scale` times it in place of the logits.
+    ///
+    /// Without smoothing and weights this is [`softmax_cross_entropy`], whose bits it has too.
+    ///
+    /// # Panics
+    /// If there are not as many labels as entries in `rows`, more than the panel has rows, a label is not a
+    /// column, or there are weights and not one for each class.
+    pub fn cross_entropy_with<'a>(
+        s, logits: &'a mut Panel, labels: &'a [u16], how: CrossEntropy<'a>, rows: &'a mut [RowLoss],
+    ) {
+        let CrossEntropy { scale, smoothing, weights } = how;
+        let n = logits.cols();
+        assert_eq!(labels.len(), rows.len(), "one label for each row");
+        assert!(weights.is_empty() || weights.len() == n, "{} weights, {n} classes", weights.len());
+        let (on, off) = (1.0 - smoothing, smoothing / n as f32);
+        for (i, (&label, out)) in labels.iter().zip(rows).enumerate() {
+            let label = usize::from(label);
+            assert!(label < n, "label {label} with {n} classes");
+            let row = logits.row_mut(i);
+            let z = f64::from(row[label / LANES].0[label % LANES]);
+            let correct = first_largest(&Line::flat(row)[..n]) == label;
+            let mut all = s.splat(0.0);
+            for (v, Line(z)) in row.iter().enumerate() {
+                all = s.add(all, keep(s, n - v * LANES, s.load(z), 0.0));
+            }
+            let all = f64::from(s.sum(all));
+            let RowStats { max, sum } = softmax_row(s, row, n);
+            let weight = weights.get(label).copied().unwrap_or(1.0);
+            let (sum, max) = (f64::from(sum), f64::from(max));
+            let target = f64::from(on) * (z - max) + f64::from(off) * (all - n as f64 * max);
+            *out = RowLoss { loss: f64::from(weight) * (sum.ln() - target), correct };
+            let scale = s.splat(scale * weight);
+            for (v, Line(d)) in row.iter_mut().enumerate() {
+                s.store(keep(s, n - v * LANES, s.sub(s.load(d), s.splat(off)), 0.0), d);
+            }
+            row[label / LANES].0[label % LANES] -= on;
             for Line(d) in row {
                 s.store(s.flush(s.mul(s.load(d), scale), TINY_GRADIENT), d);
             }

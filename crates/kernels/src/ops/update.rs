@@ -224,9 +224,31 @@ pub fn bias_update(isa: Isa, dz: Blocks<'_, '_>, owned: &mut Owned, step: impl I
     }
 }
 
+/// Multiplies gradients by `scale`, and a step of the optimiser with them: after
+/// [`dense_gradient`](crate::dense_gradient) or [`bias_gradient`](crate::bias_gradient), where a step needs
+/// to know all gradients first.
+///
+/// Returns whether all new weights are finite.
+///
+/// # Panics
+/// If `g` and `owned` have other shapes.
+pub fn scaled_update(
+    isa: Isa,
+    g: &mut Panel,
+    scale: f32,
+    owned: &mut Owned,
+    step: impl Into<Step>,
+) -> bool {
+    match step.into() {
+        Step::Adam(step) => scaled_adam(isa, g, scale, owned, step),
+        Step::AdamW(step) => scaled_adamw(isa, g, scale, owned, step),
+        Step::Sgd(step) => scaled_sgd(isa, g, scale, owned, step),
+    }
+}
+
 /// One kernel for each optimiser, so that none carries what another needs.
 macro_rules! updates {
-    ($($dense:ident, $bias:ident: $rule:ty;)*) => {$(
+    ($($dense:ident, $bias:ident, $scaled:ident: $rule:ty;)*) => {$(
         kernel! {
             fn $dense<'f, 'x, 'd>(
                 s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: $rule,
@@ -239,13 +261,20 @@ macro_rules! updates {
                 biases(s, dz, owned, step);
             }
         }
+        kernel! {
+            fn $scaled<'f>(
+                s, g: &'f mut Panel, scale: f32, owned: &'f mut Owned, step: $rule,
+            ) -> bool {
+                scaled(s, g, scale, owned, step)
+            }
+        }
     )*};
 }
 
 updates! {
-    dense_adam, bias_adam: AdamStep;
-    dense_adamw, bias_adamw: AdamWStep;
-    dense_sgd, bias_sgd: SgdStep;
+    dense_adam, bias_adam, scaled_adam: AdamStep;
+    dense_adamw, bias_adamw, scaled_adamw: AdamWStep;
+    dense_sgd, bias_sgd, scaled_sgd: SgdStep;
 }
 
 #[inline(always)]
@@ -287,4 +316,15 @@ fn biases<S: Simd>(s: S, dz: Blocks<'_, '_>, owned: &mut Owned, rule: impl Rule)
         s.store(g, &mut line.0);
         update.step(s, &[line], v);
     }
+}
+
+#[inline(always)]
+fn scaled<S: Simd>(s: S, g: &mut Panel, scale: f32, owned: &mut Owned, rule: impl Rule) -> bool {
+    assert_eq!((g.rows(), g.cols()), (owned.w.rows(), owned.w.cols()), "shape of the gradient");
+    for Line(g) in g.lines_mut() {
+        s.store(s.mul(s.load(g), s.splat(scale)), g);
+    }
+    let mut update = Update { owned, row0: 0, rule, check: s.splat(0.0) };
+    update.step(s, g.lines(), 0);
+    s.sum(update.check) == 0.0
 }

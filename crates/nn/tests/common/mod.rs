@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 use nn::{
-    Activation, Engine, Event, FitConfig, History, Inputs, Isa, Model, Sequential, checkpoint,
+    Activation, Engine, Event, FitConfig, History, Inputs, Isa, Labels, Model, Sequential,
+    checkpoint,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -34,11 +35,11 @@ pub(crate) fn network(hidden: &[usize]) -> Sequential {
 }
 
 /// Trains and tells what happened.
-pub(crate) fn fit(
+pub(crate) fn fit<'l>(
     model: &mut Model,
     engine: &mut Engine,
     inputs: Inputs<'_>,
-    labels: &[u8],
+    labels: impl Into<Labels<'l>>,
     config: &FitConfig,
 ) -> (History, Vec<f64>) {
     let mut losses = Vec::new();

@@ -1,7 +1,9 @@
 //! The dense layer on panels equals its twin on row-major matrices bit for bit, however the batch is cut
 //! into blocks of rows and the weights into owned parts.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod updates;
 
 use common::{Gen, POISON, assert_bits, assert_padding_is_zero, isas, panel_of, poisoned};
 use kernels::twin::Twin;
@@ -199,8 +201,11 @@ fn forward(isa: Isa, layer: &Layer, then: Then, cut: &Cut, wide: bool) -> Vec<f3
     h
 }
 
+/// Makes a gate of lines.
+type OfLines = fn(&[Line]) -> Gate<'_>;
+
 /// Gradient of the inputs, and the same transposed. Rows that the batch does not fill are zero.
-fn backward_input(isa: Isa, layer: &Layer, then: Then, cut: &Cut) -> (Vec<f32>, Vec<f32>) {
+fn backward_input(isa: Isa, layer: &Layer, gate: OfLines, cut: &Cut) -> (Vec<f32>, Vec<f32>) {
     let (batch, inputs, outputs) = layer.shape;
     let parts = owned(layer, cut);
     let (mut dx, mut dx_t) = (vec![0.0; batch * inputs], vec![0.0; inputs * batch]);
@@ -232,7 +237,7 @@ fn backward_input(isa: Isa, layer: &Layer, then: Then, cut: &Cut) -> (Vec<f32>, 
             let dz_t = |q: usize| dz_t[q].view();
             let count = panels(outputs).len();
             let (w, dz_t) = (Blocks::new(count, &w), Blocks::new(count, &dz_t));
-            dense_backward_input(isa, w, dz_t, (h, then), &mut out, &mut out_t);
+            dense_backward_input(isa, w, dz_t, gate(h.lines()), &mut out, &mut out_t);
             let what = format_args!("{:?} {cut:?} on {isa}", layer.shape);
             assert_padding_is_zero(&out, what);
             assert_padding_is_zero(&out_t, what);
@@ -303,11 +308,17 @@ fn forward_equals_its_twin() {
 fn the_gradient_of_the_input_equals_its_twin() {
     for_every_shape(|isa, layer| {
         let (batch, inputs, _) = layer.shape;
-        let (twin, then) = (Twin::of(isa), [Then::Relu, Then::Linear][batch % 2]);
-        let want = twin.dense_backward_input(layer.shape, &layer.w, &layer.dz, (&layer.x, then));
+        let twin = Twin::of(isa);
+        let gates: [(OfLines, Gate<'_, f32>); 3] = [
+            (|_| Gate::Open, Gate::Open),
+            (|h| Gate::Relu(h), Gate::Relu(&layer.x)),
+            (|h| Gate::Slopes(h), Gate::Slopes(&layer.x)),
+        ];
+        let (of_lines, gate) = gates[(batch + inputs + layer.shape.2) % 3];
+        let want = twin.dense_backward_input(layer.shape, &layer.w, &layer.dz, gate);
         for cut in Cut::all(batch, inputs) {
-            let what = format_args!("{:?} {then:?}, {cut:?}, on {isa}", layer.shape);
-            let (dx, dx_t) = backward_input(isa, layer, then, &cut);
+            let what = format_args!("{:?}, {cut:?}, on {isa}", layer.shape);
+            let (dx, dx_t) = backward_input(isa, layer, of_lines, &cut);
             assert_bits(&dx, &want, what);
             for i in 0..batch {
                 for j in 0..inputs {
@@ -317,87 +328,6 @@ fn the_gradient_of_the_input_equals_its_twin() {
             }
         }
     });
-}
-
-/// A step of each optimiser.
-const STEPS: [fn() -> Step; 4] = [
-    || AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 3).into(),
-    || AdamWStep::new(1e-3, 0.9, 0.999, 1e-7, 0.1, 3).into(),
-    || SgdStep { lr: 0.1, momentum: 0.9, nesterov: true, decay: 0.01 }.into(),
-    || SgdStep { lr: 0.1, momentum: 0.0, nesterov: false, decay: 0.0 }.into(),
-];
-
-/// The twin of a step on one parameter.
-fn stepped(twin: Twin, step: Step, g: f32, (w, m, v): (f32, f32, f32)) -> (f32, f32, f32) {
-    match step {
-        Step::Adam(step) => twin.adam(&step, g, (w, m, v)),
-        Step::AdamW(step) => twin.adamw(&step, g, (w, m, v)),
-        Step::Sgd(step) => {
-            let (w, m) = twin.sgd(&step, g, (w, m));
-            (w, m, v)
-        }
-        other => unreachable!("an optimiser without a twin: {other:?}"),
-    }
-}
-
-#[test]
-fn the_update_of_the_weights_equals_its_twin() {
-    for_every_shape(|isa, layer| {
-        let (batch, inputs, outputs) = layer.shape;
-        let twin = Twin::of(isa);
-        let g = twin.dense_gradient(layer.shape, &layer.x, &layer.dz);
-        // Adam in every shape, of the others one in turn.
-        let other = 1 + (batch + inputs + outputs) % (STEPS.len() - 1);
-        for step in [STEPS[0](), STEPS[other]()] {
-            let (mut w, mut m, mut v) = (layer.w.clone(), layer.m.clone(), layer.v.clone());
-            for (i, g) in g.iter().enumerate() {
-                (w[i], m[i], v[i]) = stepped(twin, step, *g, (w[i], m[i], v[i]));
-            }
-            for cut in Cut::all(batch, inputs) {
-                let got = update(isa, layer, &cut, step);
-                for (got, want) in got.iter().zip([&w, &m, &v]) {
-                    let what = format_args!("{:?}, {cut:?}, {step:?} on {isa}", layer.shape);
-                    assert_bits(got, want, what);
-                }
-            }
-        }
-    });
-}
-
-#[test]
-fn the_update_of_the_bias_equals_its_twin() {
-    for isa in isas() {
-        for (batch, step) in BATCHES.into_iter().zip(STEPS.iter().cycle()) {
-            for outputs in OUTPUTS {
-                let step = step();
-                let layer = Layer::new(batch, 1, outputs);
-                let twin = Twin::of(isa);
-                let (mut w, mut m, mut v) =
-                    (layer.bias.clone(), vec![0.0; outputs], vec![0.0; outputs]);
-                let g = twin.bias_gradient((batch, outputs), &layer.dz);
-                for (i, g) in g.iter().enumerate() {
-                    (w[i], m[i], v[i]) = stepped(twin, step, *g, (w[i], m[i], v[i]));
-                }
-                for cut in Cut::all(batch, 1) {
-                    let rows = cut.blocks(batch);
-                    let dz: Vec<_> =
-                        rows.iter().map(|r| block_of(&layer.dz, outputs, r, cut.block)).collect();
-                    for (q, cols) in panels(outputs).iter().enumerate() {
-                        let dz = |b: usize| dz[b][q].view().rows_at(0, rows[b].len());
-                        let mut owned = Owned::zeros(1, cols.len());
-                        owned.w = panel_of(1, cols.len(), &layer.bias[cols.clone()]);
-                        bias_update(isa, Blocks::new(rows.len(), &dz), &mut owned, step);
-                        let what = format_args!("{batch}x{outputs}, {cut:?}, on {isa}");
-                        for (panel, want) in [(&owned.w, &w), (&owned.m, &m), (&owned.v, &v)] {
-                            let got = &Line::flat(panel.row(0))[..cols.len()];
-                            assert_bits(got, &want[cols.clone()], what);
-                            assert_padding_is_zero(panel, what);
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// A batch of one gives the same bits as the same row in a large batch.
@@ -457,9 +387,9 @@ fn weights_with_too_few_rows_are_refused() {
 fn a_gradient_of_another_shape_is_refused() {
     let none = |_: usize| unreachable!("no blocks");
     let (mut dx, mut dx_t) = (Panel::zeros(4, 9), Panel::zeros(9, 4));
-    let h = Panel::zeros(4, 10);
+    let h = Panel::zeros(5, 9);
     let blocks = Blocks::new(0, &none);
-    dense_backward_input(Isa::best(), blocks, blocks, (&h, Then::Relu), &mut dx, &mut dx_t);
+    dense_backward_input(Isa::best(), blocks, blocks, Gate::Relu(h.lines()), &mut dx, &mut dx_t);
 }
 
 #[test]
@@ -492,9 +422,9 @@ fn tiny_numbers_equal_the_twin() {
             for (got, want) in update(isa, &layer, cut, step.into()).iter().zip([&w, &m, &v]) {
                 assert_bits(got, want, what);
             }
-            let relu = (&layer.x[..], Then::Relu);
+            let relu = Gate::Relu(&layer.x[..]);
             let want = twin.dense_backward_input(layer.shape, &layer.w, &layer.dz, relu);
-            assert_bits(&backward_input(isa, &layer, Then::Relu, cut).0, &want, what);
+            assert_bits(&backward_input(isa, &layer, |h| Gate::Relu(h), cut).0, &want, what);
         }
     }
 }

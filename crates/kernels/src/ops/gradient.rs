@@ -1,0 +1,97 @@
+//! The gradient of a dense layer's parameters in memory, for steps that need to know all of it first, and
+//! the sum of its squares.
+//!
+//! ```text
+//! dW = Xᵀ dZ,  db = Σ dZ      each element: 0, then in order of the rows of the batch
+//! ```
+//! the same numbers that [`dense_update`](crate::dense_update) hands to the optimiser.
+
+use super::dense::Pairs;
+use crate::isa::{Line, Simd, kernel};
+use crate::panel::{Blocks, Panel};
+use crate::tile::{Acc, Ending, product, unroll};
+
+/// Gradients are stored from row `row0` on.
+struct Store<'o> {
+    to: &'o mut Panel,
+    row0: usize,
+}
+
+impl<S: Simd> Ending<S> for Store<'_> {
+    #[inline(always)]
+    fn start<const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        _: usize,
+        _: usize,
+    ) -> Acc<S::V, MR, NV> {
+        [[s.splat(0.0); NV]; MR]
+    }
+    #[inline(always)]
+    fn finish<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        v: usize,
+        acc: Acc<S::V, MR, NV>,
+    ) {
+        unroll!(R in 0..MR => {
+            let row = &mut self.to.row_mut(self.row0 + i + R)[v..][..NV];
+            unroll!(J in 0..NV => s.store(acc[R][J], &mut row[J].0));
+        });
+    }
+}
+
+kernel! {
+    /// `to = Xᵀ dZ`, with the operands of [`dense_update`](crate::dense_update).
+    ///
+    /// # Panics
+    /// If the shapes do not fit together, or there are more than [`MOST_BLOCKS`](crate::MOST_BLOCKS) blocks.
+    pub fn dense_gradient<'f, 'x, 'd>(
+        s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, to: &'f mut Panel,
+    ) {
+        let (rows, vectors, blocks) = (to.rows(), to.vectors(), dz.count());
+        let mut ending = Store { to, row0: 0 };
+        let mut p = 0;
+        while ending.row0 < rows {
+            let inputs = x.get(p * blocks).cols();
+            assert!(inputs > 0, "panel {p} of the inputs has no columns");
+            let pair = |b| (x.get(p * blocks + b).a_transposed(), dz.get(b).b());
+            ending = product(s, inputs, vectors, Pairs::new(blocks, pair).list(), ending);
+            ending.row0 += inputs;
+            p += 1;
+        }
+    }
+}
+
+kernel! {
+    /// `to = Σ dZ` over the batch, `to` of one row.
+    ///
+    /// # Panics
+    /// If the columns differ.
+    pub fn bias_gradient<'f, 'd>(s, dz: Blocks<'f, 'd>, to: &'f mut Panel) {
+        for (v, Line(to)) in to.row_mut(0).iter_mut().enumerate() {
+            let mut g = s.splat(0.0);
+            for b in 0..dz.count() {
+                let block = dz.get(b);
+                for i in 0..block.rows() {
+                    g = s.add(g, s.load(block.vector(i, v)));
+                }
+            }
+            s.store(g, to);
+        }
+    }
+}
+
+kernel! {
+    /// `Σ g²` over a panel: lane `l` of sixteen takes the elements of its column in each vector, row by row,
+    /// then the lanes are folded by halves.
+    pub fn squares<'f>(s, g: &'f Panel) -> f32 {
+        let mut sum = s.splat(0.0);
+        for Line(g) in g.lines() {
+            let g = s.load(g);
+            sum = s.fma(g, g, sum);
+        }
+        s.sum(sum)
+    }
+}
