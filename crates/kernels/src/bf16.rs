@@ -4,6 +4,7 @@
 //! nearest, to even where two are as near, and denormals to zero; see [`round`](crate::twin::amx::round).
 
 use crate::isa::{LANES, Line16, Tile, WORDS};
+use alloc::vec::Vec;
 
 /// A tile of zeros.
 const ZEROS: Tile = [Line16::ZERO; LANES];

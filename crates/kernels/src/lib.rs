@@ -10,6 +10,8 @@
 //! | To | take |
 //! |---|---|
 //! | multiply matrices with any strides | [`gemm`] on [`MatRef`] and [`MatMut`]; [`gemm_in`] with [`Scratch`] of your own; [`gemm_on`] the threads of a [`Team`] |
+//! | put a bias, an activation or anything else behind a product | [`gemm_then`] with an [`Epilogue`] of your own |
+//! | write a kernel of your own for every instruction set | [`Kernel`] and [`Simd`], with [`Isa::run`] |
 //! | work on slices | [`exp_in_place`], [`map_in_place`] and [`map_backward`] with any [`Elementwise`] function, [`softmax`], [`pixels`], [`adam_step`], [`adamw_step`], [`sgd_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
 //! | train a layer with products of bf16 numbers | [`Amx`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
@@ -68,26 +70,48 @@
 //! into panels of [`PANEL_COLS`] = 64 columns, the unit of work and of ownership, and batches into blocks
 //! of rows; [`Blocks`] says in which order a chain runs through them. Slices need no alignment.
 //!
+//! # Features
+//!
+//! - `std` (default): threads ([`Team`], [`gemm_on`]), `$WEFT_ISA` ([`Isa::from_env`]), AMX, [`meter`], and a scratch for
+//!   [`gemm`] that each thread keeps.
+//! - Without it (`default-features = false`) the crate is `no_std` and needs `alloc`. Instruction sets are found as
+//!   before, by CPUID, on x86-64 with an operating system; elsewhere the portable one serves. [`gemm`] asks for memory
+//!   in every call: use [`gemm_in`]. All results have the same bits, except that the logarithm in a reported
+//!   [`RowLoss::loss`] is the system's with `std` and that of `libm` without, which may differ in the last bit.
+//!
+//! The oldest Rust that builds it is 1.89. No type of another crate is in a public signature.
+//!
 //! # Panics
 //!
 //! Kernels check shapes once, on entry or where blocks meet, and panic if they do not fit together. There
 //! is no undefined behaviour to be had from safe code.
 
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
 mod bf16;
 mod gemm;
 mod isa;
+mod math;
+#[cfg(feature = "std")]
 pub mod meter;
 mod ops;
 mod panel;
 pub mod reference;
+#[cfg(feature = "std")]
 mod team;
 mod tile;
 pub mod twin;
 
 pub use bf16::{Left16, Right16};
-pub use gemm::{Scratch, gemm, gemm_in, gemm_on, gemm_threads};
+pub use gemm::{Epilogue, Scratch, gemm, gemm_in, gemm_then};
+#[cfg(feature = "std")]
+pub use gemm::{gemm_on, gemm_threads};
 pub use isa::Portable;
-pub use isa::{Amx, Isa, IsaError, LANES, Line, MatMut, MatRef, prefetch};
+pub use isa::{Amx, Isa, IsaError, Kernel, LANES, Line, MatMut, MatRef, Simd, prefetch};
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512};
 pub use ops::adam::{AdamStep, AdamWStep, adam_step, adamw_step};
@@ -107,4 +131,5 @@ pub use ops::softmax::{
 pub use ops::update::{Owned, Step, bias_update, dense_update, scaled_update};
 pub use ops::zeros::{Zeros, find_zeros};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};
+#[cfg(feature = "std")]
 pub use team::Team;

@@ -3,6 +3,7 @@
 
 use crate::isa::{Isa, LANES, Line, Simd, kernel};
 use std::time::{Duration, Instant};
+use std::vec;
 
 /// Most chains that run beside each other.
 const MOST_CHAINS: usize = 24;

@@ -5,6 +5,8 @@
 //! columns past the last multiple of 64 go into a narrower panel, so at most fifteen lanes are padding.
 
 use crate::isa::{LANES, Line, Lit, Rows, Strided};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Columns of a full panel: four vectors, 256 bytes a row.
 pub const PANEL_COLS: usize = 64;

@@ -6,6 +6,8 @@
 
 use crate::ops::dense::Then;
 use crate::ops::elementwise::Elementwise;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// `A B`, A of shape m × k, B k × n.
 ///
@@ -51,7 +53,7 @@ pub fn dense(
 /// `p_j = e^(z_j) / Σ_k e^(z_k)` of one row of logits.
 pub fn softmax(z: &[f64]) -> Vec<f64> {
     let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let e: Vec<f64> = z.iter().map(|z| (z - max).exp()).collect();
+    let e: Vec<f64> = z.iter().map(|z| libm::exp(z - max)).collect();
     let sum: f64 = e.iter().sum();
     e.iter().map(|e| e / sum).collect()
 }
@@ -63,8 +65,8 @@ pub fn softmax(z: &[f64]) -> Vec<f64> {
 pub fn cross_entropy(z: &[f64], label: usize) -> f64 {
     assert!(label < z.len(), "label {label} with {} classes", z.len());
     let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = z.iter().map(|z| (z - max).exp()).sum();
-    sum.ln() + max - z[label]
+    let sum: f64 = z.iter().map(|z| libm::exp(z - max)).sum();
+    libm::log(sum) + max - z[label]
 }
 
 /// `w Σ_j t_j (-log softmax(z)_j)` of one row of logits, in nats: the label is smoothed by `smoothing`, the row
@@ -85,7 +87,7 @@ pub fn elementwise(f: Elementwise, x: f64) -> f64 {
 /// `Φ(x)`, the normal distribution's: its power series, and in the lower tail Laplace's continued fraction.
 /// Source: G. Marsaglia, "Evaluating the normal distribution", 2004.
 pub(crate) fn normal_cdf(x: f64) -> f64 {
-    let density = (-x * x / 2.0).exp() / core::f64::consts::TAU.sqrt();
+    let density = libm::exp(-x * x / 2.0) / libm::sqrt(core::f64::consts::TAU);
     if x < -3.0 {
         return density / (1..=200).rev().fold(-x, |below, k| -x + f64::from(k) / below);
     }
@@ -138,8 +140,9 @@ impl Adam {
         let Adam { lr, beta1, beta2, eps } = *self;
         let m = beta1 * m + (1.0 - beta1) * g;
         let v = beta2 * v + (1.0 - beta2) * g * g;
-        let (m_hat, v_hat) = (m / (1.0 - beta1.powi(t)), v / (1.0 - beta2.powi(t)));
-        (w - lr * m_hat / (v_hat.sqrt() + eps), m, v)
+        let left = |beta: f64| 1.0 - libm::pow(beta, f64::from(t));
+        let (m_hat, v_hat) = (m / left(beta1), v / left(beta2));
+        (w - lr * m_hat / (libm::sqrt(v_hat) + eps), m, v)
     }
 }
 

@@ -18,6 +18,9 @@
 //!
 //! Waiting is spinning for about as long as a phase lasts, then giving up the processor, then sleep.
 
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

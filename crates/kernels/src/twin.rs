@@ -16,12 +16,14 @@
 pub mod amx;
 
 use crate::isa::{Isa, LANES, fold};
+use crate::math;
 use crate::ops::adam::{AdamStep, AdamWStep};
 use crate::ops::dense::{Gate, Then};
 use crate::ops::elementwise::Elementwise;
 use crate::ops::exp::{HIGH, LN2, LOW, P, ROUND};
 use crate::ops::sgd::SgdStep;
 use crate::ops::softmax::{CrossEntropy, TINY_GRADIENT};
+use alloc::vec::Vec;
 
 /// The twins, for an ISA with or without fused multiply-add.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +40,7 @@ impl Twin {
     /// `a * b + c`, rounded once if fused.
     #[inline(always)]
     pub fn fma(self, a: f32, b: f32, c: f32) -> f32 {
-        if self.fused { a.mul_add(b, c) } else { a * b + c }
+        if self.fused { math::fma(a, b, c) } else { a * b + c }
     }
 
     /// One element of a product: `start + Σ a_k b_k`, in the order of the iterator.
@@ -219,7 +221,7 @@ impl Twin {
         let (max, sum) = self.softmax(row);
         row[label] -= 1.0;
         row.iter_mut().for_each(|p| *p = flush(*p * scale));
-        f64::from(sum).ln() - (f64::from(z) - f64::from(max))
+        math::ln(f64::from(sum)) - (f64::from(z) - f64::from(max))
     }
 
     /// Loss of one row with smoothed labels and weighted classes, and the gradient of `scale` times it in place
@@ -237,7 +239,7 @@ impl Twin {
         }
         let (sum, max) = (f64::from(sum), f64::from(max));
         let target = f64::from(on) * (z - max) + f64::from(off) * (all - f64::from(n) * max);
-        f64::from(weight) * (sum.ln() - target)
+        f64::from(weight) * (math::ln(sum) - target)
     }
 
     /// A step of Adam with the gradient `g` on parameters and moments: [`adam_step`](crate::adam_step), and
@@ -260,7 +262,7 @@ impl Twin {
     pub fn adam(self, step: &AdamStep, g: f32, (w, m, v): (f32, f32, f32)) -> (f32, f32, f32) {
         let m = normal(self.fma(g - m, step.rate1, m));
         let v = normal(self.fma(self.fma(g, g, -v), step.rate2, v));
-        (self.fma(m / (v.sqrt() + step.eps), -step.alpha, w), m, v)
+        (self.fma(m / (math::root(v) + step.eps), -step.alpha, w), m, v)
     }
 
     /// One parameter's step of AdamW: `(w, m, v)` after it. [`adamw_step`](crate::adamw_step).

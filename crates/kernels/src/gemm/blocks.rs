@@ -1,8 +1,10 @@
 //! The loops around the tile.
 
+use super::Epilogue;
 use super::pack::{a_lines, load, pack_a, pack_b};
 use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Rows, Simd};
 use crate::tile::{Acc, Ending, even, unroll};
+use alloc::vec::Vec;
 
 /// Depth of a block: a panel of B, 32 KiB, stays in the first-level cache while the rows of A pass.
 const KC: usize = 256;
@@ -43,13 +45,14 @@ impl Scratch {
     }
 }
 
-/// `C = A B + β C` for C with contiguous rows; A and B come each with a factor.
-pub(super) struct Product<'a, 't> {
+/// `C = then(A B + β C)` for C with contiguous rows; A and B come each with a factor.
+pub(super) struct Product<'a, 't, E> {
     pub(super) scratch: &'t mut Scratch,
     pub(super) a: (MatRef<'a>, f32),
     pub(super) b: (MatRef<'a>, f32),
     pub(super) beta: f32,
     pub(super) c: MatMut<'a>,
+    pub(super) then: &'t E,
 }
 
 /// The parts, as equal as possible and at most `most` long, of `0..len`: start and length.
@@ -58,11 +61,11 @@ fn parts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).map(move |i| (i * len / count, (i + 1) * len / count - i * len / count))
 }
 
-impl Kernel for Product<'_, '_> {
+impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c } = self;
+        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = self;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let rows = if k <= SHORT { LOW } else { MC };
         let lies_well = m <= FEW_ROWS || (m <= SOME_ROWS && k * b.strides().0 <= SMALL);
@@ -78,6 +81,7 @@ impl Kernel for Product<'_, '_> {
         for (jc, nc) in parts(n, NC) {
             for (pc, kc) in parts(k, KC) {
                 let beta = if pc == 0 { beta } else { 1.0 };
+                let last = pc + kc == k;
                 for (ic, mc) in parts(m, rows) {
                     let a = a.block((ic, mc), (pc, kc));
                     let a = if copy_a { pack_a(s, &a, a_scale, S::TALL.0, a_room) } else { a.a() };
@@ -96,7 +100,8 @@ impl Kernel for Product<'_, '_> {
                             }
                             Rows::new(Line::flat(room), vectors * LANES, (kc, vectors))
                         };
-                        let ending = IntoC { c: &mut c, at: (ic, jc + j, cols), beta };
+                        let at = (ic, jc + j, cols);
+                        let ending = IntoC { c: &mut c, at, beta, then, last };
                         even(s, mc, vectors, &(a, rows), ending);
                         j += cols;
                     }
@@ -114,15 +119,18 @@ fn panel_vectors<S: Simd>(m: usize, left: usize) -> usize {
 }
 
 /// Loads the tile's chains from C and stores them there.
-struct IntoC<'o, 'a> {
+struct IntoC<'o, 'a, E> {
     c: &'o mut MatMut<'a>,
     /// First row, first column and number of columns of this panel in C.
     at: (usize, usize, usize),
     /// β on the first block of k, 1 after it.
     beta: f32,
+    /// What becomes of the elements after the last block of k.
+    then: &'o E,
+    last: bool,
 }
 
-impl IntoC<'_, '_> {
+impl<E> IntoC<'_, '_, E> {
     /// Where the tile from row `i` and vector `v` on lies in C: row, column, and how many columns are left.
     #[inline(always)]
     fn place(&self, i: usize, v: usize) -> (usize, usize, usize) {
@@ -131,7 +139,7 @@ impl IntoC<'_, '_> {
     }
 }
 
-impl<S: Simd> Ending<S> for IntoC<'_, '_> {
+impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
         &self,
@@ -169,9 +177,14 @@ impl<S: Simd> Ending<S> for IntoC<'_, '_> {
         s: S,
         i: usize,
         v: usize,
-        acc: Acc<S::V, MR, NV>,
+        mut acc: Acc<S::V, MR, NV>,
     ) {
         let (i, j, left) = self.place(i, v);
+        if self.last {
+            unroll!(R in 0..MR => unroll!(J in 0..NV => {
+                acc[R][J] = self.then.apply(s, (i + R, j + J * LANES), acc[R][J]);
+            }));
+        }
         let rows = self.c.runs_mut::<MR>(i, j, left.min(NV * LANES));
         if left >= NV * LANES {
             unroll!(R in 0..MR => unroll!(J in 0..NV => {

@@ -12,15 +12,23 @@
 //! (`pack.rs`) where that pays.
 
 mod blocks;
+mod epilogue;
 mod pack;
+#[cfg(feature = "std")]
 mod threads;
 
 use crate::isa::{Isa, MatMut, MatRef};
+use alloc::vec;
 use blocks::Product;
 pub use blocks::Scratch;
-use std::cell::Cell;
+#[cfg(feature = "std")]
+use core::cell::Cell;
+use epilogue::Identity;
+pub use epilogue::{Epilogue, gemm_then};
+#[cfg(feature = "std")]
 pub use threads::{gemm_on, gemm_threads};
 
+#[cfg(feature = "std")]
 std::thread_local! {
     /// Memory of this thread for copies of blocks.
     static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
@@ -40,9 +48,18 @@ std::thread_local! {
 /// # Panics
 /// If the shapes do not fit together.
 pub fn gemm(isa: Isa, alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) {
+    with_scratch(|scratch| gemm_in(scratch, isa, alpha, a, b, beta, c));
+}
+
+/// Runs something with this thread's scratch.
+fn with_scratch(f: impl FnOnce(&mut Scratch)) {
     // A thread that ends has none any more.
+    #[cfg(feature = "std")]
     let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
-    gemm_in(&mut scratch, isa, alpha, a, b, beta, c);
+    #[cfg(not(feature = "std"))]
+    let mut scratch = Scratch::new();
+    f(&mut scratch);
+    #[cfg(feature = "std")]
     let _ = SCRATCH.try_with(|kept| kept.set(scratch));
 }
 
@@ -69,6 +86,31 @@ pub fn gemm_in(
     beta: f32,
     mut c: MatMut<'_>,
 ) {
+    assert_fit(&a, &b, &c);
+    if c.rows() == 0 || c.cols() == 0 {
+        return;
+    }
+    if alpha == 0.0 || a.cols() == 0 {
+        return scale(beta, &mut c);
+    }
+    let (rs, cs) = c.strides();
+    let then = &Identity;
+    if cs == 1 || c.cols() == 1 {
+        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then });
+    } else if rs == 1 || c.rows() == 1 {
+        // Cᵀ = Bᵀ Aᵀ has rows in place, and a product of two floats does not mind their order.
+        let (a, b, c) = ((b.t(), alpha), (a.t(), 1.0), c.t());
+        isa.run(Product { scratch, a, b, beta, c, then });
+    } else {
+        by_rows(beta, c, |c| {
+            isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then });
+        });
+    }
+}
+
+/// Panics unless the shapes fit together.
+#[track_caller]
+fn assert_fit(a: &MatRef<'_>, b: &MatRef<'_>, c: &MatMut<'_>) {
     assert!(
         a.cols() == b.rows() && a.rows() == c.rows() && b.cols() == c.cols(),
         "gemm of A {}x{}, B {}x{} into C {}x{}",
@@ -79,33 +121,21 @@ pub fn gemm_in(
         c.rows(),
         c.cols()
     );
-    if c.rows() == 0 || c.cols() == 0 {
-        return;
-    }
-    if alpha == 0.0 || a.cols() == 0 {
-        return scale(beta, &mut c);
-    }
-    let (rs, cs) = c.strides();
-    if cs == 1 || c.cols() == 1 {
-        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c });
-    } else if rs == 1 || c.rows() == 1 {
-        // Cᵀ = Bᵀ Aᵀ has rows in place, and a product of two floats does not mind their order.
-        let (a, b, c) = ((b.t(), alpha), (a.t(), 1.0), c.t());
-        isa.run(Product { scratch, a, b, beta, c });
-    } else {
-        let (rows, cols) = (c.rows(), c.cols());
-        let mut packed = vec![0.0; rows * cols];
-        for (i, row) in packed.chunks_exact_mut(cols).enumerate() {
-            for (j, x) in row.iter_mut().enumerate() {
-                *x = if beta == 0.0 { 0.0 } else { c.get(i, j) };
-            }
+}
+
+/// Runs a product on a row-major copy of C.
+fn by_rows(beta: f32, mut c: MatMut<'_>, product: impl FnOnce(MatMut<'_>)) {
+    let (rows, cols) = (c.rows(), c.cols());
+    let mut packed = vec![0.0; rows * cols];
+    for (i, row) in packed.chunks_exact_mut(cols).enumerate() {
+        for (j, x) in row.iter_mut().enumerate() {
+            *x = if beta == 0.0 { 0.0 } else { c.get(i, j) };
         }
-        let whole = MatMut::row_major(&mut packed, rows, cols);
-        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c: whole });
-        for (i, row) in packed.chunks_exact(cols).enumerate() {
-            for (j, x) in row.iter().enumerate() {
-                c.set(i, j, *x);
-            }
+    }
+    product(MatMut::row_major(&mut packed, rows, cols));
+    for (i, row) in packed.chunks_exact(cols).enumerate() {
+        for (j, x) in row.iter().enumerate() {
+            c.set(i, j, *x);
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::gemm;
 use crate::isa::{Isa, LANES, MatMut, MatRef};
 use crate::team::Team;
+use alloc::vec::Vec;
 
 /// Floating-point operations of a part below which another thread costs more than it takes over: some ten
 /// microseconds.

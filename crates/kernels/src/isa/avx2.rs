@@ -1,6 +1,6 @@
 //! AVX2 with FMA: a vector is two 256-bit registers, lanes 0..8 and 8..16.
 
-use super::{Kernel, LANES, Part, Simd};
+use super::{Kernel, LANES, Part, Simd, has};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX2 and FMA.
@@ -10,8 +10,7 @@ pub struct Avx2(());
 impl Avx2 {
     /// The token, if this CPU has the instructions.
     pub fn new() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        has.then_some(Avx2(()))
+        has!("avx2", "fma").then_some(Avx2(()))
     }
 
     /// Runs a kernel compiled with these instructions.

@@ -1,6 +1,6 @@
 //! AVX-512: a vector is one 512-bit register.
 
-use super::{Kernel, LANES, Part, Simd};
+use super::{Kernel, LANES, Part, Simd, has};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX-512 F, BW, DQ and VL.
@@ -10,13 +10,7 @@ pub struct Avx512(());
 impl Avx512 {
     /// The token, if this CPU has the instructions.
     pub fn new() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("fma");
-        has.then_some(Avx512(()))
+        has!("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx2", "fma").then_some(Avx512(()))
     }
 
     /// Runs a kernel compiled with these instructions.

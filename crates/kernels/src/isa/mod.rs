@@ -17,6 +17,9 @@ mod matrix;
 mod operand;
 mod portable;
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 pub use amx::Amx;
 pub(crate) use amx::{
     Kernel16, Line16, NO_SUMS, Square, Sums, Tile, Tiles, Vector, WORDS, kernel16,
@@ -45,7 +48,8 @@ impl Line {
 /// Sixteen `f32` lanes and the operations kernels are built from.
 ///
 /// Every operation is IEEE 754 binary32, round to nearest even, lane by lane, unless it says otherwise;
-/// so two implementations can differ only in [`Simd::FUSED`].
+/// so two implementations can differ only in [`Simd::FUSED`]. Implemented by the tokens, and used in an
+/// [`Epilogue`](crate::Epilogue) or a [`Kernel`] of one's own.
 pub trait Simd: Copy + Send + Sync + 'static {
     /// Sixteen lanes.
     type V: Copy;
@@ -55,16 +59,20 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// Rows of a 16-, 32-, 48- and 64-column tile that this register file holds (index: vectors - 1).
     /// A vector count whose entry is 0 is not tiled whole but in slices of one vector.
+    #[doc(hidden)]
     const TILE_ROWS: [usize; 4];
 
     /// Rows and vectors of the tile of a general product: the accumulators, a row of B and an element of A
     /// fill the register file.
+    #[doc(hidden)]
     const TALL: (usize, usize);
     /// The same where there are only so few rows: all the wider, for more chains beside each other.
+    #[doc(hidden)]
     const FLAT: (usize, usize);
 
     /// Runs a part of a kernel in a function of its own, with this ISA's instructions: what is hot there
     /// shares the registers with nothing else.
+    #[doc(hidden)]
     fn outlined<P: Part<Self>>(self, part: P) -> P::Out;
 
     /// All lanes `x`.
@@ -189,8 +197,35 @@ pub fn prefetch(bytes: &[u8]) {
     let _ = bytes;
 }
 
-/// A whole operation, generic over the ISA. Implementations of `run` are `#[inline(always)]`, so that
-/// they are compiled into each token's `#[target_feature]` function.
+/// A whole operation, generic over the ISA, for [`Isa::run`]. Implementations of `run`, and functions it calls, are
+/// `#[inline(always)]`, so that they are compiled into each token's `#[target_feature]` function; closures may
+/// not be.
+///
+/// ```
+/// use kernels::{Isa, Kernel, LANES, Simd};
+///
+/// /// Replaces every `x` by `|x|`, whole vectors first.
+/// struct Absolute<'a>(&'a mut [f32]);
+///
+/// impl Kernel for Absolute<'_> {
+///     type Out = ();
+///     #[inline(always)]
+///     fn run<S: Simd>(self, s: S) {
+///         let (whole, rest) = self.0.as_chunks_mut::<LANES>();
+///         for x in whole {
+///             let v = s.load(x);
+///             s.store(s.max(v, s.sub(s.splat(0.0), v)), x);
+///         }
+///         let v = s.load_first(rest);
+///         s.store_first(s.max(v, s.sub(s.splat(0.0), v)), rest);
+///     }
+/// }
+///
+/// let mut x: Vec<f32> = (-20..20).map(|i| i as f32).collect();
+/// Isa::best().run(Absolute(&mut x));
+/// assert_eq!(x[0], 20.0);
+/// assert!(x.iter().all(|x| *x >= 0.0));
+/// ```
 pub trait Kernel {
     /// What the operation returns.
     type Out;
@@ -205,6 +240,23 @@ pub trait Part<S: Simd> {
     /// The body.
     fn run(self, simd: S) -> Self::Out;
 }
+
+/// Whether this CPU has all of these features, and the system saves their registers.
+#[cfg(target_arch = "x86_64")]
+macro_rules! has {
+    ($($feature:tt),+) => {{
+        #[cfg(feature = "std")]
+        let all = $(std::is_x86_feature_detected!($feature))&&+;
+        #[cfg(not(feature = "std"))]
+        let all = {
+            cpufeatures::new!(asked, $($feature),+);
+            asked::get()
+        };
+        all
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use has;
 
 macro_rules! isas {
     ($($(#[$cfg:meta])* $name:ident = $text:literal),* $(,)?) => {
@@ -259,8 +311,8 @@ pub struct IsaError {
     name: String,
 }
 
-impl std::fmt::Display for IsaError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for IsaError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let here: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
         let known =
             if Isa::NAMES.contains(&self.name.as_str()) { "this CPU lacks" } else { "unknown" };
@@ -268,7 +320,7 @@ impl std::fmt::Display for IsaError {
     }
 }
 
-impl std::error::Error for IsaError {}
+impl core::error::Error for IsaError {}
 
 impl Isa {
     /// The best ISA of this CPU.
@@ -289,6 +341,7 @@ impl Isa {
     ///
     /// # Errors
     /// The variable names an ISA that is unknown or that the CPU lacks.
+    #[cfg(feature = "std")]
     pub fn from_env() -> Result<Isa, IsaError> {
         match std::env::var("WEFT_ISA") {
             Ok(name) if !name.is_empty() => Isa::named(&name),
@@ -297,8 +350,8 @@ impl Isa {
     }
 }
 
-impl std::fmt::Display for Isa {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for Isa {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(self.name())
     }
 }

@@ -25,6 +25,7 @@
 
 use super::update::{Rule, Sixteen, step_slices};
 use crate::isa::{Simd, kernel};
+use crate::math::root64;
 
 /// The constants of one step of Adam.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,8 +51,8 @@ impl AdamStep {
         AdamStep {
             rate1: (1.0 - beta1) as f32,
             rate2: (1.0 - beta2) as f32,
-            alpha: (lr * correction(beta2).sqrt() / correction(beta1)) as f32,
-            eps: (eps * correction(beta2).sqrt()) as f32,
+            alpha: (lr * root64(correction(beta2)) / correction(beta1)) as f32,
+            eps: (eps * root64(correction(beta2))) as f32,
         }
     }
 }

@@ -24,7 +24,7 @@ impl Function for Sigmoid {
         (y, y * (1.0 - y))
     }
     fn definition(x: f64) -> f64 {
-        1.0 / (1.0 + (-x).exp())
+        1.0 / (1.0 + libm::exp(-x))
     }
     const ERRORS: [f64; 2] = [4.0, 4.0];
 }

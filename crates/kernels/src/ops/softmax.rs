@@ -20,6 +20,7 @@
 
 use super::exp::exp;
 use crate::isa::{LANES, Line, Simd, kernel};
+use crate::math::ln;
 use crate::panel::Panel;
 
 /// 0.0, 1.0 ... 15.0
@@ -42,25 +43,145 @@ pub(super) fn keep<S: Simd>(s: S, n: usize, x: S::V, pad: f32) -> S::V {
     if n >= LANES { x } else { s.select_gt(s.splat(n as f32), s.load(&IOTA), x, s.splat(pad)) }
 }
 
-/// Replaces the first `n` logits of a row by probabilities, and the padding by zeros.
+/// Replaces a row of logits by probabilities: the whole vectors in place, and the last one, of which `n` lanes
+/// belong to the row, by value; the others are zero after it.
 #[inline(always)]
-fn softmax_row<S: Simd>(s: S, row: &mut [Line], n: usize) -> RowStats {
+fn softmax_row<S: Simd>(
+    s: S,
+    whole: &mut [[f32; LANES]],
+    mut last: S::V,
+    n: usize,
+) -> (RowStats, S::V) {
     let mut max = s.splat(f32::NEG_INFINITY);
-    for (i, Line(z)) in row.iter().enumerate() {
-        max = s.max(keep(s, n - i * LANES, s.load(z), f32::NEG_INFINITY), max);
+    for z in &*whole {
+        max = s.max(s.load(z), max);
     }
-    let max = s.largest(max);
-    let mut sum = s.splat(0.0);
-    for (i, Line(z)) in row.iter_mut().enumerate() {
-        let e = keep(s, n - i * LANES, exp(s, s.sub(s.load(z), s.splat(max))), 0.0);
+    let max = s.largest(s.max(keep(s, n, last, f32::NEG_INFINITY), max));
+    let (mut sum, mut tiny) = (s.splat(0.0), s.splat(0.0));
+    for z in &mut *whole {
+        let e = exp(s, s.sub(s.load(z), s.splat(max)));
         sum = s.add(sum, e);
+        tiny = s.max(tiny, only_tiny(s, e));
         s.store(e, z);
     }
-    let sum = s.sum(sum);
-    for Line(z) in row {
-        s.store(s.div(s.load(z), s.splat(sum)), z);
+    last = keep(s, n, exp(s, s.sub(last, s.splat(max))), 0.0);
+    let sum = s.sum(s.add(sum, last));
+    last = s.div(last, s.splat(sum));
+    if !whole.is_empty() {
+        let by = Divisor::new(s, s.splat(sum), tiny);
+        for e in whole {
+            s.store(by.divide(s, s.load(e)), e);
+        }
     }
-    RowStats { max, sum }
+    (RowStats { max, sum }, last)
+}
+
+/// [`softmax_row`] of the first `n` columns of a panel's row; zeros after them.
+#[inline(always)]
+fn softmax_lines<S: Simd>(s: S, row: &mut [Line], n: usize) -> RowStats {
+    let (before, last) = Line::flat_mut(row).split_at_mut((n - 1) / LANES * LANES);
+    let (before, last) = (before.as_chunks_mut().0, last.as_chunks_mut().0);
+    let (stats, end) = softmax_row(s, before, s.load(&last[0]), n - before.len() * LANES);
+    s.store(end, &mut last[0]);
+    stats
+}
+
+/// Up to sixteen rows of `n <= 16` columns each: a lane for each row. Every row's sums are those of
+/// [`softmax_row`].
+#[inline(always)]
+fn softmax_narrow<S: Simd>(s: S, rows: &mut [f32], n: usize) {
+    let mut z = [s.splat(0.0); LANES];
+    for (z, row) in z.iter_mut().zip(rows.chunks_exact(n)) {
+        *z = s.load_first(row);
+    }
+    s.transpose(&mut z);
+    let mut lanes = [s.splat(f32::NEG_INFINITY); LANES];
+    for (lane, z) in lanes.iter_mut().zip(&z[..n]) {
+        *lane = s.max(*z, *lane);
+    }
+    let max = halved::<S, true>(s, lanes);
+    let (mut lanes, mut tiny) = ([s.splat(0.0); LANES], s.splat(0.0));
+    for (lane, z) in lanes.iter_mut().zip(&mut z[..n]) {
+        *z = exp(s, s.sub(*z, max));
+        *lane = s.add(*lane, *z);
+        tiny = s.max(tiny, only_tiny(s, *z));
+    }
+    let by = Divisor::new(s, halved::<S, false>(s, lanes), tiny);
+    for z in &mut z[..n] {
+        *z = by.divide(s, *z);
+    }
+    s.transpose(&mut z);
+    for (z, row) in z.iter().zip(rows.chunks_exact_mut(n)) {
+        s.store_first(*z, row);
+    }
+}
+
+/// What [`fold`](crate::isa::fold) does to lanes, to vectors, whose element `l` is that lane of sixteen rows:
+/// the largest, or the sum.
+#[inline(always)]
+fn halved<S: Simd, const LARGEST: bool>(s: S, mut lanes: [S::V; LANES]) -> S::V {
+    macro_rules! onto {
+        ($half:literal) => {
+            for i in 0..$half {
+                let (a, b) = (lanes[i], lanes[i + $half]);
+                lanes[i] = if LARGEST { s.max(a, b) } else { s.add(a, b) };
+            }
+        };
+    }
+    onto!(8);
+    onto!(4);
+    onto!(2);
+    onto!(1);
+    lanes[0]
+}
+
+/// Dividends from here on, by divisors below [`MOST`], have quotients above 2^-101, whose remainders are no
+/// denormals: 2^-80.
+const SMALLEST: f32 = 8.271_806e-25;
+/// 2^20
+const MOST: f32 = 1_048_576.0;
+
+/// Lanes of `e` that are smaller than [`SMALLEST`], zero in the others. None is negative.
+#[inline(always)]
+fn only_tiny<S: Simd>(s: S, e: S::V) -> S::V {
+    s.select_gt(s.splat(SMALLEST), e, e, s.splat(0.0))
+}
+
+/// Divides many numbers by one (in each lane): by multiply-adds, which are faster than the divider and round as
+/// it does.
+///
+/// With `y` the reciprocal to the nearest and `q` less than an ulp from `a / b`, `q + (a - b q) y` rounds to what
+/// `a / b` rounds to (P. Markstein, "Computation of elementary functions on the IBM RISC System/6000
+/// processor", 1990), as long as nothing under- or overflows. The first such step brings `a y`, which may be
+/// 1.5 ulp away, to less than one, the second ends it.
+struct Divisor<V> {
+    by: V,
+    /// `1 / by` and `-1 / by`.
+    y: [V; 2],
+    fast: bool,
+}
+
+impl<V: Copy> Divisor<V> {
+    /// Of numbers that are 0, NaN or at most the divisor, which is 1 at least or not a number; any lane of `tiny`
+    /// other than zero says that some are smaller than [`SMALLEST`].
+    #[inline(always)]
+    fn new<S: Simd<V = V>>(s: S, by: V, tiny: V) -> Self {
+        let usual = s.select_gt(s.splat(MOST), by, s.splat(0.0), s.splat(1.0));
+        let fast = S::FUSED && s.lit(usual) | s.lit(tiny) == 0;
+        let y = s.div(s.splat(1.0), by);
+        Divisor { by, y: [y, s.sub(s.splat(0.0), y)], fast }
+    }
+
+    #[inline(always)]
+    fn divide<S: Simd<V = V>>(&self, s: S, a: V) -> V {
+        if !self.fast {
+            return s.div(a, self.by);
+        }
+        let [y, minus_y] = self.y;
+        let q = s.mul(a, y);
+        let q = s.fma(s.fms(q, self.by, a), minus_y, q);
+        s.fma(s.fms(q, self.by, a), minus_y, q)
+    }
 }
 
 kernel! {
@@ -72,7 +193,7 @@ kernel! {
         let n = logits.cols();
         assert!(n > 0, "softmax of no classes");
         for i in 0..rows {
-            softmax_row(s, logits.row_mut(i), n);
+            softmax_lines(s, logits.row_mut(i), n);
         }
     }
 }
@@ -80,15 +201,26 @@ kernel! {
 kernel! {
     /// Softmax of each row of a row-major `rows × n` matrix, in place.
     ///
+    /// ```
+    /// let mut rows = [0.0, 0.0, 1.0, 1.0 + 3f32.ln()];
+    /// kernels::softmax(kernels::Isa::best(), &mut rows, 2);
+    /// assert!(rows.iter().zip([0.5, 0.5, 0.25, 0.75]).all(|(p, q)| (p - q).abs() < 1e-6));
+    /// ```
+    ///
     /// # Panics
     /// If `n` is 0 or does not divide the length.
     pub fn softmax<'a>(s, values: &'a mut [f32], n: usize) {
         assert!(n > 0 && values.len().is_multiple_of(n), "{} floats in rows of {n}", values.len());
-        let mut scratch = vec![Line::ZERO; n.div_ceil(LANES)];
-        for row in values.chunks_exact_mut(n) {
-            Line::flat_mut(&mut scratch)[..n].copy_from_slice(row);
-            softmax_row(s, &mut scratch, n);
-            row.copy_from_slice(&Line::flat(&scratch)[..n]);
+        if n <= LANES {
+            for rows in values.chunks_mut(LANES * n) {
+                softmax_narrow(s, rows, n);
+            }
+        } else {
+            for row in values.chunks_exact_mut(n) {
+                let (whole, rest) = row.as_chunks_mut();
+                let (_, last) = softmax_row(s, whole, s.load_first(rest), rest.len());
+                s.store_first(last, rest);
+            }
         }
     }
 }
@@ -124,8 +256,8 @@ kernel! {
             let row = logits.row_mut(i);
             let z = row[label / LANES].0[label % LANES];
             let correct = first_largest(&Line::flat(row)[..n]) == label;
-            let RowStats { max, sum } = softmax_row(s, row, n);
-            *out = RowLoss { loss: f64::from(sum).ln() - (f64::from(z) - f64::from(max)), correct };
+            let RowStats { max, sum } = softmax_lines(s, row, n);
+            *out = RowLoss { loss: ln(f64::from(sum)) - (f64::from(z) - f64::from(max)), correct };
             row[label / LANES].0[label % LANES] -= 1.0;
             for Line(d) in row {
                 s.store(s.flush(s.mul(s.load(d), scale), TINY_GRADIENT), d);
@@ -200,4 +332,55 @@ pub fn first_largest(values: &[f32]) -> usize {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+
+    kernel! {
+        /// Each `a` divided by the one `b`, and whether by multiply-adds.
+        fn quotients<'a>(s, a: &'a mut [f32; LANES], b: f32) -> bool {
+            let by = Divisor::new(s, s.splat(b), s.splat(0.0));
+            s.store(by.divide(s, s.load(a)), a);
+            by.fast
+        }
+    }
+
+    #[test]
+    fn quotients_are_those_of_the_divider() {
+        // Mantissas of all kinds: dense at both ends, scattered between.
+        let mantissa = |i: u32| match i % 4 {
+            0 => (i / 4) & 0x7f_ffff,
+            1 => 0x7f_ffff - ((i / 4) & 0x7f_ffff),
+            _ => i.wrapping_mul(2_654_435_761) >> 9,
+        };
+        for isa in Isa::available() {
+            for i in 0..100_000u32 {
+                // From 1 to 2^20, and dividends from 2^-80 to the divisor.
+                let b = f32::from_bits((127 + i % 20) << 23 | mantissa(i));
+                let mut a: [f32; LANES] = core::array::from_fn(|l| {
+                    let j = i.wrapping_mul(31) + l as u32 * 77_777;
+                    let exponent = 47 + j % (80 + i % 20);
+                    f32::from_bits(exponent << 23 | mantissa(j))
+                });
+                a[0] = 0.0;
+                a[1] = b;
+                a[2] = SMALLEST;
+                let want = a.map(|a| (a / b).to_bits());
+                assert_eq!(quotients(isa, &mut a, b), isa.fused(), "{isa}: {b:e}");
+                assert_eq!(a.map(f32::to_bits), want, "{isa}: by {b:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn odd_divisors_are_left_to_the_divider() {
+        for isa in Isa::available() {
+            for b in [f32::NAN, f32::INFINITY, MOST] {
+                assert!(!quotients(isa, &mut [0.5; LANES], b), "{isa}: {b}");
+            }
+        }
+    }
 }

@@ -3,6 +3,8 @@
 
 use crate::isa::{GROUP, LANES, Lit, Simd, kernel};
 use crate::panel::{Panel, View};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Groups of four lanes in a vector.
 const GROUPS: usize = LANES / GROUP;

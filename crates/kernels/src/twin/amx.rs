@@ -5,7 +5,9 @@
 //! multiply-adds beside each other, and denormals are zeros going in and coming out.
 
 use super::{Twin, indices};
+use crate::math::fma;
 use crate::ops::dense::Then;
+use alloc::vec::Vec;
 
 /// Pairs in a tile's depth.
 const PAIRS: usize = 16;
@@ -75,7 +77,7 @@ pub fn forward(
     let element = |(i, o): (usize, usize)| {
         let sum = dot((0..inputs).map(|k| (x[i * inputs + k], w[k * outputs + o])));
         // Adding zero makes a negative zero positive.
-        let z = sum.mul_add(scale, bias[o]) + 0.0;
+        let z = fma(sum, scale, bias[o]) + 0.0;
         if then == Then::Relu { TWIN.relu(z) } else { z }
     };
     indices(batch, outputs).map(element).collect()
@@ -105,11 +107,11 @@ pub const TWIN: Twin = Twin { fused: true };
 fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
     const UP: f32 = 18_446_744_073_709_551_616.0; // 2^64
     let [a, b, c] = [a, b, c].map(flush);
-    let sum = a.mul_add(b, c);
+    let sum = fma(a, b, c);
     // Whether a result is denormal is asked after it was rounded to all bits of a normal number. What
     // rounds to the smallest normal one as a denormal may still be less than it, and then is zero; 2^64
     // times as large, no number here is denormal.
-    let tiny = || a.mul_add(UP * b, UP * c).abs() < UP * f32::MIN_POSITIVE;
+    let tiny = || fma(a, UP * b, UP * c).abs() < UP * f32::MIN_POSITIVE;
     if sum.abs() == f32::MIN_POSITIVE && tiny() { 0.0f32.copysign(sum) } else { flush(sum) }
 }
 

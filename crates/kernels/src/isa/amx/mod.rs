@@ -1,27 +1,28 @@
 //! AMX: products of bf16 numbers, added up in f32, a tile of 16 × 16 sums at a time.
 //!
 //! It is no [`Isa`](crate::Isa): its products have other bits than those of f32, so it has kernels of its own,
-//! whose first argument is the token [`Amx`]. On machines without it the token cannot be made.
+//! whose first argument is the token [`Amx`]. On machines without it, and without the feature
+//! `std`, the token cannot be made.
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", feature = "std")))]
 mod none;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 mod quotient;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 mod x86;
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", feature = "std")))]
 pub use none::Amx;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", feature = "std")))]
 pub(crate) use none::Tiles;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 pub use x86::Amx;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 pub(crate) use x86::Tiles;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
 use super::Avx512 as Vectors;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", feature = "std")))]
 use super::Portable as Vectors;
 use super::{LANES, Line, Simd};
 

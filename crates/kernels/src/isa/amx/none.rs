@@ -1,4 +1,4 @@
-//! Where there is no AMX: a token that cannot exist, so that programs need not ask for what they compile.
+//! Where there is no AMX, or no system to ask for it: a token that cannot exist, so that programs need not ask for what they compile.
 
 use super::{Kernel16, Line16, Square, Sums, Tile};
 use crate::isa::{LANES, Portable};

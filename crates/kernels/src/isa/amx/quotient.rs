@@ -141,7 +141,7 @@ mod tests {
         if amx.is_none() {
             #[expect(clippy::print_stderr, reason = "whoever reads the output should know")]
             {
-                eprintln!(
+                std::eprintln!(
                     "SKIPPED: this machine has no AMX for bf16, or the system does not allow it"
                 );
             }

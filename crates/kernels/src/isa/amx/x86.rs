@@ -28,8 +28,9 @@ impl Amx {
     /// it wants to be asked, once a process.
     pub fn new() -> Option<Self> {
         static MAY: OnceLock<bool> = OnceLock::new();
-        let may = MAY
-            .get_or_init(|| is_x86_feature_detected!("avx512bf16") && has_tiles() && permitted());
+        let may = MAY.get_or_init(|| {
+            std::is_x86_feature_detected!("avx512bf16") && has_tiles() && permitted()
+        });
         Avx512::new().filter(|_| *may).map(|avx512| Amx { avx512 })
     }
 
@@ -171,7 +172,7 @@ static SHAPE: Shape = {
     Shape { palette: 1, start_row: 0, reserved: [0; 14], row_bytes, rows }
 };
 
-thread_local! {
+std::thread_local! {
     /// Whether there is a `Tiles` on this thread.
     static SHAPED: Cell<bool> = const { Cell::new(false) };
 }

@@ -1,0 +1,78 @@
+//! Products whose elements become something else before they are stored.
+
+use super::{Product, assert_fit, by_rows, with_scratch};
+use crate::isa::{Isa, MatMut, MatRef, Simd};
+
+/// What becomes of a product's elements on their way from the registers to C: a bias, an activation, a limit,
+/// another matrix that is added. For [`gemm_then`].
+///
+/// `apply` is marked `#[inline(always)]`, so that it is compiled with the instructions of each ISA; closures in it
+/// may not be. Its bits are the same everywhere if it keeps to the operations of [`Simd`].
+///
+/// ```
+/// use kernels::{Epilogue, Isa, MatMut, MatRef, Simd, gemm_then};
+///
+/// /// `max(0, x + bias)`
+/// struct BiasRelu<'b>(&'b [f32]);
+///
+/// impl Epilogue for BiasRelu<'_> {
+///     #[inline(always)]
+///     fn apply<S: Simd>(&self, s: S, (_, column): (usize, usize), x: S::V) -> S::V {
+///         // Past the last column there is nothing to load, and what becomes of those lanes is not stored.
+///         let bias = s.load_first(&self.0[column..]);
+///         s.max(s.add(x, bias), s.splat(0.0))
+///     }
+/// }
+///
+/// let (a, b) = ([1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]);
+/// let mut c = [0.0; 4];
+/// let (a, b) = (MatRef::row_major(&a, 2, 2), MatRef::row_major(&b, 2, 2));
+/// gemm_then(Isa::best(), 1.0, a, b, 0.0, MatMut::row_major(&mut c, 2, 2), &BiasRelu(&[-20.0, 1.0]));
+/// assert_eq!(c, [0.0, 23.0, 23.0, 51.0]);
+/// ```
+pub trait Epilogue {
+    /// Sixteen elements of row `at.0` of C, from column `at.1` on, which is a column of C. Lanes past the last
+    /// column hold anything and go nowhere. Called once for every element.
+    fn apply<S: Simd>(&self, s: S, at: (usize, usize), x: S::V) -> S::V;
+}
+
+/// Nothing becomes of them.
+pub(super) struct Identity;
+
+impl Epilogue for Identity {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, _: S, _: (usize, usize), x: S::V) -> S::V {
+        x
+    }
+}
+
+/// `C = then(α A B + β C)`: [`gemm`](crate::gemm()) with an [`Epilogue`], which costs no pass over C. A C whose
+/// rows are not contiguous goes through a copy.
+///
+/// Every element is that of `gemm`, bit for bit, and then what the epilogue makes of it.
+///
+/// # Panics
+/// If the shapes do not fit together.
+pub fn gemm_then<E: Epilogue>(
+    isa: Isa,
+    alpha: f32,
+    a: MatRef<'_>,
+    b: MatRef<'_>,
+    beta: f32,
+    c: MatMut<'_>,
+    then: &E,
+) {
+    assert_fit(&a, &b, &c);
+    if c.rows() == 0 || c.cols() == 0 {
+        return;
+    }
+    // Without factors no operand is read.
+    let k = if alpha == 0.0 { 0 } else { a.cols() };
+    let (a, b) = (a.block((0, a.rows()), (0, k)), b.block((0, k), (0, b.cols())));
+    with_scratch(|scratch| {
+        let mut run = |c: MatMut<'_>| {
+            isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then });
+        };
+        if c.strides().1 == 1 || c.cols() == 1 { run(c) } else { by_rows(beta, c, run) }
+    });
+}

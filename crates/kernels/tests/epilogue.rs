@@ -1,0 +1,95 @@
+//! Products with an epilogue: the bits of the product, then of what becomes of it, on every ISA.
+
+mod common;
+
+use common::{Gen, assert_bits, isas};
+use kernels::twin::Twin;
+use kernels::{Epilogue, MatMut, MatRef, Simd, gemm_then};
+
+/// `min(high, max(low, x + bias[j] + rest[i, j]))`: it depends on row and column.
+struct Limited<'a> {
+    bias: &'a [f32],
+    rest: &'a [f32],
+    low: f32,
+    high: f32,
+}
+
+impl Epilogue for Limited<'_> {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, (i, j): (usize, usize), x: S::V) -> S::V {
+        let n = self.bias.len();
+        let x = s.add(x, s.load_first(&self.bias[j..]));
+        let x = s.add(x, s.load_first(&self.rest[i * n + j..(i + 1) * n]));
+        let (low, high) = (s.splat(self.low), s.splat(self.high));
+        let x = s.max(x, low);
+        s.select_gt(x, high, high, x)
+    }
+}
+
+impl Limited<'_> {
+    /// One element, in plain Rust.
+    fn twin(&self, i: usize, j: usize, x: f32) -> f32 {
+        let x = x + self.bias[j] + self.rest[i * self.bias.len() + j];
+        let x = if x > self.low { x } else { self.low };
+        if x > self.high { self.high } else { x }
+    }
+}
+
+/// Whole blocks and parts of them in every direction, a k of several blocks, none, and empty products.
+const SHAPES: [(usize, usize, usize); 9] = [
+    (1, 1, 1),
+    (33, 65, 129),
+    (32, 128, 784),
+    (5, 3, 0),
+    (300, 40, 520),
+    (3, 70, 20),
+    (70, 10, 30),
+    (0, 4, 4),
+    (4, 0, 4),
+];
+
+#[test]
+fn the_epilogue_comes_once_after_the_whole_chain() {
+    let mut g = Gen::new(11);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for (m, n, k) in SHAPES {
+            let (a, b, c) = (g.floats(m * k), g.floats(k * n), g.floats(m * n));
+            let (bias, rest) = (g.floats(n), g.floats(m * n));
+            let then = Limited { bias: &bias, rest: &rest, low: -1.0, high: 1.5 };
+            for (alpha, beta) in [(1.0, 0.0), (1.0, 1.0), (0.5, 0.25), (0.0, 0.5)] {
+                let mut want = c.clone();
+                twin.gemm((m, n, k), alpha, &a, &b, beta, &mut want);
+                for (at, x) in want.iter_mut().enumerate() {
+                    *x = then.twin(at / n, at % n, *x);
+                }
+                let (a, b) = (MatRef::row_major(&a, m, k), MatRef::row_major(&b, k, n));
+                let what = format_args!("{m}x{n}x{k}, {alpha}, {beta} on {isa}");
+
+                let mut rows = c.clone();
+                gemm_then(isa, alpha, a, b, beta, MatMut::row_major(&mut rows, m, n), &then);
+                assert_bits(&rows, &want, what);
+
+                let mut columns = vec![0.0; m * n];
+                let mut turned = MatMut::row_major(&mut columns, n, m).t();
+                (0..m * n).for_each(|at| turned.set(at / n, at % n, c[at]));
+                gemm_then(isa, alpha, a, b, beta, turned, &then);
+                let turned = MatRef::row_major(&columns, n, m).t();
+                let got: Vec<f32> = (0..m * n).map(|at| turned.get(at / n, at % n)).collect();
+                assert_bits(&got, &want, what);
+            }
+        }
+    }
+}
+
+#[test]
+fn operands_without_a_factor_are_not_read() {
+    let nan = [f32::NAN; 12];
+    let then = Limited { bias: &[0.0; 4], rest: &[0.0; 16], low: -9.0, high: 9.0 };
+    for isa in isas() {
+        let (a, b) = (MatRef::row_major(&nan, 4, 3), MatRef::row_major(&nan, 3, 4));
+        let mut c = [2.0; 16];
+        gemm_then(isa, 0.0, a, b, 2.0, MatMut::row_major(&mut c, 4, 4), &then);
+        assert_eq!(c, [4.0; 16], "{isa}");
+    }
+}
