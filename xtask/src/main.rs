@@ -29,7 +29,7 @@ Developing weft:
   test --target aarch64  the kernels' tests compiled for AArch64, under qemu
   test --blas  Netlib's BLAS testers and NumPy over libweft_blas
   tidy       only the checks of the repository's own rules
-  bench      the benchmarks: train [--quick], gemm [--quick]; gemm --help says more
+  bench      the benchmarks: train, gemm, elementwise; [--quick], and --help says more
   dist [DIR]  the release binary with completions, manual pages and licences [target/dist]
   fuzz [SECONDS]  every fuzz target in turn (needs nightly and cargo-fuzz)
 

@@ -28,7 +28,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 
 /// Builds the benchmarks and runs one.
 pub(crate) fn bench(args: &[String]) -> Result<(), String> {
-    const NAMES: [&str; 2] = ["train", "gemm"];
+    const NAMES: [&str; 3] = ["train", "gemm", "elementwise"];
     let Some((name, rest)) = args.split_first() else {
         return Err(format!("bench takes the name of a benchmark: {}", NAMES.join(", ")));
     };

@@ -3,6 +3,7 @@
 use crate::run::{cargo, root, run};
 use crate::tidy::tidy;
 use crate::{aarch64, blas};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -50,6 +51,26 @@ fn forced() -> Result<(), String> {
         println!("{isa}:");
         let tests = ["test", "--quiet", "--package", "kernels", "--test", "bits", "--test", "gemm"];
         run(cargo().args(tests).args(["--test", "dense"]).env("WEFT_ISA", isa))?;
+    }
+    Ok(())
+}
+
+/// The kernels without `std`: linked into a program that has none, whose results have the twins' bits.
+fn embedded() -> Result<(), String> {
+    let manifest = root().join("crates/kernels/tests/embedded/Cargo.toml");
+    let mut cargo = cargo();
+    cargo.args(["run", "--quiet", "--manifest-path"]).arg(manifest);
+    // In the target folder of the others.
+    let folder =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    run(cargo.env("CARGO_TARGET_DIR", folder.join("embedded")))
+}
+
+/// Every benchmark once, on small inputs; the products of other libraries need a long build and are left out.
+fn benches() -> Result<(), String> {
+    for args in [["gemm", "--once"].as_slice(), &["elementwise", "--once"]] {
+        let bench = ["run", "--quiet", "--package", "benches", "--bin", args[0], "--", args[1]];
+        run(cargo().args(bench).stdout(std::process::Stdio::null()))?;
     }
     Ok(())
 }
@@ -129,6 +150,8 @@ pub(crate) fn test(args: &[String]) -> Result<(), String> {
     ];
     if !fast {
         steps.push(("each instruction set", Box::new(forced)));
+        steps.push(("kernels without std", Box::new(embedded)));
+        steps.push(("benchmarks, once", Box::new(benches)));
         steps.push(("documentation", Box::new(docs)));
     }
     if deep {

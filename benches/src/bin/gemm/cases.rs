@@ -1,7 +1,8 @@
 //! What is multiplied.
 
 use benches::seconds;
-use kernels::{Isa, MatMut, MatRef, gemm};
+use kernels::{Isa, MatMut, MatRef, Team, gemm, gemm_on};
+use std::cell::RefCell;
 
 /// What is contiguous in a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,15 +105,22 @@ impl Case {
         format!("{m}×{n}×{k}{marks}")
     }
 
-    /// Our product: seconds of one of `times`, after one that does not count.
-    pub(crate) fn ours(self, isa: Isa) -> impl FnMut(usize) -> f64 {
+    /// Our product on a team's threads: seconds of one of `times`, after one that does not count.
+    pub(crate) fn ours(self, isa: Isa, team: &RefCell<Team>) -> impl FnMut(usize) -> f64 {
         let Case { m, n, k, orders, alpha, beta } = self;
         let (a, b, mut c) = (numbers(m * k, 7919), numbers(k * n, 104_729), vec![0.0; m * n]);
         move |times| {
             let a = MatRef::new(&a, (m, k), orders[0].strides((m, k)));
             let b = MatRef::new(&b, (k, n), orders[1].strides((k, n)));
             let strides = orders[2].strides((m, n));
-            let mut run = || gemm(isa, alpha, a, b, beta, MatMut::new(&mut c, (m, n), strides));
+            let team = &mut *team.borrow_mut();
+            let mut run = || {
+                let c = MatMut::new(&mut c, (m, n), strides);
+                match team.threads() {
+                    1 => gemm(isa, alpha, a, b, beta, c),
+                    _ => gemm_on(team, isa, alpha, a, b, beta, c),
+                }
+            };
             run();
             seconds(|| (0..times).for_each(|_| run())) / times as f64
         }

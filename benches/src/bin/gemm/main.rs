@@ -9,9 +9,10 @@ mod rivals;
 use benches::machine;
 use cases::{Case, SHAPES, variants};
 use clap::Parser;
-use kernels::{Isa, meter};
+use kernels::{Isa, Team, meter};
 use report::{Row, Samples};
 use rivals::Rival;
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -90,7 +91,8 @@ const OURS: &str = "weft";
 impl Plan<'_> {
     /// All products by all libraries in turn, with a first round that does not count.
     fn run(&self, rivals: &mut [Rival]) -> Vec<Row> {
-        let mut ours: Vec<_> = self.cases.iter().map(|case| case.ours(self.isa)).collect();
+        let team = RefCell::new(Team::new(self.threads));
+        let mut ours: Vec<_> = self.cases.iter().map(|case| case.ours(self.isa, &team)).collect();
         let mut samples = vec![vec![Samples::default(); rivals.len() + 1]; self.cases.len()];
         for round in usize::from(self.once)..=self.rounds {
             for (case, ((at, ours), samples)) in
@@ -107,7 +109,7 @@ impl Plan<'_> {
                 let times =
                     if self.once { 1 } else { (OPERATIONS / case.operations().max(1)).max(1) };
                 let peak = peak(self.isa, self.threads);
-                let mine = (self.threads == 1).then(|| ours(times));
+                let mine = Some(ours(times));
                 let theirs = rivals.iter_mut().map(|rival| rival.time(case, times));
                 for (time, samples) in std::iter::once(mine).chain(theirs).zip(samples) {
                     if let (Some(time), true) = (time, round > 0) {
