@@ -16,16 +16,20 @@ fn exp<S: Simd>(x: f32) -> f32 {
     const P: [f32; 6] =
         [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
     let x = x.clamp(-104.0, 89.0);
-    let n = fma::<S>(x, std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let n_up = fma::<S>(x, std::f32::consts::LOG2_E, ROUND);
+    let n = n_up - ROUND;
     let r = fma::<S>(n, 2.121_944_4e-4, fma::<S>(n, -0.693_359_4, x));
     let mut p = P[0];
     for c in &P[1..] {
         p = fma::<S>(p, r, *c);
     }
     let e = fma::<S>(r * r, p, r) + 1.0;
-    let half = fma::<S>(n, 0.5, ROUND) - ROUND;
-    let pow2 = |n: f32| f32::from_bits(((n as i32 + 127) as u32) << 23);
-    e * pow2(half) * pow2(n - half)
+    // Integers from the bits of rounded floats: a conversion of floats would keep the loop scalar.
+    let half_up = fma::<S>(n, 0.5, ROUND);
+    let integer = |up: f32| up.to_bits().wrapping_sub(ROUND.to_bits());
+    let pow2 = |n: u32| f32::from_bits(n.wrapping_add(127) << 23);
+    let half = integer(half_up);
+    e * pow2(half) * pow2(integer(n_up).wrapping_sub(half))
 }
 
 /// `e^x` of all.

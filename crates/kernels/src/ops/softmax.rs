@@ -305,11 +305,11 @@ kernel! {
                 all = s.add(all, keep(s, n - v * LANES, s.load(z), 0.0));
             }
             let all = f64::from(s.sum(all));
-            let RowStats { max, sum } = softmax_row(s, row, n);
+            let RowStats { max, sum } = softmax_lines(s, row, n);
             let weight = weights.get(label).copied().unwrap_or(1.0);
             let (sum, max) = (f64::from(sum), f64::from(max));
             let target = f64::from(on) * (z - max) + f64::from(off) * (all - n as f64 * max);
-            *out = RowLoss { loss: f64::from(weight) * (sum.ln() - target), correct };
+            *out = RowLoss { loss: f64::from(weight) * (ln(sum) - target), correct };
             let scale = s.splat(scale * weight);
             for (v, Line(d)) in row.iter_mut().enumerate() {
                 s.store(keep(s, n - v * LANES, s.sub(s.load(d), s.splat(off)), 0.0), d);
