@@ -4,6 +4,7 @@
 mod aarch64;
 mod blas;
 mod dist;
+mod python;
 mod run;
 mod test;
 mod tidy;
@@ -26,6 +27,7 @@ Using weft (builds the release binary, then runs it with the options):
 Developing weft:
   test       format, lints, tests, every instruction set, docs, tidiness [--fast: once, no docs]
   test --deep  and the exhaustive tests, in release (about half an hour)
+  test --python  ONNX and safetensors as Python's libraries read them (it says what to install)
   test --target aarch64  the kernels' tests compiled for AArch64, under qemu
   test --blas  Netlib's BLAS testers and NumPy over libweft_blas
   tidy       only the checks of the repository's own rules

@@ -2,7 +2,7 @@
 
 use crate::run::{cargo, root, run};
 use crate::tidy::tidy;
-use crate::{aarch64, blas};
+use crate::{aarch64, blas, python};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -130,6 +130,9 @@ pub(crate) fn test(args: &[String]) -> Result<(), String> {
     if args == ["--blas"] {
         return blas::test();
     }
+    if args == ["--python"] {
+        return python::test();
+    }
     let (mut fast, mut deep) = (false, false);
     for arg in args {
         match arg.as_str() {
@@ -137,7 +140,7 @@ pub(crate) fn test(args: &[String]) -> Result<(), String> {
             "--deep" => deep = true,
             other => {
                 return Err(format!(
-                    "test takes --fast, --deep, --blas or --target aarch64, not `{other}`"
+                    "test takes --fast, --deep, --blas, --python or --target aarch64, not `{other}`"
                 ));
             }
         }

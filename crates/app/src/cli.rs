@@ -1,11 +1,15 @@
 //! The command line, as typed. `config` makes of it what the commands work with.
 
+mod away;
 mod look;
+mod pack;
 
+pub(crate) use away::{ExportArgs, ForeignArgs, ImportArgs, PixelType};
 pub(crate) use look::{DescribeArgs, ReportArgs, ShowArgs};
+pub(crate) use pack::{DataVerb, DataVerbArgs, FitName, PackArgs};
 
 use crate::commands::runs::Order;
-use crate::settings::{Data, Flags, LayerArgs, Machine, learning_rate};
+use crate::settings::{Data, DatasetName, Flags, LayerArgs, Machine, learning_rate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -84,8 +88,12 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Draw images of the data set in the terminal, with their classes and predictions
     Show(ShowArgs),
-    /// Describe a data set: classes, counts, pixels, mean image, hash
-    Data(DescribeArgs),
+    /// Describe a data set, or make one from folders of pictures
+    Data(DataVerbArgs),
+    /// Write a model as other programs read it: ONNX
+    Export(ExportArgs),
+    /// Make a model file from a safetensors file, such as one that PyTorch wrote
+    Import(ImportArgs),
     /// Show what this machine can do, where the data is, and what a model is made of
     Info(InfoArgs),
     /// Print the script that lets a shell complete command lines of weft
@@ -99,8 +107,12 @@ pub(crate) enum Command {
 #[command(after_help = "\
 Examples:
   weft fetch
+  weft fetch --dataset emnist-letters
   weft fetch --data ~/datasets/fashion-mnist")]
 pub(crate) struct FetchArgs {
+    /// Name of the data set
+    #[arg(long, value_name = "NAME", default_value = "fashion-mnist")]
+    pub(crate) dataset: DatasetName,
     /// Folder to put the files into [default: $WEFT_DATA, else the user's cache]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

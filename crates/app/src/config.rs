@@ -56,12 +56,32 @@ pub(crate) fn available_threads() -> usize {
 /// Which data, as `datasets` takes it.
 pub(crate) fn data(args: &settings::Data) -> Outcome<datasets::Options> {
     let sample = args.dataset == DatasetName::Sample;
-    if sample && args.folder.is_some() {
-        return Err(Failure::usage("--data and --dataset sample exclude each other")
+    let elsewhere = args.folder.is_some() || !args.files.is_empty();
+    if sample && elsewhere {
+        return Err(Failure::usage("--data, --files and --dataset sample exclude each other")
             .at("the sample is inside this program, not in a folder")
             .next("leave one of them out"));
     }
-    Ok(datasets::Options { data: args.folder.clone(), sample, no_mmap: !args.mmap })
+    if args.folder.is_some() && !args.files.is_empty() {
+        return Err(Failure::usage("--data and --files exclude each other")
+            .at("either names where the data is")
+            .next("leave one of them out"));
+    }
+    let set = args.dataset.name();
+    let (data, no_mmap) = (args.folder.clone(), !args.mmap);
+    let files = match &args.files[..] {
+        [] => None,
+        [a, b, c, d] => Some([a, b, c, d].map(Clone::clone)),
+        some => {
+            return Err(Failure::usage(format_args!(
+                "{} files do not make a data set",
+                some.len()
+            ))
+            .at("--files")
+            .next("name four: training images and labels, test images and labels"));
+        }
+    };
+    Ok(datasets::Options { set, data, files, classes: args.classes.clone(), sample, no_mmap })
 }
 
 /// A model file, or the one in a run folder.

@@ -149,7 +149,7 @@ pub fn prepare(bytes: &[u8], path: &Path, width: u32, height: u32) -> Result<Pre
 }
 
 /// The luma of a colour (ITU-R BT.709), exact for greys.
-fn grey(&[r, g, b]: &[u8; 3]) -> u8 {
+pub(crate) fn grey(&[r, g, b]: &[u8; 3]) -> u8 {
     let [r, g, b] = [r, g, b].map(u32::from);
     ((2126 * r + 7152 * g + 722 * b + 5000) / 10_000) as u8
 }

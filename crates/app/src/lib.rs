@@ -5,6 +5,10 @@
 pub mod datasets;
 pub mod describe;
 pub mod image;
+pub mod import;
+mod natural;
+pub mod onnx;
+pub mod pack;
 pub mod plot;
 pub mod report;
 pub mod show;

@@ -14,7 +14,7 @@ mod settings;
 mod term;
 
 use clap::Parser;
-use cli::{Cli, Command, RunsAction};
+use cli::{Cli, Command, DataVerb, RunsAction};
 use exit::{Code, Failure, Outcome};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -66,7 +66,12 @@ fn run(cli: &Cli, terminal: Terminal) -> Outcome {
         Some(Command::Man(args)) => commands::shell::man(args),
         Some(Command::Report(args)) => commands::report::run(args, terminal),
         Some(Command::Show(args)) => commands::show::run(args, terminal),
-        Some(Command::Data(args)) => commands::data::run(args, terminal),
+        Some(Command::Data(args)) => match &args.verb {
+            None => commands::data::run(&args.describe, terminal),
+            Some(DataVerb::Pack(pack)) => commands::pack::run(pack, terminal),
+        },
+        Some(Command::Export(args)) => commands::export::run(args, terminal),
+        Some(Command::Import(args)) => commands::import::run(args, terminal),
         Some(Command::Info(args)) => commands::info::run(&config::Info::resolve(args)?, terminal),
     }
 }

@@ -205,6 +205,45 @@ impl Download {
     }
 }
 
+/// Things that are done one after the other.
+pub(crate) struct Counted {
+    terminal: Terminal,
+    bar: Option<ProgressBar>,
+    what: &'static str,
+    total: usize,
+    drawn: Instant,
+}
+
+impl Counted {
+    pub(crate) fn new(terminal: Terminal, what: &'static str, total: usize) -> Counted {
+        Counted { terminal, bar: None, what, total, drawn: Instant::now() }
+    }
+
+    /// So many are done. What is over at once draws nothing.
+    pub(crate) fn reached(&mut self, done: usize) {
+        let now = Instant::now();
+        if now - self.drawn < REDRAW || !self.terminal.animated() {
+            return;
+        }
+        self.drawn = now;
+        let (terminal, what, total) = (self.terminal, self.what, self.total as u64);
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = bar(terminal, total, "{pos}/{len}");
+            bar.set_message(what);
+            bar
+        });
+        bar.set_position(done as u64);
+        bar.tick();
+    }
+
+    /// Takes the line away: what was done is told in words.
+    pub(crate) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -161,7 +161,7 @@ fn any_folder_with_four_files_will_do_mapped_or_read() {
     let folder = room.folder("clothes");
     put_sample(&folder);
     for no_mmap in [false, true] {
-        let options = Options { data: Some(folder.clone()), no_mmap, sample: false };
+        let options = Options { data: Some(folder.clone()), no_mmap, ..Options::default() };
         let set = room.locate(&options).expect("four files");
         assert_eq!(set.open(Half::Test).expect("the test half").len(), 200);
         assert_eq!(set.hash().expect("a hash"), sample().hash().expect("a hash"));
@@ -301,7 +301,8 @@ fn with_package(room: &mut Room) {
     let entry = |name: &&str| {
         let path = place.join(name);
         let bytes = fs::metadata(&path).expect("a file").len();
-        Entry { name: (*name).to_owned(), bytes, sha256: sha256_of(&path).expect("a hash") }
+        let sha256 = Some(sha256_of(&path).expect("a hash"));
+        Entry { name: (*name).to_owned(), bytes, sha256, gz: None }
     };
     let files = NAMES.iter().map(entry).collect();
     compress(&place);
@@ -368,17 +369,126 @@ fn fetching_into_a_folder_does_not_replace_files_of_the_users() {
 }
 
 #[test]
-fn the_manifest_names_four_files_mirrors_over_tls_and_a_package() {
-    let manifest = Manifest::fashion_mnist();
-    let names: Vec<&str> = manifest.files.iter().map(|f| f.name.as_str()).collect();
-    assert_eq!(names, NAMES);
-    assert_eq!(manifest.files.iter().map(|f| f.bytes).sum::<u64>(), 54_950_048);
-    for file in &manifest.files {
-        assert!(file.sha256.len() == 64 && file.sha256.bytes().all(|b| b.is_ascii_hexdigit()));
+fn the_manifest_names_four_files_mirrors_and_classes_of_every_set() {
+    let sets = Manifest::all();
+    let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+    assert_eq!(names[..3], ["fashion-mnist", "mnist", "kmnist"]);
+    assert!(names[3..].iter().all(|name| name.starts_with("emnist-")), "{names:?}");
+    let hex = |hash: &String| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    for set in &sets {
+        let files: Vec<&str> = set.files.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(files, NAMES, "{}", set.name);
+        for file in &set.files {
+            // Either the bytes themselves or the file that holds them are known.
+            let hash = file.sha256.as_ref().or(file.gz.as_ref());
+            assert!(hash.is_some_and(hex), "{}: {}", set.name, file.name);
+            let labels = if file.name.starts_with("train") { 60_000 } else { 10_000 };
+            let digits = !set.name.starts_with("emnist");
+            assert!(!digits || [labels + 8, labels * 784 + 16].contains(&file.bytes));
+        }
+        assert!(!set.mirrors.is_empty() && (2..=62).contains(&set.classes.len()), "{}", set.name);
+        assert!(set.mirrors.iter().all(|m| m.starts_with("http")), "{}", set.name);
+        let mut classes = set.classes.clone();
+        classes.sort();
+        classes.dedup();
+        assert_eq!(classes.len(), set.classes.len(), "{}", set.name);
+        assert!(!set.title.is_empty() && !set.about.is_empty(), "{}", set.name);
     }
-    assert!(!manifest.mirrors.is_empty());
-    for mirror in &manifest.mirrors {
-        assert!(mirror.starts_with("https://") && mirror.ends_with('/'), "{mirror}");
+    assert_eq!(sets[0].classes, CLASS_NAMES);
+    assert!(sets[0].mirrors.iter().all(|m| m.starts_with("https://") && m.ends_with('/')));
+    assert_eq!(sets[0].package.as_ref().expect("a package").name, "dataset-fashion-mnist");
+}
+
+#[test]
+fn names_of_other_styles_are_found_by_what_they_tell() {
+    let room = Room::new();
+    let folder = room.folder("kaggle");
+    put_set(&folder, 5, &[0, 1]);
+    for name in NAMES {
+        let other = name.replace("-idx", ".idx").replace("t10k", "test");
+        fs::rename(folder.join(name), folder.join(other)).expect("renamed");
     }
-    assert_eq!(manifest.package.expect("a package").name, "dataset-fashion-mnist");
+    fs::write(folder.join("test-images.txt"), "not one of them").expect("written");
+    assert_eq!(grey(&room.data(&folder).expect("four files")), 5);
+
+    let second = folder.join("my-test-labels");
+    fs::write(&second, "").expect("written");
+    let error = room.data(&folder).expect_err("two files of test labels").to_string();
+    assert!(error.contains("my-test-labels") && error.contains("test labels"), "{error}");
+    fs::remove_file(&second).expect("removed");
+
+    // Some compressed, some not, and an unpacked file beside its .gz.
+    let gz = folder.join("train-images.idx3-ubyte.gz");
+    let mut packed = GzEncoder::new(fs::File::create(&gz).expect("a file"), Compression::fast());
+    let plain = folder.join("train-images.idx3-ubyte");
+    packed.write_all(&fs::read(&plain).expect("a file")).expect("compressed");
+    packed.finish().expect("compressed");
+    assert_eq!(grey(&room.data(&folder).expect("both")), 5);
+    fs::remove_file(&plain).expect("removed");
+    let set = room.data(&folder).expect("only one compressed");
+    assert_eq!(set.open(Half::Train).expect("a train half").len(), 2);
+}
+
+#[test]
+fn four_files_can_be_named_one_by_one_and_classes_in_a_file() {
+    let room = Room::new();
+    let (one, two) = (room.folder("one"), room.folder("two"));
+    put_set(&one, 1, &[0, 1]);
+    put_set(&two, 2, &[0, 1, 2]);
+    let classes = room.folder("").join("names");
+    fs::write(&classes, "cat\ndog\nhen\n").expect("written");
+    let files = [one.join(NAMES[0]), one.join(NAMES[1]), two.join(NAMES[2]), two.join(NAMES[3])];
+    let options =
+        Options { files: Some(files), classes: Some(classes.clone()), ..Options::default() };
+    let set = room.locate(&options).expect("four files");
+    assert_eq!((grey(&set), set.name.as_str()), (2, "one"));
+    assert_eq!(set.class_names, ["cat", "dog", "hen"]);
+    assert_eq!(set.open(Half::Train).expect("a train half").len(), 2);
+    fs::write(&classes, "cat\n").expect("written");
+    let set = room.locate(&options).expect("four files");
+    let error = set.open(Half::Train).expect_err("more labels than names").to_string();
+    assert!(error.contains("1 classes"), "{error}");
+}
+
+/// The files of EMNIST's letters as the source has them: columns first, labels from 1.
+fn put_letters(folder: &Path) {
+    for (name, n) in [("train", 3u8), ("test", 2)] {
+        let (mut images, mut labels) = (Vec::new(), Vec::new());
+        let pixels: Vec<u8> = (0..n).flat_map(|i| [10 * i, 1, 2, 3]).collect();
+        idx::write(&mut images, &[n.into(), 2, 2], &pixels).expect("written in memory");
+        let all: Vec<u8> = (0..n).map(|i| 26 - i).collect();
+        idx::write(&mut labels, &[n.into()], &all).expect("written in memory");
+        let path = |what: &str| folder.join(format!("emnist-letters-{name}-{what}-ubyte"));
+        fs::write(path("images-idx3"), images).expect("written");
+        fs::write(path("labels-idx1"), labels).expect("written");
+    }
+}
+
+#[test]
+fn emnists_files_are_put_upright() {
+    let room = Room::new();
+    let folder = room.folder("gzip");
+    put_letters(&folder);
+    for _ in 0..2 {
+        let set = room.data(&folder).expect("the letters");
+        assert_eq!((set.name.as_str(), set.class_names.len()), ("emnist-letters", 26));
+        let train = set.open(Half::Train).expect("a train half");
+        assert_eq!(train.labels(), [25, 24, 23]);
+        assert_eq!(train.image(1), Some(&[10, 2, 1, 3][..]), "rows and columns are swapped");
+        assert_eq!(set.class_names[25], "Z");
+    }
+    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 4, "nothing is written there");
+
+    // Beside another set, as in the archive, its name says which is meant.
+    for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+        let name = entry.file_name().to_string_lossy().replace("letters", "digits");
+        fs::copy(entry.path(), folder.join(name)).expect("a copy");
+    }
+    let error = room.data(&folder).expect_err("two sets").to_string();
+    assert!(error.contains("emnist-digits-train-images"), "{error}");
+    let search = Search { set: "emnist-letters".to_owned(), ..Search::default() };
+    let search = Search { cache: room.search.cache.clone(), ..search };
+    let options = Options { data: Some(folder), ..Options::default() };
+    let set = search.locate(&options, &mut |_| {}).expect("the letters");
+    assert_eq!(set.name, "emnist-letters");
 }

@@ -39,6 +39,8 @@ enum Mood {
     Nothing,
     /// Is for ever about to answer.
     Dribbles,
+    /// Sends some bytes now and then.
+    Trickles,
 }
 
 /// A server that has one file under every name, and what it was asked.
@@ -136,6 +138,13 @@ fn answer(
             (0..10).try_for_each(|_| stream.write_all(gz))
         }
         Mood::Nothing => send("200 OK", b"", gz.len()),
+        Mood::Trickles => {
+            send(status, &rest[..100], rest.len())?;
+            rest[100..].chunks(10).try_for_each(|some| {
+                sleep(Duration::from_millis(50));
+                stream.write_all(some)
+            })
+        }
         Mood::Dribbles => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
             (0..50).try_for_each(|i| {
@@ -165,7 +174,8 @@ fn content() -> Vec<u8> {
 
 fn entry(name: &str) -> Entry {
     let sha256 = sha256(&content()[..]).expect("hashed in memory");
-    Entry { name: name.to_owned(), bytes: content().len() as u64, sha256 }
+    let (name, bytes) = (name.to_owned(), content().len() as u64);
+    Entry { name, bytes, sha256: Some(sha256), gz: None }
 }
 
 /// Sources that lose patience soon enough for a test.
@@ -174,7 +184,7 @@ fn sources(mirrors: &[&Server]) -> Sources {
     Sources {
         files: vec![entry("file")],
         mirrors: mirrors.iter().map(|s| s.url.clone()).collect(),
-        patience: Patience { connect: soon, answer: soon, pause: soon },
+        patience: Patience { connect: soon, answer: soon, pause: soon, least: (2000, soon) },
         ..Sources::default()
     }
 }
@@ -184,7 +194,8 @@ fn from_mirrors(mirrors: &[&Server], folder: &Path) -> Result<(), Error> {
 }
 
 fn assert_there(folder: &Path) {
-    assert_eq!(sha256_of(&folder.join("file")).expect("the file is there"), entry("file").sha256);
+    let found = sha256_of(&folder.join("file")).expect("the file is there");
+    assert_eq!(Some(found), entry("file").sha256);
     let parts = fs::read_dir(folder).expect("a folder").flatten();
     let left = parts.filter(|e| e.file_name().to_string_lossy().ends_with(".part")).count();
     assert_eq!(left, 0, "nothing half done is left");
@@ -225,12 +236,38 @@ fn bad_mirrors_are_passed_over() {
 #[test]
 fn slow_mirrors_are_given_up() {
     let gz = gzip(&content());
-    for mood in [Mood::Silent, Mood::Stalls, Mood::Dribbles] {
+    for mood in [Mood::Silent, Mood::Stalls, Mood::Dribbles, Mood::Trickles] {
         let folder = tempfile::tempdir().expect("a folder");
         let (slow, good) = (serve(&gz, mood), serve(&gz, Mood::Good));
         let start = Instant::now();
         from_mirrors(&[&slow, &good], folder.path()).expect("fetched from the second");
         assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert_there(folder.path());
+    }
+}
+
+#[test]
+fn a_server_that_trickles_is_cut_off_once_and_what_came_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(&gzip(&content()), Mood::Trickles);
+    let error = from_mirrors(&[&server], folder.path()).expect_err("too slow").to_string();
+    assert!(error.contains("too slow"), "{error}");
+    assert_eq!(server.ranges().len(), 1, "it is not asked again");
+    let kept = fs::metadata(folder.path().join(".file.gz.part")).expect("a part").len();
+    assert!((100..10_000).contains(&kept), "{kept}");
+    assert_eq!(Patience::default().least, (300_000, Duration::from_secs(30)), "10 KB a second");
+}
+
+#[test]
+fn what_an_interrupted_fetch_left_is_removed_by_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(&gzip(&content()), Mood::Good);
+    let left = folder.path().join(".weft-a1b2c3");
+    for asked in [1, 1] {
+        fs::write(&left, "half of a file").expect("written");
+        from_mirrors(&[&server], folder.path()).expect("fetched, or in place");
+        assert!(!left.exists());
+        assert_eq!(server.ranges().len(), asked);
         assert_there(folder.path());
     }
 }
@@ -424,4 +461,19 @@ fn a_gzip_bomb_is_cut_off() {
     let error = from_mirrors(&[&server], folder.path()).expect_err("too long").to_string();
     assert!(error.contains("found more than 200000"), "{error}");
     assert!(!folder.path().join("file").exists());
+}
+
+#[test]
+fn a_hash_of_the_compressed_file_will_do() {
+    let gz = gzip(&content());
+    let right = Some(sha256(&gz[..]).expect("a hash"));
+    let known = |gz| Entry { sha256: None, gz, ..entry("file") };
+    let server = serve(&gz, Mood::Good);
+    for (hash, fits) in [(right, true), (Some("0".repeat(64)), false)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sources = Sources { files: vec![known(hash)], ..sources(&[&server]) };
+        let fetched = fetch(&sources, folder.path(), &mut |_| {});
+        assert_eq!(fetched.is_ok(), fits);
+        assert_eq!(folder.path().join("file").exists(), fits);
+    }
 }

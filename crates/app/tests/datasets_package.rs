@@ -101,11 +101,15 @@ fn what_apt_says_is_passed_on() {
 fn the_real_package_has_the_real_files() {
     let _turn = turn();
     let folder = tempfile::tempdir().expect("a folder");
-    let real = Sources::from(Manifest::fashion_mnist());
+    let real = Sources::from(fashion_mnist());
     let sources = Sources { mirrors: Vec::new(), installed: None, ..real };
     fetch(&sources, folder.path(), &mut |_| {}).expect("fetched with apt");
-    for entry in Manifest::fashion_mnist().files {
+    for entry in fashion_mnist().files {
         let bytes = fs::metadata(folder.path().join(&entry.name)).expect("in place").len();
         assert_eq!(bytes, entry.bytes, "{}", entry.name);
     }
+}
+
+fn fashion_mnist() -> Manifest {
+    Manifest::named("fashion-mnist").expect("it is in the manifest")
 }

@@ -87,7 +87,7 @@ pub enum Difference {
         /// Where the label is in its file.
         offset: usize,
         /// The label.
-        label: u8,
+        label: i32,
         /// How many classes there are; labels are below.
         classes: usize,
     },

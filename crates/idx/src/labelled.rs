@@ -5,8 +5,9 @@ use crate::error::{Difference, Error};
 use crate::header::shape;
 use crate::source::IdxFile;
 use crate::view::row;
+use std::ops::RangeBounds;
 
-/// Images of bytes with a label each.
+/// Examples of bytes, such as images, with a label each.
 ///
 /// ```
 /// # let (mut images, mut labels) = (Vec::new(), Vec::new());
@@ -24,34 +25,39 @@ use crate::view::row;
 #[derive(Debug)]
 pub struct Labelled {
     images: IdxFile,
-    labels: IdxFile,
-    height: usize,
-    width: usize,
+    labels: Vec<u16>,
 }
 
 impl Labelled {
-    /// Pairs a file of images (`u8`, count × height × width) with a file of labels (`u8`, count).
+    /// Pairs a file of examples (`u8`, count × sizes, as a rule count × height × width) with a file of labels
+    /// (`u8`, `i8`, `i16` or `i32`, count).
     ///
     /// # Errors
     /// [`Error::Unsupported`] if a file has another type or other dimensions, [`Error::Mismatch`] if the counts
     /// differ or a label is not below `classes`.
     pub fn new(images: IdxFile, labels: IdxFile, classes: usize) -> Result<Labelled, Error> {
-        let [count, height, width] = dims(&images, "images: u8 with 3 dimensions")?;
-        let [label_count] = dims(&labels, "labels: u8 with 1 dimension")?;
+        let count_images = count(&images, 2.., "images: u8 with 2 dimensions or more")?;
+        let values = label_values(&labels)?;
+        let label_count = values.len();
         let mismatch = |what| {
             let (images, labels) = (images.path().to_owned(), labels.path().to_owned());
             Err(Error::Mismatch { images, labels, what })
         };
-        if count != label_count {
-            return mismatch(Difference::Count { images: count, labels: label_count });
+        if count_images != label_count {
+            return mismatch(Difference::Count { images: count_images, labels: label_count });
         }
-        let wrong = labels.payload().iter().position(|l| usize::from(*l) >= classes);
-        if let Some(index) = wrong {
-            let offset = labels.header().start().saturating_add(index);
-            let label = labels.payload().get(index).copied().unwrap_or_default();
-            return mismatch(Difference::Label { index, offset, label, classes });
+        let known = |label: i32| u16::try_from(label).ok().filter(|l| usize::from(*l) < classes);
+        let mut checked = Vec::with_capacity(label_count);
+        for (index, label) in values.enumerate() {
+            let Some(known) = known(label) else {
+                let header = labels.header();
+                let before = index.saturating_mul(header.dtype().size());
+                let offset = header.start().saturating_add(before);
+                return mismatch(Difference::Label { index, offset, label, classes });
+            };
+            checked.push(known);
         }
-        Ok(Labelled { images, labels, height, width })
+        Ok(Labelled { images, labels: checked })
     }
 
     /// All pixels, image after image, row after row.
@@ -60,8 +66,8 @@ impl Labelled {
     }
 
     /// All labels.
-    pub fn labels(&self) -> &[u8] {
-        self.labels.payload()
+    pub fn labels(&self) -> &[u16] {
+        &self.labels
     }
 
     /// Number of images.
@@ -74,15 +80,30 @@ impl Labelled {
         self.labels().is_empty()
     }
 
-    /// Height and width of an image.
-    pub fn shape(&self) -> (usize, usize) {
-        (self.height, self.width)
+    /// Sizes of one example, such as height and width: the dimensions of the file but the first.
+    pub fn dims(&self) -> &[usize] {
+        self.images.header().dims().get(1..).unwrap_or(&[])
     }
 
-    /// Pixels of an image.
+    /// Rows and columns of an example looked at as a picture, its elements in the order of the file.
+    ///
+    /// That is height and width where there are two dimensions. One dimension is a single row. More are the rows
+    /// of the planes one below the other; but where the innermost size is 4 or less, as that of colours is,
+    /// it is part of the columns.
+    pub fn shape(&self) -> (usize, usize) {
+        let (outer, columns) = match self.dims() {
+            [outer @ .., width, colours @ 0..=4] if !outer.is_empty() => {
+                (outer, width.saturating_mul(*colours))
+            }
+            [outer @ .., width] => (outer, *width),
+            [] => (&[][..], 1),
+        };
+        (product(outer), columns)
+    }
+
+    /// Elements of an example, such as the pixels of an image.
     pub fn features(&self) -> usize {
-        // Exact: no product of a file's sizes overflows.
-        self.height.saturating_mul(self.width)
+        product(self.dims())
     }
 
     /// Image `i`, if there is one.
@@ -91,31 +112,67 @@ impl Labelled {
     }
 
     /// Label `i`, if there is one.
-    pub fn label(&self, i: usize) -> Option<u8> {
+    pub fn label(&self, i: usize) -> Option<u16> {
         self.labels().get(i).copied()
     }
 
     /// All images, each with its label.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], u8)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], u16)> {
         let images = self.images();
         let (count, features) = (self.len(), self.features());
         // There are as many rows as labels, so no row is missing.
-        let pair = move |(i, label): (usize, &u8)| {
+        let pair = move |(i, label): (usize, &u16)| {
             (row(images, i, count, features).unwrap_or_default(), *label)
         };
         self.labels().iter().enumerate().map(pair)
     }
 }
 
-/// The sizes of a file of `u8` with `N` dimensions.
-fn dims<const N: usize>(file: &IdxFile, expected: &str) -> Result<[usize; N], Error> {
+/// The labels in a file of integers with one dimension.
+fn label_values(file: &IdxFile) -> Result<Box<dyn ExactSizeIterator<Item = i32> + '_>, Error> {
+    let view = file.view();
+    if view.dims().len() == 1 {
+        if let Some(labels) = view.as_u8() {
+            return Ok(Box::new(labels.iter().copied().map(i32::from)));
+        }
+        if let Some(labels) = view.iter::<i8>() {
+            return Ok(Box::new(labels.map(i32::from)));
+        }
+        if let Some(labels) = view.iter::<i16>() {
+            return Ok(Box::new(labels.map(i32::from)));
+        }
+        if let Some(labels) = view.iter::<i32>() {
+            return Ok(Box::new(labels));
+        }
+    }
+    Err(unsupported(file, "labels: integers with 1 dimension"))
+}
+
+fn unsupported(file: &IdxFile, expected: &str) -> Error {
     let header = file.header();
-    match (header.dtype(), header.dims().try_into()) {
-        (DType::U8, Ok(dims)) => Ok(dims),
-        _ => Err(Error::Unsupported {
-            path: file.path().to_owned(),
-            expected: expected.to_owned(),
-            found: format!("{} of shape {}", header.dtype(), shape(header.dims())),
-        }),
+    Error::Unsupported {
+        path: file.path().to_owned(),
+        expected: expected.to_owned(),
+        found: format!("{} of shape {}", header.dtype(), shape(header.dims())),
+    }
+}
+
+/// Exact: no product of a file's sizes overflows.
+fn product(sizes: &[usize]) -> usize {
+    sizes.iter().fold(1, |n, d| n.saturating_mul(*d))
+}
+
+/// The number of items in a file of `u8` with so many dimensions.
+fn count(
+    file: &IdxFile,
+    dimensions: impl RangeBounds<usize>,
+    expected: &str,
+) -> Result<usize, Error> {
+    let header = file.header();
+    match header.dims() {
+        [count, ..] if header.dtype() == DType::U8 && dimensions.contains(&header.dims().len()) => {
+            Ok(*count)
+        }
+        _ => Err(unsupported(file, expected)),
     }
 }

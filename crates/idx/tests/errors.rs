@@ -166,6 +166,26 @@ fn a_good_pair() {
 }
 
 #[test]
+fn examples_of_any_dimensions_can_be_looked_at() {
+    let cases: [(&[usize], (usize, usize)); 6] = [
+        (&[6], (1, 6)),
+        (&[2, 3], (2, 3)),
+        (&[3, 2], (3, 2)),
+        (&[2, 5, 3], (2, 15)),
+        (&[3, 4, 5], (12, 5)),
+        (&[2, 3, 4, 5], (24, 5)),
+    ];
+    for (dims, shape) in cases {
+        let features = dims.iter().product();
+        let all: Vec<usize> = [1].iter().chain(dims).copied().collect();
+        let images = idx(&all, &vec![7; features], "images");
+        let data = Labelled::new(images, idx(&[1], &[0], "labels"), 1).expect("a good pair");
+        assert_eq!((data.dims(), data.shape(), data.features()), (dims, shape, features));
+        assert_eq!(data.image(0).map(<[u8]>::len), Some(features));
+    }
+}
+
+#[test]
 fn images_without_pixels_are_still_counted() {
     let images = idx(&[2, 0, 28], &[], "images");
     let data = Labelled::new(images, idx(&[2], &[0, 1], "labels"), 10).expect("a good pair");
@@ -193,12 +213,39 @@ fn a_label_out_of_range() {
 }
 
 #[test]
+fn labels_of_wider_types() {
+    fn labels<T: idx::Element>(labels: &[T]) -> IdxFile {
+        let mut file = Vec::new();
+        idx::write(&mut file, &[labels.len()], labels).expect("a file in memory");
+        IdxFile::from_bytes(file, "labels").expect("a good file")
+    }
+    let files = [labels(&[7i8, 0]), labels(&[7i16, 0]), labels(&[7i32, 0])];
+    for file in files {
+        let data = Labelled::new(images(), file, 8).expect("a good pair");
+        assert_eq!(data.labels(), [7, 0]);
+    }
+    let many = Labelled::new(images(), labels(&[999i16, 0]), 1000).expect("a good pair");
+    assert_eq!(many.label(0), Some(999));
+    for (file, label, offset) in [
+        (labels(&[0, -1i8]), -1, 9),
+        (labels(&[0, -1i16]), -1, 10),
+        (labels(&[0, 70_000i32]), 70_000, 12),
+    ] {
+        let (error, text) = unpaired(images(), file);
+        let Error::Mismatch { what, .. } = error else { panic!("{text}") };
+        assert_eq!(what, Difference::Label { index: 1, offset, label, classes: 10 });
+    }
+    let (error, _) = unpaired(images(), labels(&[0f32, 1.0]));
+    assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+}
+
+#[test]
 fn files_of_another_kind() {
     let (error, text) = unpaired(images(), idx(&[2, 1], &[0, 1], "labels"));
     assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
     assert!(text.contains("1 dimension") && text.contains("found u8 of shape 2x1"), "{text}");
     let (_, text) = unpaired(idx(&[2], &[0, 1], "labels"), images());
-    assert!(text.contains("3 dimensions") && text.contains("swapped?"), "{text}");
+    assert!(text.contains("2 dimensions or more") && text.contains("swapped?"), "{text}");
     let mut floats = Vec::new();
     idx::write(&mut floats, &[1, 1, 1], &[0.5f32]).expect("a file in memory");
     let floats = IdxFile::from_bytes(floats, "floats").expect("a good file");

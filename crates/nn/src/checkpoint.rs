@@ -39,6 +39,9 @@ pub struct Metadata {
     pub seed: u64,
     /// Version of the program that wrote the file.
     pub weft_version: String,
+    /// How pictures became examples, in the words of the program that did it, if the examples were pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<String>,
 }
 
 /// The JSON object in the file.

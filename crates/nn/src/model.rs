@@ -3,6 +3,7 @@
 use crate::architecture::Architecture;
 use crate::error::Error;
 use crate::layer::Dense;
+use crate::tensors::Tensors;
 
 /// A network with weights. Train it with [`fit`](Model::fit), measure it with
 /// [`evaluate`](Model::evaluate), use it with [`predict`](Model::predict).
@@ -22,6 +23,26 @@ impl Model {
         let shapes = architecture.dense().zip(0..);
         let layers = shapes.map(|(shape, n)| Dense::glorot_uniform(shape, seed, n)).collect();
         Ok(Model { architecture, layers })
+    }
+
+    /// The network with these weights, `[units, inputs]` row by row as PyTorch and model files have them, and
+    /// biases, of every dense layer.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] if the network cannot be built, [`Error::Input`] if the sizes are not those of its
+    /// layers.
+    pub fn from_parameters(
+        architecture: &Architecture,
+        parameters: Vec<[Vec<f32>; 2]>,
+    ) -> Result<Model, Error> {
+        architecture.check()?;
+        let sizes = architecture.dense().map(|d| [d.inputs * d.units, d.units]);
+        let found = parameters.iter().map(|layer| layer.each_ref().map(Vec::len));
+        if !sizes.eq(found) {
+            let what = "the weights and biases are not those of the network's layers";
+            return Err(Error::Input(what.to_owned()));
+        }
+        Tensors(parameters).model(architecture)
     }
 
     /// Zero weights, to be filled.

@@ -32,7 +32,7 @@ fn can() -> bool {
 fn trained(
     hidden: &[usize],
     inputs: Inputs<'_>,
-    labels: &[u8],
+    labels: &[u16],
     threads: usize,
     batch: usize,
 ) -> Vec<u8> {

@@ -17,6 +17,7 @@ fn metadata() -> Metadata {
         data_hash: Some("ab".repeat(32)),
         seed: u64::MAX,
         weft_version: "0.1.0".to_owned(),
+        pictures: None,
     }
 }
 
@@ -34,7 +35,8 @@ fn deep() -> Model {
 #[test]
 fn everything_comes_back() {
     let small_scale = Metadata { pixel_scale: f32::from_bits(1), ..metadata() };
-    for told in [metadata(), Metadata::default(), small_scale] {
+    let pictures = Metadata { pictures: Some("pad".to_owned()), ..metadata() };
+    for told in [metadata(), Metadata::default(), small_scale, pictures] {
         for model in [network(&[128]).build(7).expect("a network"), small(), deep()] {
             let file = to_bytes(&model, &told).expect("a file");
             let (back, told_back) = from_bytes(&file).expect("our own file");
@@ -333,7 +335,9 @@ proptest! {
         seed in any::<u64>(),
         weft_version in ".*",
     ) {
-        let told = Metadata { class_names, pixel_scale, data_hash, seed, weft_version };
+        let pictures = None;
+        let told =
+            Metadata { class_names, pixel_scale, data_hash, seed, weft_version, pictures };
         let file = to_bytes(&small(), &told).expect("a file");
         let (_, back) = from_bytes(&file).expect("our own file");
         prop_assert_eq!(back.pixel_scale.to_bits(), told.pixel_scale.to_bits());

@@ -307,7 +307,7 @@ fn settings_that_make_no_sense_are_refused() {
 fn data_that_does_not_fit_is_refused() {
     let data = sample();
     let model = network(&[20]).build(1).expect("a network");
-    let refused = |inputs: Inputs<'_>, labels: &[u8], what: &str| {
+    let refused = |inputs: Inputs<'_>, labels: &[u16], what: &str| {
         let evaluated = model.evaluate(&mut one_thread(), inputs, labels).expect_err("bad data");
         let config = FitConfig::default();
         let mut observe = |_: &Event| ControlFlow::Continue(());

@@ -8,7 +8,7 @@ use nn::{FitConfig, Inputs};
 type Case = (Vec<usize>, usize, u64);
 
 /// All tables.
-pub(crate) fn tables(machine: Machine, inputs: Inputs<'_>, labels: &[u8], rounds: usize) {
+pub(crate) fn tables(machine: Machine, inputs: Inputs<'_>, labels: &[u16], rounds: usize) {
     let run = (inputs, labels);
     let large = [(vec![512, 512], 128, 60), (vec![2048, 2048], 256, 4)];
     table(machine, "large networks", &large, run, rounds);
@@ -21,7 +21,7 @@ pub(crate) fn tables(machine: Machine, inputs: Inputs<'_>, labels: &[u8], rounds
 }
 
 /// Steps of each case with one thread and with all, in turn.
-fn table(machine: Machine, what: &str, cases: &[Case], run: (Inputs<'_>, &[u8]), rounds: usize) {
+fn table(machine: Machine, what: &str, cases: &[Case], run: (Inputs<'_>, &[u16]), rounds: usize) {
     let settings: Vec<(&Case, usize)> =
         cases.iter().flat_map(|case| [(case, 1), (case, machine.threads)]).collect();
     let subject = |&(case, threads): &(&Case, usize)| {

@@ -73,7 +73,7 @@ fn step_macs(hidden: &[usize], batch: usize) -> usize {
 fn train(
     machine: Machine,
     hidden: &[usize],
-    run: (Inputs<'_>, &[u8]),
+    run: (Inputs<'_>, &[u16]),
     threads: usize,
     config: &FitConfig,
 ) -> f64 {

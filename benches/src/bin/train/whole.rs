@@ -12,7 +12,7 @@ type Setting = (Precision, bool, usize);
 pub(crate) fn table(
     machine: Machine,
     (pixels, inputs): (&[u8], Inputs<'_>),
-    labels: &[u8],
+    labels: &[u16],
     rounds: usize,
 ) {
     let mut counts = vec![1, 2, machine.threads];

@@ -2,6 +2,7 @@
 
 use crate::exit::{Code, Failure};
 use app::{datasets, image};
+use std::path::Path;
 
 const ANEW: &str = "remove the file, and fetch it anew with `weft fetch`";
 const PERMISSIONS: &str = "check the path and its permissions";
@@ -40,15 +41,19 @@ pub(super) fn data_failure(error: datasets::Error) -> Failure {
         Error::Missing { folder, missing } => data("there is no data set in that folder")
             .at(format_args!("{}: {missing} is not there", folder.display()))
             .next("`weft fetch --data FOLDER` puts one there; or try --dataset sample"),
-        Error::Unreachable { folder, tried } => {
+        Error::Ambiguous { folder, role, found } => {
+            data(format_args!("several files in that folder could be the {role}"))
+                .at(format_args!("{}: {}", folder.display(), found.join(", ")))
+                .next("keep the four files of a data set in a folder of their own")
+        }
+        Error::Unreachable { set, folder, tried } => {
             let tried = tried.iter().map(|t| format!("\n    {t}")).collect::<String>();
-            data("the data set is not here and cannot be fetched")
+            data(format_args!("{set} is not here and cannot be fetched"))
                 .at(format_args!("{}; tried:{tried}", folder.display()))
                 .next(
                     "put its four files (train-images-idx3-ubyte, train-labels-idx1-ubyte, \
                      t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte; plain or .gz) into a folder \
                      and say --data FOLDER; \
-                     or install the package dataset-fashion-mnist (Debian, Ubuntu); \
                      or try the built-in sample: --dataset sample",
                 )
         }
@@ -90,6 +95,13 @@ fn idx_failure(error: idx::Error) -> Failure {
         }
         other => data(other).next(ANEW),
     }
+}
+
+/// A picture that cannot be read.
+pub(super) fn unusable(path: &Path, what: &str) -> Failure {
+    data("the picture cannot be used")
+        .at(format_args!("{}: {what}", path.display()))
+        .next("check the path, and save the picture again as PNG or JPEG")
 }
 
 /// What is wrong with a picture.

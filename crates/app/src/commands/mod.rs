@@ -2,11 +2,14 @@
 
 pub(crate) mod data;
 pub(crate) mod eval;
+pub(crate) mod export;
 mod failures;
 pub(crate) mod fetch;
 mod figures;
+pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod lr_find;
+pub(crate) mod pack;
 pub(crate) mod plot;
 pub(crate) mod predict;
 pub(crate) mod report;

@@ -1,13 +1,14 @@
 //! `weft predict`: probabilities of the classes for test images or a picture.
 
-use super::failures::{network_failure, picture_failure};
+use super::failures::{network_failure, picture_failure, unusable};
 use super::{Loaded, load, locate, open};
 use crate::config::{Predict, Style, What};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
 use crate::term::{BAD, GOOD, Grouped, Terminal, print, print_bytes};
 use app::datasets::{Dataset, Half};
-use app::image;
+use app::image::{self, Prepared};
+use app::pack::{self, Look};
 use nn::Inputs;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -86,7 +87,15 @@ fn picture(path: &Path, loaded: &Loaded, terminal: Terminal) -> Outcome<Examples
     };
     let side = |n: usize| u32::try_from(n).map_err(|_| Failure::usage("pictures are smaller"));
     let (width, height) = (side(width)?, side(height)?);
-    let prepared = image::load(path, width, height).map_err(picture_failure)?;
+    let words = loaded.metadata.pictures.as_deref();
+    let prepared = match words.and_then(|words| Look::from_words(words, width, height)) {
+        // As those that the model has learned from.
+        Some(look) => Prepared {
+            pixels: pack::load(path, look).map_err(|what| unusable(path, &what))?,
+            steps: vec![format!("as `weft data pack` does: {}", look.words())],
+        },
+        None => image::load(path, width, height).map_err(picture_failure)?,
+    };
     terminal.note(format_args!("{} became {width} x {height} pixels:", path.display()));
     for step in &prepared.steps {
         terminal.note(format_args!("  - {step}"));

@@ -2,12 +2,14 @@
 //!
 //! Whatever the source, a file is put in place only when its SHA-256, decompressed, is the manifest's.
 
-use super::manifest::{Entry, Manifest};
+use super::layout::Layout;
+use super::manifest::{Entry, Manifest, sha256_of};
 use super::package::Apt;
 use super::stamp::Stamp;
+use super::sums::Sums;
 use super::transfer::{self, Patience, Transfer};
-use super::unpack::unpack;
-use super::{Error, Progress};
+use super::unpack::{Expected, unpack};
+use super::{CLASSES, Error, Progress};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,11 +17,17 @@ use std::path::{Path, PathBuf};
 /// How to get the files; tests put their own in.
 #[derive(Default)]
 pub struct Sources {
+    /// What the set is called.
+    pub title: String,
     /// The files.
     pub files: Vec<Entry>,
+    /// Names of the classes; they are put beside files that cannot be told by their hashes.
+    pub classes: Vec<String>,
+    /// How the files of the sources differ from what is kept.
+    pub layout: Layout,
     /// A folder of this machine that has `NAME.gz`, if it is there.
     pub installed: Option<PathBuf>,
-    /// Places that have `NAME.gz`, best first, each ending in `/`.
+    /// What comes before `NAME.gz` in an address, best first.
     pub mirrors: Vec<String>,
     /// How long to wait for them.
     pub patience: Patience,
@@ -32,11 +40,12 @@ pub type PackageStep = Box<dyn Fn(&Path) -> Result<PathBuf, String>>;
 
 impl From<Manifest> for Sources {
     fn from(manifest: Manifest) -> Sources {
-        let Manifest { files, mirrors, package } = manifest;
+        let Manifest { title, files, classes, layout, mirrors, package, .. } = manifest;
         let installed = package.as_ref().map(|p| Path::new("/").join(&p.folder));
         let package = package
             .map(|p| -> PackageStep { Box::new(move |below| Apt::default().unpack(&p, below)) });
-        Sources { files, installed, mirrors, patience: Patience::default(), package }
+        let patience = Patience::default();
+        Sources { title, files, classes, layout, installed, mirrors, patience, package }
     }
 }
 
@@ -52,33 +61,59 @@ pub fn fetch(
     folder: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), Error> {
-    if wanted(&sources.files, folder)?.is_empty() {
+    if wanted(sources, folder)?.is_empty() && leftovers(folder).is_empty() {
         return Ok(());
     }
     fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.to_owned(), source })?;
     // Two processes that fetch at once take turns; the second finds everything in place.
     let _lock = lock(folder)?;
-    let wanted = wanted(&sources.files, folder)?;
-    let mut job = Job { folder, wanted, tried: Vec::new(), progress };
+    for left in leftovers(folder) {
+        // What cannot be removed is in nobody's way.
+        let _ = fs::remove_file(left);
+    }
+    let wanted = wanted(sources, folder)?;
+    let mut job = Job { sources, folder, wanted, tried: Vec::new(), progress };
     job.installed(sources.installed.as_deref());
     job.mirrors(&sources.mirrors, sources.patience);
     job.package(sources.package.as_ref())?;
     if job.wanted.is_empty() {
+        return names(sources, folder);
+    }
+    let set = sources.title.clone();
+    Err(Error::Unreachable { set, folder: folder.to_owned(), tried: job.tried })
+}
+
+/// Temporary files of processes that were ended in the middle of writing.
+fn leftovers(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let temporary = |e: &fs::DirEntry| e.file_name().as_encoded_bytes().starts_with(b".weft-");
+    entries.filter(temporary).map(|e| e.path()).collect()
+}
+
+/// Puts the names of the classes beside files whose hashes do not say what they are.
+fn names(sources: &Sources, folder: &Path) -> Result<(), Error> {
+    let path = folder.join(CLASSES);
+    let told = sources.files.iter().all(|e| e.sha256.is_some()) && !sources.layout.changes();
+    if told || sources.classes.is_empty() || path.exists() {
         return Ok(());
     }
-    Err(Error::Unreachable { folder: folder.to_owned(), tried: job.tried })
+    let text = sources.classes.join("\n") + "\n";
+    let written = crate::store::write_bytes(&path, text.as_bytes());
+    written.map_err(|source| Error::Io { path, source })
 }
 
 /// The files that are not in place.
-fn wanted<'f>(files: &'f [Entry], folder: &Path) -> Result<Vec<&'f Entry>, Error> {
+fn wanted<'f>(sources: &'f Sources, folder: &Path) -> Result<Vec<&'f Entry>, Error> {
     let mut stamp = Stamp::beside(folder);
+    let sums = Sums::beside(folder);
     let mut wanted = Vec::new();
-    for entry in files {
+    for entry in &sources.files {
         let path = folder.join(&entry.name);
         let same = match fs::metadata(&path) {
             Ok(meta) if meta.is_file() && meta.len() == entry.bytes => {
                 let found = stamp.hash(&path);
-                found.map_err(|source| Error::Io { path, source })? == entry.sha256
+                let found = found.map_err(|source| Error::Io { path, source })?;
+                kept(entry, sources.layout, &sums) == Some(found.as_str())
             }
             _ => false,
         };
@@ -88,6 +123,12 @@ fn wanted<'f>(files: &'f [Entry], folder: &Path) -> Result<Vec<&'f Entry>, Error
     }
     stamp.save();
     Ok(wanted)
+}
+
+/// SHA-256 of a file as it is kept here, if that is known.
+pub(super) fn kept<'k>(entry: &'k Entry, layout: Layout, sums: &'k Sums) -> Option<&'k str> {
+    let told = entry.sha256.as_deref().filter(|_| !layout.changes());
+    told.or_else(|| sums.get(&entry.name))
 }
 
 /// Keeps other processes out of a folder until the file is dropped.
@@ -105,6 +146,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, Error> {
 
 /// What is left to do, and what was tried.
 struct Job<'j> {
+    sources: &'j Sources,
     folder: &'j Path,
     wanted: Vec<&'j Entry>,
     tried: Vec<String>,
@@ -116,27 +158,39 @@ impl Job<'_> {
     fn take(
         &mut self,
         source: &str,
-        mut get: impl FnMut(&Entry, &mut dyn FnMut(Progress<'_>)) -> Result<(), String>,
+        mut get: impl FnMut(Wanted<'_>, &mut dyn FnMut(Progress<'_>)) -> Result<String, String>,
     ) {
         let mut stamp = Stamp::beside(self.folder);
+        let mut sums = Sums::beside(self.folder);
         while let Some(&entry) = self.wanted.first() {
-            if let Err(why) = get(entry, self.progress) {
-                self.tried.push(format!("{source}: {why}"));
-                break;
+            let layout = self.sources.layout;
+            let kept = kept(entry, layout, &sums);
+            let expected = Expected { kept, ..Expected::of(entry, layout) };
+            match get(Wanted { entry, expected }, self.progress) {
+                Ok(sha256) => {
+                    stamp.learn(&self.folder.join(&entry.name), &sha256);
+                    sums.learn(entry, layout, &sha256);
+                    self.wanted.remove(0);
+                }
+                Err(why) => {
+                    self.tried.push(format!("{source}: {why}"));
+                    break;
+                }
             }
-            stamp.learn(&self.folder.join(&entry.name), &entry.sha256);
-            self.wanted.remove(0);
         }
+        sums.save();
         stamp.save();
     }
 
     /// From the folder that the package installs into.
     fn installed(&mut self, place: Option<&Path>) {
-        let there = |e: &Entry, place: &Path| gz(place, e).is_file();
+        let there = |e: &Entry, place: &Path| {
+            gz(place, &self.sources.layout.source_name(&e.name)).is_file()
+        };
         let Some(place) = place.filter(|p| self.wanted.iter().all(|e| there(e, p))) else { return };
         let (folder, source) = (self.folder, place.display().to_string());
         (self.progress)(Progress::Trying(&source));
-        self.take(&source, |entry, _| unpack_file(place, entry, folder, &source));
+        self.take(&source, |wanted, _| unpack_file(place, wanted, folder, &source));
     }
 
     fn mirrors(&mut self, mirrors: &[String], patience: Patience) {
@@ -147,7 +201,9 @@ impl Job<'_> {
                 return;
             }
             (self.progress)(Progress::Trying(mirror));
-            self.take(mirror, |e, progress| download(&transfer, mirror, e, folder, progress));
+            self.take(mirror, |wanted, progress| {
+                download(&transfer, mirror, wanted, folder, progress)
+            });
         }
     }
 
@@ -161,7 +217,7 @@ impl Job<'_> {
         match package(temporary.path()) {
             Ok(place) => {
                 let folder = self.folder;
-                self.take(SOURCE, |entry, _| unpack_file(&place, entry, folder, SOURCE));
+                self.take(SOURCE, |wanted, _| unpack_file(&place, wanted, folder, SOURCE));
             }
             Err(why) => self.tried.push(format!("{SOURCE}: {why}")),
         }
@@ -169,15 +225,53 @@ impl Job<'_> {
     }
 }
 
-/// Where a folder has a file compressed.
-fn gz(place: &Path, entry: &Entry) -> PathBuf {
-    place.join(format!("{}.gz", entry.name))
+/// A file to get.
+#[derive(Clone, Copy)]
+struct Wanted<'w> {
+    entry: &'w Entry,
+    expected: Expected<'w>,
 }
 
-fn unpack_file(place: &Path, entry: &Entry, into: &Path, source: &str) -> Result<(), String> {
-    let gz = gz(place, entry);
+impl Wanted<'_> {
+    /// What the source calls it.
+    fn source_name(&self) -> String {
+        self.expected.layout.source_name(&self.entry.name)
+    }
+}
+
+/// Where a folder has a file compressed.
+fn gz(place: &Path, name: &str) -> PathBuf {
+    place.join(format!("{name}.gz"))
+}
+
+fn unpack_file(
+    place: &Path,
+    wanted: Wanted<'_>,
+    into: &Path,
+    source: &str,
+) -> Result<String, String> {
+    let gz = gz(place, &wanted.source_name());
     let file = File::open(&gz).map_err(|e| format!("{}: {e}", gz.display()))?;
-    unpack(file, entry, into, source).map_err(|e| e.to_string())
+    unpack(file, wanted.expected, into, source).map_err(|e| e.to_string())
+}
+
+/// Checks a compressed file against what is known of it, then unpacks it.
+fn unpack_part(
+    part: &Path,
+    wanted: Wanted<'_>,
+    folder: &Path,
+    source: &str,
+) -> Result<String, Error> {
+    let io = |source| Error::Io { path: part.to_owned(), source };
+    if let Some(expected) = &wanted.entry.gz {
+        let found = sha256_of(part).map_err(io)?;
+        if found != *expected {
+            let what = format!("compressed, expected SHA-256 {expected}, found {found}");
+            let (file, source_name) = (wanted.entry.name.clone(), source.to_owned());
+            return Err(Error::Corrupt { file, source_name, what });
+        }
+    }
+    unpack(File::open(part).map_err(io)?, wanted.expected, folder, source)
 }
 
 /// Downloads one file and puts it in place. What an earlier attempt left may be of another source, whose bytes
@@ -185,17 +279,17 @@ fn unpack_file(place: &Path, entry: &Entry, into: &Path, source: &str) -> Result
 fn download(
     transfer: &Transfer,
     mirror: &str,
-    entry: &Entry,
+    wanted: Wanted<'_>,
     folder: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(), String> {
-    let url = format!("{mirror}{}.gz", entry.name);
+) -> Result<String, String> {
+    let entry = wanted.entry;
+    let url = format!("{mirror}{}.gz", wanted.source_name());
     let part = folder.join(format!(".{}.gz.part", entry.name));
     loop {
         let continued = transfer::length(&part) > 0;
         transfer.get(&url, &part, entry, progress).map_err(|e| format!("{}: {e}", entry.name))?;
-        let file = File::open(&part).map_err(|e| format!("{}: {e}", part.display()))?;
-        let unpacked = unpack(file, entry, folder, mirror);
+        let unpacked = unpack_part(&part, wanted, folder, mirror);
         // In place, or whole but wrong: of no use to anybody. If it stays, so would what is wrong with it.
         let removed = fs::remove_file(&part).is_ok();
         match unpacked {

@@ -1,18 +1,24 @@
-//! `data/MANIFEST`: the files of the data set, their hashes and where they come from.
+//! `data/MANIFEST`: the data sets that weft knows, their files, hashes and sources.
 
+use super::layout::Layout;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// A file of the set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The set that is used when none is named.
+pub const DEFAULT: &str = "fashion-mnist";
+
+/// A file of a set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Name without `.gz`.
     pub name: String,
     /// Bytes, decompressed.
     pub bytes: u64,
-    /// SHA-256 of the decompressed bytes, in hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of the decompressed bytes, in hexadecimal, if it is known.
+    pub sha256: Option<String>,
+    /// SHA-256 of the compressed bytes, if that is all that is known.
+    pub gz: Option<String>,
 }
 
 /// A package of the distribution that has the files.
@@ -24,43 +30,83 @@ pub struct Package {
     pub folder: String,
 }
 
-/// What the manifest says.
+/// What the manifest says about a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
+    /// What `--dataset` calls it.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// Who made it, and what is in it.
+    pub about: String,
+    /// Names of the classes.
+    pub classes: Vec<String>,
     /// The files.
     pub files: Vec<Entry>,
-    /// Places to fetch `NAME.gz` from, best first.
+    /// What comes before `NAME.gz` in an address, best first.
     pub mirrors: Vec<String>,
     /// The package, if there is one.
     pub package: Option<Package>,
+    /// How the files at the source differ from what weft keeps.
+    pub layout: Layout,
 }
 
 impl Manifest {
-    /// The manifest of Fashion-MNIST that was built in.
-    pub fn fashion_mnist() -> Manifest {
+    /// The sets of the manifest that was built in.
+    pub fn all() -> Vec<Manifest> {
         Manifest::parse(include_str!("../../../../data/MANIFEST"))
     }
 
-    /// Reads a manifest; lines of other kinds are passed over.
-    pub fn parse(text: &str) -> Manifest {
-        let mut manifest = Manifest::default();
+    /// The set of this name in the manifest that was built in.
+    pub fn named(name: &str) -> Option<Manifest> {
+        Manifest::all().into_iter().find(|set| set.name == name)
+    }
+
+    /// Reads a manifest. Lines of other kinds are passed over, as is what stands before the first `set`.
+    pub fn parse(text: &str) -> Vec<Manifest> {
+        let mut sets: Vec<Manifest> = Vec::new();
         for line in text.lines() {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            match words[..] {
-                ["file", name, bytes, sha256] => manifest.files.push(Entry {
-                    name: name.to_owned(),
-                    bytes: bytes.parse().unwrap_or(0),
-                    sha256: sha256.to_owned(),
-                }),
-                ["mirror", url] => manifest.mirrors.push(url.to_owned()),
-                ["package", name, folder] => {
-                    let (name, folder) = (name.to_owned(), folder.to_owned());
-                    manifest.package = Some(Package { name, folder });
-                }
-                _ => {}
+            let (kind, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            let rest = rest.trim();
+            if kind == "set" {
+                let (name, title) = rest.split_once(' ').unwrap_or((rest, rest));
+                let (name, title) = (name.to_owned(), title.to_owned());
+                sets.push(Manifest { name, title, ..Manifest::default() });
+            } else if let Some(set) = sets.last_mut() {
+                set.take(kind, rest);
             }
         }
-        manifest
+        sets
+    }
+
+    /// Takes note of a line.
+    fn take(&mut self, kind: &str, rest: &str) {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        match (kind, &words[..]) {
+            ("about", _) => rest.clone_into(&mut self.about),
+            ("classes", _) => {
+                self.classes = rest.split(',').map(|name| name.trim().to_owned()).collect();
+            }
+            ("file", [name, bytes, sha256]) => self.files.push(Entry {
+                name: (*name).to_owned(),
+                bytes: bytes.parse().unwrap_or(0),
+                sha256: (*sha256 != "unknown").then(|| (*sha256).to_owned()),
+                gz: None,
+            }),
+            ("gz", [name, sha256]) => {
+                let files = self.files.iter_mut().filter(|file| file.name == *name);
+                files.for_each(|file| file.gz = Some((*sha256).to_owned()));
+            }
+            ("mirror", [url]) => self.mirrors.push((*url).to_owned()),
+            ("package", [name, folder]) => {
+                let (name, folder) = ((*name).to_owned(), (*folder).to_owned());
+                self.package = Some(Package { name, folder });
+            }
+            ("layout", ["transposed"]) => self.layout.transposed = true,
+            ("layout", ["labels-from-1"]) => self.layout.labels_from_1 = true,
+            ("layout", ["test-for-t10k"]) => self.layout.test_for_t10k = true,
+            _ => {}
+        }
     }
 }
 

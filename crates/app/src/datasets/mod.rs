@@ -1,33 +1,39 @@
 //! Data sets: where they are looked for, how they are fetched, how they are opened.
 //!
-//! A data set is a folder with four IDX files, named as MNIST names them. [`locate`] finds one:
+//! A data set is four IDX files, as a rule in a folder and named as MNIST names them. [`locate`] finds one of those that
+//! `data/MANIFEST` knows by name:
 //!
-//! 1. `--data DIR`, else `$WEFT_DATA`: there and nowhere else
-//! 2. `data/fashion-mnist` and `data` in the current folder
-//! 3. the user's cache (`$XDG_CACHE_HOME/weft/fashion-mnist`)
+//! 1. in four files that are named one by one, else in `--data DIR`, else in `$WEFT_DATA`: there and nowhere else
+//! 2. in `data/NAME` in the current folder (and in `data`, for Fashion-MNIST)
+//! 3. in the user's cache (`$XDG_CACHE_HOME/weft/NAME`)
 //! 4. fetched into the cache: from where the distribution's package installs it, from mirrors, or from the
 //!    package itself (see [`fetch`])
 //!
-//! Plain files are used where they are. Four `.gz` are unpacked once, into a folder of the cache that is theirs
-//! alone, and again when they change.
+//! Plain files are used where they are. Any `.gz` among them is unpacked once, into a folder of the cache that is theirs
+//! alone, and again when it changes; so are EMNIST's files, which are put upright on the way.
 //!
-//! What a set is, its files' SHA-256 say: Fashion-MNIST if they are those of `data/MANIFEST`, else the set that
-//! the folder is named after. Its classes are then the lines of `classes.txt` beside the files, or numbers. A
+//! What a set is, its files' SHA-256 say: one that the manifest knows if they are those of the manifest, else the set
+//! that the folder is named after. Its classes are then the lines of `classes.txt` beside the files, or numbers. A
 //! file is hashed when it is put in place or first seen, and a stamp with its size, times and hash saves hashing
 //! 55 MB at every start; a file whose state is not the stamp's is hashed again, and fetched again if it lies in
 //! weft's cache and is wrong.
 
 pub mod fetch;
+mod find;
+mod layout;
 pub mod manifest;
 pub mod package;
 mod search;
 mod stamp;
+mod sums;
 mod transfer;
 pub mod unpack;
 
+pub use layout::Layout;
 pub use search::Search;
 pub use transfer::Patience;
 
+use crate::pack::Look;
 use idx::{IdxFile, Labelled};
 use manifest::{Manifest, sha256};
 use stamp::Stamp;
@@ -49,7 +55,7 @@ pub const CLASS_NAMES: [&str; 10] = [
 ];
 
 /// The four files of a set.
-const FILES: [[&str; 2]; 2] = [
+static FILES: [[&str; 2]; 2] = [
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],
     ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
 ];
@@ -94,6 +100,19 @@ pub enum Error {
         /// How it differs.
         what: String,
     },
+    /// More than one file could be one of the four.
+    #[error(
+        "several data sets in {}: the {role} could be {}; name the four files one by one",
+        folder.display(), found.join(", ")
+    )]
+    Ambiguous {
+        /// The folder.
+        folder: PathBuf,
+        /// Which of the four.
+        role: &'static str,
+        /// The files that it could be.
+        found: Vec<String>,
+    },
     /// A folder that was named does not have the files.
     #[error(
         "no data set in {}: {missing} is not there; a data set is four IDX files: {}",
@@ -107,12 +126,14 @@ pub enum Error {
     },
     /// No source of the data set could be used.
     #[error(
-        "Fashion-MNIST is not on this machine and could not be fetched into {}; tried:\n{}\n\
-         What you can do: put {}, as they are or as .gz, into a folder and say --data FOLDER; or install \
-         the package dataset-fashion-mnist (Debian, Ubuntu); or try the built-in sample: --dataset sample",
+        "{set} is not on this machine and could not be fetched into {}; tried:\n{}\n\
+         What you can do: put {}, as they are or as .gz, into a folder and say --data FOLDER; \
+         or try the built-in sample: --dataset sample",
         folder.display(), list(tried), FILES.as_flattened().join(", ")
     )]
     Unreachable {
+        /// What the set is called.
+        set: String,
         /// Where it was to go.
         folder: PathBuf,
         /// What was tried, and why each failed.
@@ -144,8 +165,14 @@ pub enum Progress<'p> {
 /// Which data, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Name of a set of the manifest; empty for Fashion-MNIST.
+    pub set: String,
     /// A folder to use and no other.
     pub data: Option<PathBuf>,
+    /// Images and labels to train on, images and labels to test with: to use and no others.
+    pub files: Option<[PathBuf; 4]>,
+    /// A file with the names of the classes, one a line.
+    pub classes: Option<PathBuf>,
     /// The built-in sample.
     pub sample: bool,
     /// Read files instead of mapping them.
@@ -168,6 +195,8 @@ pub struct Dataset {
     pub name: String,
     /// Names of the classes.
     pub class_names: Vec<String>,
+    /// How pictures became the images, if `weft data pack` made them: see [`Look::words`].
+    pub pictures: Option<String>,
     folder: Option<Folder>,
 }
 
@@ -176,9 +205,9 @@ pub struct Dataset {
 struct Folder {
     /// What the user knows it by.
     place: PathBuf,
-    /// Where its files are.
-    files: PathBuf,
-    /// Their SHA-256, in the order of [`FILES`].
+    /// Its files, in the order of [`FILES`].
+    files: [PathBuf; 4],
+    /// Their SHA-256.
     hashes: Vec<String>,
     no_mmap: bool,
 }
@@ -186,30 +215,34 @@ struct Folder {
 impl Dataset {
     /// The built-in sample.
     fn sample() -> Dataset {
-        Dataset { name: "sample".to_owned(), class_names: fashion_names(), folder: None }
+        let (name, class_names) = ("sample".to_owned(), fashion_names());
+        Dataset { name, class_names, pictures: None, folder: None }
     }
 
-    /// The data set whose files are in a folder, and which the user knows as `place`.
-    fn in_folder(
-        place: &Path,
-        files: &Path,
-        mut stamp: Stamp,
+    /// The data set in four files, plain and laid out as weft keeps them.
+    fn of_files(
+        place: Place<'_>,
+        files: [PathBuf; 4],
         options: &Options,
     ) -> Result<Dataset, Error> {
-        let hash = |name: &&str| {
-            let path = files.join(name);
-            stamp.hash(&path).map_err(|source| Error::Io { path, source })
+        let hash = |path: &PathBuf| {
+            let mut stamp = Stamp::of(path.parent().unwrap_or(Path::new("")), place.cache);
+            let hash = stamp.hash(path);
+            stamp.save();
+            hash.map_err(|source| Error::Io { path: path.clone(), source })
         };
-        let hashes: Vec<String> =
-            FILES.as_flattened().iter().map(hash).collect::<Result<_, _>>()?;
-        stamp.save();
-        let (name, class_names) = match known(&hashes)? {
-            Some(name) => (name.to_owned(), fashion_names()),
-            None => (folder_name(place), class_names(place, files)?),
+        let hashes: Vec<String> = files.iter().map(hash).collect::<Result<_, _>>()?;
+        let known = known(&hashes)?.or_else(|| place.at_source.cloned());
+        let class_names = match (&options.classes, &known) {
+            (Some(path), _) => read_classes(path)?,
+            (None, Some(set)) => set.classes.clone(),
+            (None, None) => class_names(place.place, &files)?,
         };
-        let (place, files) = (place.to_owned(), files.to_owned());
-        let folder = Some(Folder { place, files, hashes, no_mmap: options.no_mmap });
-        Ok(Dataset { name, class_names, folder })
+        let name = known.map_or_else(|| folder_name(place.place), |set| set.name);
+        let (place, no_mmap) = (place.place.to_owned(), options.no_mmap);
+        let pictures = Look::recorded(&place).map(|look| look.words());
+        let folder = Some(Folder { place, files, hashes, no_mmap });
+        Ok(Dataset { name, class_names, pictures, folder })
     }
 
     /// Where it is.
@@ -228,11 +261,11 @@ impl Dataset {
     pub fn open(&self, half: Half) -> Result<Labelled, Error> {
         let file = |i: usize| match &self.folder {
             None => IdxFile::from_bytes(SAMPLE[half as usize][i], FILES[half as usize][i]),
-            Some(f) if f.no_mmap => IdxFile::read(f.files.join(FILES[half as usize][i])),
+            Some(f) if f.no_mmap => IdxFile::read(&f.files[2 * half as usize + i]),
             // SAFETY: files in weft's own folders are only ever replaced by renaming (`store`), never written in
             // place. For a folder that the user names, the same is asked of the user, in the help of `--data`,
             // and `--no-mmap` is there for files that other programs may change.
-            Some(f) => unsafe { IdxFile::map(f.files.join(FILES[half as usize][i])) },
+            Some(f) => unsafe { IdxFile::map(&f.files[2 * half as usize + i]) },
         };
         Ok(Labelled::new(file(0)?, file(1)?, self.class_names.len())?)
     }
@@ -267,16 +300,31 @@ fn sample_hashes() -> Result<Vec<String>, Error> {
     SAMPLE.as_flattened().iter().map(|bytes| hash_of(bytes)).collect()
 }
 
-/// Which of the sets that weft knows four files are.
-fn known(hashes: &[String]) -> Result<Option<&'static str>, Error> {
-    let manifest = Manifest::fashion_mnist();
-    let full = FILES.as_flattened().iter().zip(hashes).all(|(name, hash)| {
-        manifest.files.iter().any(|entry| entry.name == *name && entry.sha256 == *hash)
-    });
-    if full {
-        return Ok(Some("fashion-mnist"));
+/// Which of the sets that weft knows four files are: one of the manifest's, or the sample.
+fn known(hashes: &[String]) -> Result<Option<Manifest>, Error> {
+    let same = |set: &Manifest| {
+        FILES.as_flattened().iter().zip(hashes).all(|(name, hash)| {
+            let told = |e: &manifest::Entry| e.name == *name && e.sha256.as_ref() == Some(hash);
+            set.files.iter().any(told) && !set.layout.changes()
+        })
+    };
+    if let Some(set) = Manifest::all().into_iter().find(same) {
+        return Ok(Some(set));
     }
-    Ok((sample_hashes()? == hashes).then_some("sample"))
+    let sample =
+        || Manifest { name: "sample".to_owned(), classes: fashion_names(), ..Manifest::default() };
+    Ok((sample_hashes()? == hashes).then(sample))
+}
+
+/// Where the files of a set come from.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    /// What the user knows it by.
+    place: &'p Path,
+    /// The set that the names of the files at the source tell.
+    at_source: Option<&'p Manifest>,
+    /// Weft's folder in the user's cache.
+    cache: Option<&'p Path>,
 }
 
 /// What a folder calls itself, however its path is written.
@@ -285,57 +333,64 @@ fn folder_name(folder: &Path) -> String {
     whole.file_name().map_or_else(|| "data".to_owned(), |n| n.to_string_lossy().into_owned())
 }
 
+/// Names of classes, one a line; lines that are empty do not count.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read.
+pub fn read_classes(path: &Path) -> Result<Vec<String>, Error> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    Ok(lines.map(str::to_owned).collect())
+}
+
 /// Names of the classes of a set that weft does not know: those of `classes.txt`, or numbers up to the largest
 /// label.
-fn class_names(place: &Path, files: &Path) -> Result<Vec<String>, Error> {
-    let path = place.join(CLASSES);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
-            return Ok(lines.map(str::to_owned).collect());
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(source) => return Err(Error::Io { path, source }),
+fn class_names(place: &Path, files: &[PathBuf; 4]) -> Result<Vec<String>, Error> {
+    match read_classes(&place.join(CLASSES)) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+        read => return read,
     }
-    let mut largest = 0;
-    for [_, labels] in FILES {
-        let labels = IdxFile::read(files.join(labels))?;
-        // Labels of another type are for `open` to complain about.
-        largest =
-            largest.max(labels.view().as_u8().unwrap_or(&[]).iter().copied().max().unwrap_or(0));
+    let mut largest: u16 = 0;
+    for labels in [&files[1], &files[3]] {
+        let labels = IdxFile::read(labels)?;
+        // What is no label is for `open` to complain about.
+        let highest = labels.view().values().fold(0.0, f64::max);
+        largest = largest.max(highest.min(f64::from(u16::MAX)) as u16);
     }
     Ok((0..=largest).map(|class| class.to_string()).collect())
 }
 
-/// The folder of the user's cache that fetched files go into, if there is one.
+/// The folder of the user's cache that fetched files of Fashion-MNIST go into, if there is one.
 pub fn cache() -> Option<PathBuf> {
-    let here = Search::here();
+    let here = Search::of("");
     here.cache.is_some().then(|| here.home())
 }
 
 /// Every place that [`locate`] looks at, in order, with whether a data set is there.
 pub fn places(options: &Options) -> Vec<(String, PathBuf, bool)> {
-    Search::here().places(options)
+    Search::of(&options.set).places(options)
 }
 
 /// Finds the data set, unpacking or fetching it if need be.
 ///
 /// # Errors
-/// [`Error::Missing`] if a folder that was named does not have it, [`Error::Unreachable`] if there is none and
-/// none can be fetched, [`Error::Corrupt`] and [`Error::Io`] from unpacking, [`Error::Idx`] if the labels of a
-/// set that has no list of classes cannot be read.
+/// [`Error::Missing`] or [`Error::Ambiguous`] if a folder that was named does not have it, [`Error::Unreachable`] if
+/// there is none and none can be fetched, [`Error::Corrupt`] and [`Error::Io`] from unpacking, [`Error::Idx`] if the
+/// labels of a set that has no list of classes cannot be read.
 pub fn locate(options: &Options, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Dataset, Error> {
-    Search::here().locate(options, progress)
+    Search::of(&options.set).locate(options, progress)
 }
 
-/// Fetches the data set into a folder (or the cache), whatever is elsewhere; returns the folder.
+/// Fetches a data set of the manifest into a folder (or the cache), whatever is elsewhere; returns the folder.
 ///
 /// # Errors
 /// As [`fetch::fetch`]; [`Error::Corrupt`] if the folder was named and has files of those names that are not the
 /// data set's: those are not replaced.
 pub fn fetch_into(
+    set: &str,
     folder: Option<PathBuf>,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<PathBuf, Error> {
-    Search::here().fetch_into(folder, progress)
+    Search::of(set).fetch_into(folder, progress)
 }

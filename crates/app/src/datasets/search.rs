@@ -1,16 +1,21 @@
 //! The order in which places are looked at.
 
 use super::fetch::{self, Sources};
-use super::manifest::Manifest;
+use super::find::{at_source, find};
+use super::layout::Layout;
+use super::manifest::{self, Manifest};
 use super::stamp::{self, Stamp};
-use super::unpack::unpack_any;
-use super::{Dataset, Error, FILES, Options, Progress};
+use super::sums::Sums;
+use super::unpack::{Expected, unpack};
+use super::{Dataset, Error, FILES, Options, Place, Progress};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// The places of a machine; tests put their own in.
+/// The places of a machine for one data set; tests put their own in.
 #[derive(Default)]
 pub struct Search {
+    /// Name of the set; empty for the one that is used when none is named.
+    pub set: String,
     /// What `$WEFT_DATA` names.
     pub variable: Option<PathBuf>,
     /// Folders that are used if they have the files.
@@ -21,26 +26,54 @@ pub struct Search {
     pub sources: Sources,
 }
 
-/// Where the data set is kept if there is no cache.
-const NO_CACHE: &str = "data/fashion-mnist";
+/// Where data sets are kept if there is no cache.
+const NO_CACHE: &str = "data";
 
 impl Search {
-    /// The places of this machine.
-    pub fn here() -> Search {
+    /// The places of this machine for a set, by its name; of a set that weft does not know there are no sources.
+    ///
+    /// `$WEFT_DATA` is the folder of the set that is used when none is named; another is looked for in a folder of
+    /// its name there.
+    pub fn of(set: &str) -> Search {
         use etcetera::BaseStrategy as _;
         let base = etcetera::choose_base_strategy().ok();
-        Search {
-            variable: std::env::var_os("WEFT_DATA").filter(|v| !v.is_empty()).map(PathBuf::from),
-            near: vec![PathBuf::from("data/fashion-mnist"), PathBuf::from("data")],
-            cache: base.map(|base| base.cache_dir().join("weft")),
-            sources: Manifest::fashion_mnist().into(),
+        let search = Search { set: set.to_owned(), ..Search::default() };
+        let variable = std::env::var_os("WEFT_DATA").filter(|v| !v.is_empty()).map(PathBuf::from);
+        let folder = Path::new("data");
+        let mut near = vec![folder.join(search.name())];
+        if search.is_default() {
+            near.push(folder.to_owned());
         }
+        Search {
+            variable: match search.is_default() {
+                true => variable,
+                false => variable.map(|v| v.join(search.name())).filter(|v| holds(v)),
+            },
+            near,
+            cache: base.map(|base| base.cache_dir().join("weft")),
+            sources: Manifest::named(search.name()).unwrap_or_default().into(),
+            ..search
+        }
+    }
+
+    /// The places of this machine for Fashion-MNIST.
+    pub fn here() -> Search {
+        Search::of(manifest::DEFAULT)
+    }
+
+    /// Name of the set.
+    fn name(&self) -> &str {
+        if self.set.is_empty() { manifest::DEFAULT } else { &self.set }
+    }
+
+    fn is_default(&self) -> bool {
+        self.name() == manifest::DEFAULT
     }
 
     /// Where fetched files go.
     pub fn home(&self) -> PathBuf {
-        let cache = self.cache.as_ref().map(|cache| cache.join("fashion-mnist"));
-        cache.unwrap_or_else(|| PathBuf::from(NO_CACHE))
+        let below = self.cache.clone().unwrap_or_else(|| PathBuf::from(NO_CACHE));
+        below.join(self.name())
     }
 
     /// Every place, in order, with whether a data set is there.
@@ -66,15 +99,18 @@ impl Search {
         if options.sample {
             return Ok(Dataset::sample());
         }
+        if let Some(files) = &options.files {
+            return self.open(files[0].parent().unwrap_or(Path::new("")), files.clone(), options);
+        }
         if let Some(folder) = options.data.as_ref().or(self.variable.as_ref()) {
-            return self.open(folder, options);
+            return self.open_folder(folder, options);
         }
         if let Some(folder) = self.near.iter().find(|folder| holds(folder)) {
-            return self.open(folder, options);
+            return self.open_folder(folder, options);
         }
         let home = self.home();
         fetch::fetch(&self.sources, &home, progress)?;
-        self.open(&home, options)
+        self.open_folder(&home, options)
     }
 
     /// Fetches the data set into a folder, or the cache.
@@ -98,17 +134,19 @@ impl Search {
     /// theirs, so those are left alone.
     fn check_before(&self, folder: &Path) -> Result<(), Error> {
         let mut stamp = Stamp::of(folder, self.cache.as_deref());
+        let sums = Sums::beside(folder);
         for entry in &self.sources.files {
             let path = folder.join(&entry.name);
             if !path.exists() {
                 continue;
             }
             let found = stamp.hash(&path).map_err(|source| Error::Io { path, source })?;
-            if found != entry.sha256 {
+            let kept = fetch::kept(entry, self.sources.layout, &sums);
+            if kept != Some(found.as_str()) {
+                let kept = kept.unwrap_or("of a file that was fetched here");
                 let what = format!(
-                    "expected SHA-256 {}, found {found}; name another folder, or remove the file \
-                     and fetch again",
-                    entry.sha256
+                    "expected SHA-256 {kept}, found {found}; name another folder, or remove the file \
+                     and fetch again"
                 );
                 let (file, source_name) = (entry.name.clone(), folder.display().to_string());
                 return Err(Error::Corrupt { file, source_name, what });
@@ -118,79 +156,90 @@ impl Search {
     }
 
     /// The data set in a folder, plain or compressed.
-    fn open(&self, folder: &Path, options: &Options) -> Result<Dataset, Error> {
-        let Some(missing) = first_missing(folder, "") else {
-            let stamp = Stamp::of(folder, self.cache.as_deref());
-            return Dataset::in_folder(folder, folder, stamp, options);
-        };
-        if first_missing(folder, ".gz").is_some() {
-            return Err(Error::Missing { folder: folder.to_owned(), missing });
-        }
-        let files = self.unpacked(folder)?;
-        Dataset::in_folder(folder, &files, Stamp::beside(&files), options)
+    fn open_folder(&self, folder: &Path, options: &Options) -> Result<Dataset, Error> {
+        self.open(folder, find(folder, &self.set)?, options)
     }
 
-    /// The folder with the unpacked files of a folder of `.gz`: one of the cache's that is that folder's alone,
-    /// so that sets with files of the same names and sizes (MNIST and all its relatives) are never mixed up.
-    fn unpacked(&self, folder: &Path) -> Result<PathBuf, Error> {
-        let into = match &self.cache {
-            Some(cache) => cache.join("unpacked").join(stamp::key(folder)),
-            None => folder.to_owned(),
+    /// The data set in four files, which the user knows as `place`.
+    fn open(&self, place: &Path, files: [PathBuf; 4], options: &Options) -> Result<Dataset, Error> {
+        let at_source = at_source(&files);
+        let compressed = |path: &PathBuf| path.extension().is_some_and(|x| x == "gz");
+        let files = if at_source.is_some() || files.iter().any(compressed) {
+            self.unpacked(place, &files, at_source.as_ref())?
+        } else {
+            files
         };
-        let mut job = Unpacking::of(folder, &into);
-        if FILES.as_flattened().iter().all(|name| job.is_done(name)) {
-            return Ok(into);
+        let place = Place { place, at_source: at_source.as_ref(), cache: self.cache.as_deref() };
+        Dataset::of_files(place, files, options)
+    }
+
+    /// The unpacked files of a set that is compressed or laid out otherwise: in a folder of the cache that is that
+    /// set's alone, so that sets with files of the same names and sizes (MNIST and all its relatives) are never
+    /// mixed up.
+    fn unpacked(
+        &self,
+        place: &Path,
+        files: &[PathBuf; 4],
+        at_source: Option<&Manifest>,
+    ) -> Result<[PathBuf; 4], Error> {
+        let into = match &self.cache {
+            Some(cache) => cache.join("unpacked").join(stamp::key_of(files)),
+            None => place.to_owned(),
+        };
+        let layout = at_source.map(|set| set.layout).unwrap_or_default();
+        let unpacked = [0, 1, 2, 3].map(|i| into.join(FILES.as_flattened()[i]));
+        let mut job = Unpacking::of(&into, layout);
+        let pairs = || files.iter().zip(FILES.as_flattened());
+        if pairs().all(|(file, name)| job.is_done(file, name)) {
+            return Ok(unpacked);
         }
         fs::create_dir_all(&into).map_err(|source| Error::Io { path: into.clone(), source })?;
         let _lock = fetch::lock(&into)?;
         // Another process may have been here before the lock was ours.
-        job = Unpacking::of(folder, &into);
-        let done = FILES.as_flattened().iter().try_for_each(|name| job.unpack(name));
+        job = Unpacking::of(&into, layout);
+        let done = pairs().try_for_each(|(file, name)| job.unpack(file, name));
         // What was done before an error needs not be done again.
         job.from.save();
         job.own.save();
-        done.map(|()| into)
+        done.map(|()| unpacked)
     }
 }
 
-/// A folder of `.gz` on its way into another.
+/// Files on their way into a folder.
 struct Unpacking<'u> {
-    folder: &'u Path,
     into: &'u Path,
-    /// Which `.gz`, in which state, held which bytes.
+    layout: Layout,
+    /// Which file, in which state, held which bytes.
     from: Stamp,
     /// Which bytes the unpacked files hold.
     own: Stamp,
 }
 
 impl<'u> Unpacking<'u> {
-    fn of(folder: &'u Path, into: &'u Path) -> Unpacking<'u> {
+    fn of(into: &'u Path, layout: Layout) -> Unpacking<'u> {
         let from = Stamp::read(Some(into.join(".from")), false);
-        Unpacking { folder, into, from, own: Stamp::beside(into) }
+        Unpacking { into, layout, from, own: Stamp::beside(into) }
     }
 
-    fn gz(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.gz"))
-    }
-
-    /// Whether the unpacked file is what the `.gz` holds now.
-    fn is_done(&mut self, name: &str) -> bool {
-        let Some(held) = self.from.known(&self.gz(name)) else { return false };
+    /// Whether the unpacked file is what the file holds now.
+    fn is_done(&mut self, file: &Path, name: &str) -> bool {
+        let Some(held) = self.from.known(file) else { return false };
         self.own.hash(&self.into.join(name)).is_ok_and(|own| own == held)
     }
 
-    fn unpack(&mut self, name: &str) -> Result<(), Error> {
-        if self.is_done(name) {
+    fn unpack(&mut self, file: &Path, name: &str) -> Result<(), Error> {
+        if self.is_done(file, name) {
             return Ok(());
         }
-        let gz = self.gz(name);
         let open = || {
-            let file = File::open(&gz)?;
-            Ok((file.metadata()?, file))
+            let opened = File::open(file)?;
+            Ok((opened.metadata()?, opened))
         };
-        let (state, file) = open().map_err(|source| Error::Io { path: gz.clone(), source })?;
-        let sha256 = unpack_any(file, name, self.into, &gz.display().to_string())?;
-        self.from.note(&gz, &state, &sha256);
+        let (state, opened) =
+            open().map_err(|source| Error::Io { path: file.to_owned(), source })?;
+        let expected = Expected { name, layout: self.layout, ..Expected::default() };
+        let sha256 = unpack(opened, expected, self.into, &file.display().to_string())?;
+        self.from.note(file, &state, &sha256);
         self.own.learn(&self.into.join(name), &sha256);
         Ok(())
     }

@@ -119,6 +119,14 @@ pub(crate) fn key(folder: &Path) -> String {
     hash
 }
 
+/// A name for some files, the same for every way to write their paths.
+pub(crate) fn key_of(files: &[PathBuf]) -> String {
+    let keys: Vec<String> = files.iter().map(|file| key(file)).collect();
+    let mut hash = sha256(keys.concat().as_bytes()).unwrap_or_default();
+    hash.truncate(32);
+    hash
+}
+
 fn name(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()
 }

@@ -3,9 +3,9 @@
 use super::Progress;
 use super::manifest::Entry;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections made for one file, at most.
 const CONNECTIONS: usize = 6;
@@ -19,12 +19,16 @@ pub struct Patience {
     pub answer: Duration,
     /// Between any two pieces of the file.
     pub pause: Duration,
+    /// The least that must come in any time of this length: bytes, and the time.
+    pub least: (u64, Duration),
 }
 
 impl Default for Patience {
     fn default() -> Patience {
         let seconds = Duration::from_secs;
-        Patience { connect: seconds(5), answer: seconds(15), pause: seconds(15) }
+        // 10 KB a second.
+        let least = (300_000, seconds(30));
+        Patience { connect: seconds(5), answer: seconds(15), pause: seconds(15), least }
     }
 }
 
@@ -39,6 +43,7 @@ enum Failed {
 /// Downloads files, one after the other.
 pub(super) struct Transfer {
     agent: ureq::Agent,
+    patience: Patience,
 }
 
 impl Transfer {
@@ -50,7 +55,7 @@ impl Transfer {
             .timeout_per_read(Some(patience.pause))
             .http_status_as_error(false)
             .build();
-        Transfer { agent: config.into() }
+        Transfer { agent: config.into(), patience }
     }
 
     /// Downloads a URL into the file `part`, going on where that ends; connects again as long as connections
@@ -106,7 +111,48 @@ impl Transfer {
             .map_err(|e| Failed::Final(format!("cannot write {}: {e}", part.display())))?;
         let total = length.map(|n| n.saturating_add(start));
         let body = response.into_body().into_reader();
+        let body = Paced::new(body, self.patience);
         receive(body, &mut file, start, total, entry, progress)
+    }
+}
+
+/// A body that ends in an error when too little comes: a server that dribbles would hold us for hours.
+struct Paced<R> {
+    body: R,
+    least: (u64, Duration),
+    /// When the time that is counted began, and what has come since.
+    begun: Instant,
+    came: u64,
+}
+
+/// Too little came.
+#[derive(Debug, thiserror::Error)]
+#[error("only {came} bytes came in {} s: the server is too slow", time.as_secs_f32().round())]
+struct TooSlow {
+    came: u64,
+    time: Duration,
+}
+
+impl<R> Paced<R> {
+    fn new(body: R, patience: Patience) -> Paced<R> {
+        Paced { body, least: patience.least, begun: Instant::now(), came: 0 }
+    }
+}
+
+impl<R: Read> Read for Paced<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.body.read(buffer)?;
+        self.came += n as u64;
+        let (least, time) = self.least;
+        // The end of a file may be as small as it likes.
+        if n > 0 && self.begun.elapsed() >= time {
+            if self.came < least {
+                let (came, time) = (self.came, self.begun.elapsed());
+                return Err(io::Error::other(TooSlow { came, time }));
+            }
+            (self.begun, self.came) = (Instant::now(), 0);
+        }
+        Ok(n)
     }
 }
 
@@ -132,7 +178,12 @@ fn receive(
         let n = match body.read(&mut buffer) {
             Ok(0) => break,
             Ok(n) => n,
-            Err(e) => return Err(Failed::Broken(format!("after {done} bytes: {e}"))),
+            Err(e) => {
+                let why = format!("after {done} bytes: {e}");
+                // The next connection to a slow server would be no faster.
+                let slow = e.get_ref().is_some_and(|e| e.is::<TooSlow>());
+                return Err(if slow { Failed::Final(why) } else { Failed::Broken(why) });
+            }
         };
         done += n as u64;
         if done > most {

@@ -1,6 +1,7 @@
 //! From a `.gz` to a verified file in its place.
 
 use super::Error;
+use super::layout::{Layout, Upright};
 use super::manifest::{Entry, hex};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
@@ -13,40 +14,50 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The most that a file of no known size may hold, unpacked: far above any set of this kind, far below a disk.
 const MOST: u64 = 4 << 30;
 
-/// Decompresses a file of the set into `folder`, where it appears only if size and SHA-256 are those of the
-/// manifest. Never writes more than the manifest's size, whatever the stream claims to hold.
+/// What is known of a file before it comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected<'e> {
+    /// Name without `.gz`, here.
+    pub name: &'e str,
+    /// Bytes, decompressed, if they are known.
+    pub bytes: Option<u64>,
+    /// SHA-256 of the decompressed bytes, if it is known.
+    pub sha256: Option<&'e str>,
+    /// SHA-256 of the file that this becomes, if one was here before.
+    pub kept: Option<&'e str>,
+    /// What is to be put right on the way.
+    pub layout: Layout,
+}
+
+impl<'e> Expected<'e> {
+    /// A file of a set.
+    pub fn of(entry: &'e Entry, layout: Layout) -> Expected<'e> {
+        let sha256 = entry.sha256.as_deref();
+        Expected { name: &entry.name, bytes: Some(entry.bytes), sha256, kept: None, layout }
+    }
+}
+
+/// Decompresses a file of a set into `folder`, where it appears only if it is what was expected; returns its
+/// SHA-256. Never writes more than the expected size, whatever the stream claims to hold, and four gigabytes
+/// where no size is known. If nothing is known, the checksum inside the gzip file is all there is to check.
 ///
 /// # Errors
 /// [`Error::Corrupt`] if the bytes are not the file's, [`Error::Io`] if the system fails.
-pub fn unpack(gz: impl Read, entry: &Entry, folder: &Path, source: &str) -> Result<(), Error> {
-    unpack_as(&entry.name, Some(entry), gz, folder, source).map(drop)
-}
-
-/// Decompresses a file that no manifest describes; returns its SHA-256. The checksum inside the gzip file is
-/// all there is to check, and four gigabytes are the most that is written.
-///
-/// # Errors
-/// As [`unpack`].
-pub fn unpack_any(gz: impl Read, name: &str, folder: &Path, source: &str) -> Result<String, Error> {
-    unpack_as(name, None, gz, folder, source)
-}
-
-fn unpack_as(
-    name: &str,
-    entry: Option<&Entry>,
+pub fn unpack(
     gz: impl Read,
+    expected: Expected<'_>,
     folder: &Path,
     source: &str,
 ) -> Result<String, Error> {
-    let path = folder.join(name);
+    let path = folder.join(expected.name);
     // Said apart from errors of the system, which come out of the same calls.
     let mut found = Err(String::new());
     let written = crate::store::write_atomic(&path, |to| {
-        found = copy(gz, entry, to)?;
+        found = copy(gz, expected, to)?;
         found.as_ref().map(drop).map_err(|what| io::Error::other(what.clone()))
     });
     let corrupt = |what: String| Error::Corrupt {
-        file: name.to_owned(),
+        file: expected.name.to_owned(),
         source_name: source.to_owned(),
         what,
     };
@@ -58,14 +69,13 @@ fn unpack_as(
     }
 }
 
-/// Decompresses and hashes. The inner error says what is wrong with the bytes, the outer one that they could not
-/// be written.
+/// Decompresses, hashes and puts right; returns the SHA-256 of what was written. The inner error says what is wrong
+/// with the bytes, the outer one that they could not be written.
 fn copy(
     from: impl Read,
-    entry: Option<&Entry>,
+    expected: Expected<'_>,
     to: &mut dyn Write,
 ) -> io::Result<Result<String, String>> {
-    let most = entry.map_or(MOST, |e| e.bytes);
     let mut from = BufReader::with_capacity(1 << 16, from);
     let start = match from.fill_buf() {
         Ok(start) => start,
@@ -77,7 +87,39 @@ fn copy(
         [0, 0, ..] => Box::new(from),
         other => return Ok(Err(format!("expected a gzip file, found {}", disguise(other)))),
     };
-    let mut stream = unpacked.take(most.saturating_add(1));
+    let mut to = Hashed { to, hash: Sha256::new() };
+    let bytes = if expected.layout.changes() {
+        let mut upright = Upright::new(expected.layout, &mut to);
+        let bytes = pump(unpacked, expected, &mut upright)?;
+        match bytes.map(|all| (all, upright.finish())) {
+            Ok((all, Ok(()))) => Ok(all),
+            Ok((_, Err(e))) => Err(e.to_string()),
+            Err(what) => Err(what),
+        }
+    } else {
+        // What comes is what is written, and hashed there.
+        pump(unpacked, Expected { sha256: None, ..expected }, &mut to)?
+    };
+    let kept = hex(&to.hash.finalize());
+    let same = expected.sha256.filter(|_| !expected.layout.changes());
+    Ok(bytes.and_then(|()| match (same, expected.kept) {
+        (Some(sha256), _) if sha256 != kept => Err(different(sha256, &kept)),
+        (None, Some(first)) if first != kept => Err(format!(
+            "{}; the first is that of the file that was fetched first (SHA256SUMS)",
+            different(first, &kept)
+        )),
+        _ => Ok(kept),
+    }))
+}
+
+/// Writes all that comes, if it is what is expected.
+fn pump(
+    from: impl Read,
+    expected: Expected<'_>,
+    to: &mut dyn Write,
+) -> io::Result<Result<(), String>> {
+    let most = expected.bytes.unwrap_or(MOST);
+    let mut stream = from.take(most.saturating_add(1));
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -91,17 +133,42 @@ fn copy(
         if bytes > most {
             return Ok(Err(format!("expected {most} bytes, found more than {most}")));
         }
-        hash.update(&buffer[..n]);
-        to.write_all(&buffer[..n])?;
+        if expected.sha256.is_some() {
+            hash.update(&buffer[..n]);
+        }
+        match to.write_all(&buffer[..n]) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => return Ok(Err(e.to_string())),
+            written => written?,
+        }
     }
     let found = hex(&hash.finalize());
-    Ok(match entry {
-        Some(e) if bytes != e.bytes => Err(format!("expected {} bytes, found {bytes}", e.bytes)),
-        Some(e) if found != e.sha256 => {
-            Err(format!("expected SHA-256 {}, found {found}", e.sha256))
-        }
-        _ => Ok(found),
+    Ok(match (expected.bytes, expected.sha256) {
+        (Some(n), _) if bytes != n => Err(format!("expected {n} bytes, found {bytes}")),
+        (_, Some(sha256)) if found != sha256 => Err(different(sha256, &found)),
+        _ => Ok(()),
     })
+}
+
+fn different(expected: &str, found: &str) -> String {
+    format!("expected SHA-256 {expected}, found {found}")
+}
+
+/// Hashes what it writes.
+struct Hashed<'w> {
+    to: &'w mut dyn Write,
+    hash: Sha256,
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.to.write(bytes)?;
+        self.hash.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 /// What bytes are that do not begin as a gzip file does.

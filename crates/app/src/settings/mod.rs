@@ -171,13 +171,20 @@ pub(crate) struct Average {
 pub(crate) struct Data {
     /// Folder with the data set's files [default: $WEFT_DATA, data/, the user's cache, the system]
     ///
-    /// Any four IDX files named as MNIST names them, plain or .gz; a file classes.txt beside them may name the
-    /// classes, one a line. The files must not be changed while weft runs (see --no-mmap).
+    /// Any four IDX files, plain or .gz, named as MNIST names them or by other names that tell train from test and
+    /// images from labels; a file classes.txt beside them may name the classes, one a line. The files must not be
+    /// changed while weft runs (see --no-mmap).
     #[arg(long = "data", value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
-    /// The full data set, or a small part of it that is inside this program
+    /// A data set by its name, fetched if need be; sample is a small part of fashion-mnist inside this program
     #[arg(long, value_name = "NAME", default_value = "fashion-mnist")]
     pub(crate) dataset: DatasetName,
+    /// Four IDX files instead: training images, training labels, test images, test labels
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub(crate) files: Vec<PathBuf>,
+    /// File with the names of the classes, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classes: Option<PathBuf>,
     /// Read the files into memory instead of mapping them: for files that others may change meanwhile
     #[arg(long = "no-mmap", action = ArgAction::SetFalse)]
     pub(crate) mmap: bool,
@@ -187,7 +194,21 @@ pub(crate) struct Data {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DatasetName {
     FashionMnist,
+    Mnist,
+    Kmnist,
+    EmnistBalanced,
+    EmnistByclass,
+    EmnistDigits,
+    EmnistLetters,
+    EmnistMnist,
     Sample,
+}
+
+impl DatasetName {
+    /// As it is typed, and as `data/MANIFEST` has it.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,6 +1,6 @@
 use crate::Room;
 
-pub(crate) const COMMANDS: [&str; 13] = [
+pub(crate) const COMMANDS: [&str; 16] = [
     "fetch",
     "train",
     "lr-find",
@@ -12,6 +12,9 @@ pub(crate) const COMMANDS: [&str; 13] = [
     "data",
     "runs",
     "runs compare",
+    "data pack",
+    "export",
+    "import",
     "info",
     "completions",
 ];

@@ -1,10 +1,12 @@
 //! The `weft` command, tried as a user would: the real binary, in a folder of its own.
 
+mod away;
 mod dry_run;
 mod errors;
 mod golden;
 mod help;
 mod look;
+mod own;
 mod predict;
 mod report;
 mod resume;

@@ -55,7 +55,7 @@ pub(crate) fn fit<'l>(
 }
 
 /// The first `count` examples of the sample and their labels.
-pub(crate) fn first(data: &idx::Labelled, count: usize) -> (Inputs<'_>, &[u8]) {
+pub(crate) fn first(data: &idx::Labelled, count: usize) -> (Inputs<'_>, &[u16]) {
     (inputs(data).slice(0, count), &data.labels()[..count])
 }
 

@@ -6,7 +6,8 @@ use crate::config::Train;
 use crate::events;
 use crate::exit::Outcome;
 use crate::term::{Grouped, Terminal, print, print_bytes};
-use app::datasets::{self, CLASS_NAMES, Half};
+use app::datasets::manifest::Manifest;
+use app::datasets::{self, Half};
 use nn::Architecture;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -17,7 +18,7 @@ struct Data {
     name: String,
     place: Option<String>,
     train: usize,
-    image: (usize, usize),
+    image: Vec<usize>,
     classes: usize,
 }
 
@@ -36,7 +37,7 @@ struct DryRun<'r> {
 /// Prints the settings as a config file, and the network in its comments.
 pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
     let data = data(config, terminal)?;
-    let network = sequential(config, data.image, data.classes);
+    let network = sequential(config, &data.image, data.classes);
     let architecture = network.architecture();
     architecture.check().map_err(network_failure)?;
     let steps = config.fit.steps(data.train);
@@ -62,16 +63,31 @@ pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
 fn data(config: &Train, terminal: Terminal) -> Outcome<Data> {
     let options = &config.data;
     let places = datasets::places(options);
-    if !options.sample && options.data.is_none() && !places.iter().any(|(_, _, there)| *there) {
-        terminal.note("The data set is not on this machine yet: `weft fetch` gets it.");
-        let name = "fashion-mnist".to_owned();
-        let classes = CLASS_NAMES.len();
-        return Ok(Data { name, place: None, train: 60_000, image: (28, 28), classes });
+    if !options.sample
+        && options.data.is_none()
+        && options.files.is_none()
+        && !places.iter().any(|(_, _, there)| *there)
+    {
+        let set = Manifest::named(&options.set).unwrap_or_default();
+        terminal.note(format_args!(
+            "The data set is not on this machine yet: `weft fetch --dataset {}` gets it.",
+            set.name
+        ));
+        // Behind a header of eight bytes, labels take a byte each.
+        let train = set.files.get(1).map_or(0, |labels| labels.bytes.saturating_sub(8));
+        let (train, classes) = (train as usize, set.classes.len());
+        return Ok(Data { name: set.name, place: None, train, image: vec![28, 28], classes });
     }
     let dataset = locate(options, terminal)?;
     let train = open(&dataset, Half::Train)?;
     let (place, classes) = (Some(dataset.place()), dataset.class_names.len());
-    Ok(Data { name: dataset.name, place, train: train.len(), image: train.shape(), classes })
+    Ok(Data {
+        name: dataset.name,
+        place,
+        train: train.len(),
+        image: train.dims().to_vec(),
+        classes,
+    })
 }
 
 fn told(
@@ -82,12 +98,13 @@ fn told(
     flops: u64,
 ) -> String {
     let mut text = format!("weft {}: what this run would be\n\n", env!("CARGO_PKG_VERSION"));
-    let (height, width) = data.image;
+    let sizes: Vec<String> = data.image.iter().map(usize::to_string).collect();
     let _ = writeln!(
         text,
-        "{}: {} training images of {height} x {width}, {} classes\n",
+        "{}: {} training images of {}, {} classes\n",
         data.name,
         Grouped(data.train),
+        sizes.join(" x "),
         data.classes
     );
     text.push_str(&architecture.training_summary(config.fit.batch_size));

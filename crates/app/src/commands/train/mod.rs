@@ -80,9 +80,9 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
     done
 }
 
-/// The layers, for images of so many rows and columns.
-fn sequential(config: &Train, (height, width): (usize, usize), classes: usize) -> Sequential {
-    let network = Sequential::new(&[height, width]).flatten();
+/// The layers, for examples of these sizes.
+fn sequential(config: &Train, sizes: &[usize], classes: usize) -> Sequential {
+    let network = Sequential::new(sizes).flatten();
     let hidden = config.hidden.iter();
     let network = hidden.fold(network, |all, units| all.dense(*units, Activation::Relu));
     network.dense(classes, Activation::Softmax)
@@ -90,7 +90,7 @@ fn sequential(config: &Train, (height, width): (usize, usize), classes: usize) -
 
 /// The network, with its first weights.
 pub(super) fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Outcome<Model> {
-    let network = sequential(config, train.shape(), dataset.class_names.len());
+    let network = sequential(config, train.dims(), dataset.class_names.len());
     let mut model = network.build(config.fit.seed).map_err(network_failure)?;
     if let Some(path) = &config.init {
         checkpoint::load_weights(&mut model, &load_file(path)?).map_err(|e| {
@@ -252,6 +252,7 @@ impl Job<'_> {
             data_hash: Some(self.hash.clone()),
             seed: self.config.fit.seed,
             weft_version: env!("CARGO_PKG_VERSION").to_owned(),
+            pictures: self.dataset.pictures.clone(),
         }
     }
 

@@ -109,6 +109,32 @@ pub(super) const NUMBERS: f64 = 20.0;
 /// The share of its column that a bar fills.
 const FILL: f64 = 0.76;
 
+/// The most bars of a chart, with numbers and with names. Of more classes only the likeliest are shown.
+pub(super) const MOST: usize = 60;
+const MOST_NAMED: usize = 40;
+/// So many are shown then: fewer, so that it is plain that some are missing.
+const LIKELIEST: usize = 20;
+
+/// Bars of a chart of so many classes.
+pub(super) fn count(classes: usize, most: usize) -> usize {
+    if classes <= most { classes } else { LIKELIEST }
+}
+
+/// The classes to show, in this order: all, or the likeliest first; the true class is always among them.
+fn shown(probabilities: &[f32], truth: Option<usize>, most: usize) -> Vec<usize> {
+    let mut classes: Vec<usize> = (0..probabilities.len()).collect();
+    let count = count(classes.len(), most);
+    if count == classes.len() {
+        return classes;
+    }
+    classes.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b)));
+    if let Some(truth) = truth.filter(|truth| !classes[..count].contains(truth)) {
+        classes[count - 1] = truth;
+    }
+    classes.truncate(count);
+    classes
+}
+
 /// Draws the bars of one prediction with class numbers under them.
 pub(super) fn chart(
     canvas: &Canvas<'_>,
@@ -118,13 +144,14 @@ pub(super) fn chart(
     axes: Axes,
 ) -> Result<(), Error> {
     grid(canvas, room, axes)?;
-    columns(canvas, room, probabilities, verdict)?;
-    let pitch = room.w / probabilities.len() as f64;
+    let shown = shown(probabilities, verdict.truth, MOST);
+    columns(canvas, room, &shown, probabilities, verdict)?;
+    let pitch = room.w / shown.len() as f64;
     let size = if axes == Axes::Plain { SMALL - 1.0 } else { SMALL };
     let last = (probabilities.len() - 1).to_string();
-    let stride = stride(probabilities.len(), canvas.width(&last, size) + 4.0, pitch);
-    for class in (0..probabilities.len()).step_by(stride) {
-        let at = (room.x + (class as f64 + 0.5) * pitch, room.bottom() + 12.0);
+    let stride = stride(shown.len(), canvas.width(&last, size) + 4.0, pitch);
+    for (i, class) in shown.iter().copied().enumerate().step_by(stride) {
+        let at = (room.x + (i as f64 + 0.5) * pitch, room.bottom() + 12.0);
         let number = class.to_string();
         let label = Label::new(&number, at).size(size).end(HPos::Center);
         canvas.label(label.colour(verdict.tick(class)))?;
@@ -150,13 +177,14 @@ fn grid(canvas: &Canvas<'_>, room: Area, axes: Axes) -> Result<(), Error> {
 fn columns(
     canvas: &Canvas<'_>,
     room: Area,
+    shown: &[usize],
     probabilities: &[f32],
     verdict: &Verdict,
 ) -> Result<(), Error> {
-    let pitch = room.w / probabilities.len() as f64;
-    for (class, probability) in probabilities.iter().enumerate() {
-        let height = f64::from(probability.min(1.0)) * room.h;
-        let x = room.x + (class as f64 + (1.0 - FILL) / 2.0) * pitch;
+    let pitch = room.w / shown.len() as f64;
+    for (i, class) in shown.iter().copied().enumerate() {
+        let height = f64::from(probabilities[class].min(1.0)) * room.h;
+        let x = room.x + (i as f64 + (1.0 - FILL) / 2.0) * pitch;
         let bar = Area::new(x, room.bottom() - height, pitch * FILL, height);
         canvas.rect(bar, verdict.bar(class))?;
     }
@@ -189,8 +217,9 @@ fn reach(class_names: &[String], width: impl Fn(&str) -> f64) -> f64 {
 /// The sheet of the chart with names.
 pub(super) fn sheet(class_names: &[String], face: &Face) -> (f64, f64) {
     let down = reach(class_names, |name| face.width(name, BODY));
-    let bars = class_names.len() as f64 * pitch(class_names.len());
-    (left(class_names.len(), down) + bars + MARGIN, MARGIN + TITLE + HEIGHT + 22.0 + down + MARGIN)
+    let count = count(class_names.len(), MOST_NAMED);
+    let bars = count as f64 * pitch(count);
+    (left(count, down) + bars + MARGIN, MARGIN + TITLE + HEIGHT + 22.0 + down + MARGIN)
 }
 
 /// The first name reaches to the left of its bar, under the scale.
@@ -206,22 +235,23 @@ pub(super) fn named(
     class_names: &[String],
 ) -> Result<(), Error> {
     let verdict = Verdict::of(probabilities, truth);
-    let pitch = pitch(class_names.len());
+    let shown = shown(probabilities, truth, MOST_NAMED);
+    let pitch = pitch(shown.len());
     let down = reach(class_names, |name| canvas.width(name, BODY));
-    let width = class_names.len() as f64 * pitch;
-    let room = Area::new(left(class_names.len(), down), MARGIN + TITLE, width, HEIGHT);
+    let width = shown.len() as f64 * pitch;
+    let room = Area::new(left(shown.len(), down), MARGIN + TITLE, width, HEIGHT);
     let caption = verdict.fitted(canvas, class_names, LARGE, room.right() - MARGIN);
     let start = room.x.min(room.right() - canvas.width(&caption, LARGE));
     canvas
         .label(Label::new(&caption, (start, MARGIN + 10.0)).size(LARGE).colour(verdict.colour()))?;
     grid(canvas, room, Axes::Scale)?;
-    columns(canvas, room, probabilities, &verdict)?;
-    for (class, name) in class_names.iter().enumerate() {
-        let x = room.x + (class as f64 + 0.5) * pitch;
-        let name = canvas.fit(name, BODY, LONGEST * std::f64::consts::SQRT_2);
+    columns(canvas, room, &shown, probabilities, &verdict)?;
+    for (i, class) in shown.iter().copied().enumerate() {
+        let x = room.x + (i as f64 + 0.5) * pitch;
+        let name = canvas.fit(&class_names[class], BODY, LONGEST * std::f64::consts::SQRT_2);
         let label = Label::new(&name, (x + 2.0, room.bottom() + 13.0)).end(HPos::Right);
         canvas.label(label.turn(TILT).colour(verdict.tick(class)))?;
-        value(canvas, room, probabilities, class, &verdict)?;
+        value(canvas, room, (x, pitch), probabilities[class], class, &verdict)?;
     }
     Ok(())
 }
@@ -230,21 +260,17 @@ pub(super) fn named(
 fn value(
     canvas: &Canvas<'_>,
     room: Area,
-    probabilities: &[f32],
+    (x, pitch): (f64, f64),
+    probability: f32,
     class: usize,
     verdict: &Verdict,
 ) -> Result<(), Error> {
-    let pitch = room.w / probabilities.len() as f64;
-    let probability = probabilities[class];
     let text = percent(probability);
     let width = canvas.width(&text, SMALL) + 4.0;
     if !verdict.marked(class) && (probability < 0.005 || width > pitch) {
         return Ok(());
     }
-    let at = (
-        room.x + (class as f64 + 0.5) * pitch,
-        room.bottom() - f64::from(probability.min(1.0)) * room.h - 5.0,
-    );
+    let at = (x, room.bottom() - f64::from(probability.min(1.0)) * room.h - 5.0);
     // No grid line through the number.
     canvas.rect(Area::new(at.0 - width / 2.0, at.1 - SMALL, width, SMALL + 3.0), PAPER)?;
     let label = Label::new(&text, at).size(SMALL).end(HPos::Center).above();
@@ -270,6 +296,18 @@ mod tests {
         let unknown = Verdict::of(&[0.2, 0.5, 0.3], None);
         assert_eq!(unknown.caption(&names()), "Bag 50%");
         assert_eq!([unknown.bar(0), unknown.bar(1)], [GREY, INK]);
+    }
+
+    #[test]
+    fn of_many_classes_the_likeliest_are_shown_and_the_true_one() {
+        assert_eq!(shown(&[0.2, 0.5, 0.3], Some(2), 3), [0, 1, 2], "all, in their order");
+        let many: Vec<f32> = (0..100).map(|i| ((i * 37) % 100) as f32 / 4950.0).collect();
+        let some = shown(&many, None, MOST);
+        assert_eq!((some.len(), many[some[0]]), (LIKELIEST, 99.0 / 4950.0));
+        assert!(some.is_sorted_by(|a, b| many[*a] >= many[*b]));
+        let with_truth = shown(&many, Some(0), MOST);
+        assert_eq!((with_truth.len(), with_truth[LIKELIEST - 1]), (LIKELIEST, 0));
+        assert_eq!(with_truth[..LIKELIEST - 1], some[..LIKELIEST - 1]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Images beside the bar charts of their probabilities.
 
-use super::bars::{Axes, NUMBERS, SCALE, Verdict, chart};
+use super::bars::{Axes, MOST, NUMBERS, SCALE, Verdict, chart, count};
 use super::{MARGIN, cell, cells};
 use crate::plot::canvas::{Canvas, Label};
 use crate::plot::style::{BODY, ColourMap, LARGE};
@@ -13,7 +13,7 @@ const GAP: f64 = 28.0;
 const CAPTION: f64 = 40.0;
 
 fn chart_width(classes: usize) -> f64 {
-    (classes as f64 * 12.0).max(300.0)
+    (count(classes, MOST) as f64 * 12.0).max(300.0)
 }
 
 /// The sheet of one prediction.
@@ -47,7 +47,7 @@ const ROW_GAP: f64 = 22.0;
 const NAME: f64 = 16.0;
 
 fn pitch(classes: usize) -> (f64, f64) {
-    let bars = (classes as f64 * 6.0).max(THUMB);
+    let bars = (count(classes, MOST) as f64 * 6.0).max(THUMB);
     (THUMB + THUMB_GAP + bars, THUMB + NUMBERS + NAME)
 }
 

@@ -1,0 +1,59 @@
+//! `weft import`: a model file from another program's tensors.
+
+use super::export::spare;
+use super::{data_failure, load_file, network_failure};
+use crate::cli::{ForeignArgs, ImportArgs};
+use crate::config::model_file;
+use crate::exit::{Code, Failure, Outcome};
+use crate::run::write;
+use crate::term::{Terminal, print};
+use app::datasets::read_classes;
+use app::import::{self, Error, Imported, Normalisation, Options};
+use nn::checkpoint::{self, Metadata};
+use std::path::Path;
+
+pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Outcome {
+    let path = &args.file;
+    let imported = import::from_bytes(&load_file(path)?, &options(&args.network))
+        .map_err(|e| refused(e, path))?;
+    let class_names = match &args.classes {
+        Some(path) => read_classes(path).map_err(data_failure)?,
+        None => Vec::new(),
+    };
+    let classes = imported.model.architecture().classes();
+    if !class_names.is_empty() && class_names.len() != classes {
+        let what = format!("{} names for a network of {classes} classes", class_names.len());
+        return Err(Failure::usage(what).at("--classes").next("name as many, one a line"));
+    }
+    let Imported { model, pixel_scale, names } = imported;
+    let weft_version = env!("CARGO_PKG_VERSION").to_owned();
+    let metadata = Metadata { class_names, pixel_scale, weft_version, ..Metadata::default() };
+    let bytes = checkpoint::to_bytes(&model, &metadata).map_err(network_failure)?;
+    let out = model_file(&args.out);
+    spare(path, &out)?;
+    write(&out, &bytes)?;
+    terminal.note(format_args!("Layers {} became", names.join(", ")));
+    terminal.note(model.summary().trim_end());
+    print(format_args!("{}\n", out.display()))
+}
+
+fn options(args: &ForeignArgs) -> Options {
+    let ForeignArgs { activation, input, pixel_scale, mean, std } = args;
+    let normalisation = Normalisation { scale: *pixel_scale, mean: *mean, deviation: *std };
+    let input = input.as_ref().map(|shape| shape.0.clone());
+    Options { input, activations: activation.clone(), normalisation }
+}
+
+/// Why a file cannot be imported, and what to do about it.
+fn refused(error: Error, path: &Path) -> Failure {
+    let next = match &error {
+        Error::Format(_) => "write it with safetensors.torch.save_file(net.state_dict(), FILE)",
+        Error::Ours => "use it as it is: `weft eval --model FILE`",
+        Error::Foreign { .. } => "only networks of dense layers (PyTorch's Linear) can be imported",
+        Error::Chain(_) => "number the layers in their order, such as 0.weight, 2.weight",
+        Error::Options(_) => "change --activation, --input, --pixel-scale, --mean or --std",
+        _ => "only classifiers made of dense layers can be imported",
+    };
+    let code = if matches!(error, Error::Options(_)) { Code::Usage } else { Code::Model };
+    Failure::new(code, error).at(path.display()).next(next)
+}

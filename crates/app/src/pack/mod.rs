@@ -1,0 +1,228 @@
+//! From folders of pictures to a data set of four IDX files.
+//!
+//! The name of a folder is the class of the pictures in it. [`plan`] finds the pictures and says which are to train on
+//! and which to test with; [`size`] looks how large they are; [`pack`] decodes them, all processors at once, and writes
+//! the files of a data set with `classes.txt` and `pack.json` beside them. The same folder and options give the same
+//! bytes.
+
+mod parallel;
+mod picture;
+mod plan;
+
+pub use picture::{Fit, Look, load};
+pub use plan::{Picture, Plan, plan};
+
+use crate::store;
+use parallel::map;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The record of how a data set was made, beside its files.
+pub const RECORD: &str = "pack.json";
+
+/// Why pictures cannot be packed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system failed.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A picture cannot be used.
+    #[error("{}: {what}", path.display())]
+    Picture {
+        /// The picture.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The folder is not one of pictures in folders of their classes.
+    #[error("{}: {what}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The pictures have different sizes and none was asked for.
+    #[error("the pictures have different sizes: {}", sizes(found))]
+    Sizes {
+        /// How many there are of each width and height.
+        found: BTreeMap<(u32, u32), usize>,
+    },
+    /// So many pixels do not fit into memory.
+    #[error("{images} images of {width}x{height} do not fit into memory")]
+    Memory {
+        /// Number of images.
+        images: usize,
+        /// Their width.
+        width: u32,
+        /// Their height.
+        height: u32,
+    },
+}
+
+/// `400 of 32x32, 1 of 40x30`, the most frequent first.
+fn sizes(found: &BTreeMap<(u32, u32), usize>) -> String {
+    const SHOWN: usize = 4;
+    let mut all: Vec<_> = found.iter().collect();
+    all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let some = all.iter().take(SHOWN).map(|((w, h), count)| format!("{count} of {w}x{h}"));
+    let rest = if all.len() > SHOWN { ", ..." } else { "" };
+    some.collect::<Vec<_>>().join(", ") + rest
+}
+
+/// A picture that was left out, and why.
+#[derive(Debug)]
+pub struct Skipped {
+    /// The picture.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// How to go about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// Pictures decoded at once.
+    pub threads: usize,
+    /// Leave out pictures that cannot be used, instead of giving up.
+    pub skip_bad: bool,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Packed {
+    /// Images to train on, and to test with.
+    pub images: [usize; 2],
+    /// Pictures that were left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Width and height of the pictures, if they all have the same.
+///
+/// # Errors
+/// [`Error::Sizes`] if they do not, [`Error::Picture`] if one cannot be read and bad ones are not to be skipped.
+pub fn size(plan: &Plan, work: Work, progress: &mut dyn FnMut(usize)) -> Result<(u32, u32), Error> {
+    let pictures: Vec<&Picture> = plan.halves.iter().flatten().collect();
+    let found = map(&pictures, work, |picture| picture::size(&picture.path), progress)?;
+    let mut counts = BTreeMap::new();
+    found.into_iter().flatten().for_each(|size| *counts.entry(size).or_insert(0) += 1);
+    match (counts.len(), counts.first_key_value()) {
+        (1, Some((size, _))) => Ok(*size),
+        _ => Err(Error::Sizes { found: counts }),
+    }
+}
+
+/// Makes the data set of a plan in the folder `out`, which is made if need be.
+///
+/// `progress` hears how many pictures are done.
+///
+/// # Errors
+/// See [`Error`]; files that are written are whole, whatever goes wrong.
+pub fn pack(
+    plan: &Plan,
+    look: Look,
+    work: Work,
+    out: &Path,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Packed, Error> {
+    let mut packed = Packed { images: [0, 0], skipped: Vec::new() };
+    let mut done = 0;
+    let mut halves = Vec::with_capacity(2);
+    for (half, pictures) in plan.halves.iter().enumerate() {
+        let (images, labels) =
+            decode(pictures, look, work, &mut packed.skipped, &mut |n| progress(done + n))?;
+        done += pictures.len();
+        packed.images[half] = labels.len();
+        halves.push((images, labels));
+    }
+    fs::create_dir_all(out).map_err(|source| Error::Io { path: out.to_owned(), source })?;
+    for ((images, labels), name) in halves.iter().zip(["train", "t10k"]) {
+        let dims = [labels.len(), look.height as usize, look.width as usize];
+        write(out, &format!("{name}-images-idx3-ubyte"), |to| idx::write(to, &dims, images))?;
+        let labels_name = format!("{name}-labels-idx1-ubyte");
+        write(out, &labels_name, |to| write_labels(to, labels, plan.classes.len()))?;
+    }
+    let lines: String = plan.classes.iter().map(|name| format!("{name}\n")).collect();
+    write(out, "classes.txt", |to| to.write_all(lines.as_bytes()))?;
+    let record = record(plan, look, &packed);
+    write(out, RECORD, |to| to.write_all(record.as_bytes()))?;
+    Ok(packed)
+}
+
+/// Labels as the smallest type that has them all.
+fn write_labels(to: &mut dyn io::Write, labels: &[u16], classes: usize) -> io::Result<()> {
+    let dims = [labels.len()];
+    if classes <= 1 << 8 {
+        return idx::write(to, &dims, &labels.iter().map(|l| *l as u8).collect::<Vec<_>>());
+    }
+    idx::write(to, &dims, &labels.iter().copied().map(i32::from).collect::<Vec<_>>())
+}
+
+fn write(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> Result<(), Error> {
+    let path = folder.join(name);
+    store::write_atomic(&path, write).map_err(|source| Error::Io { path, source })
+}
+
+/// Pixels and labels of some pictures.
+fn decode(
+    pictures: &[Picture],
+    look: Look,
+    work: Work,
+    skipped: &mut Vec<Skipped>,
+    progress: &mut dyn FnMut(usize),
+) -> Result<(Vec<u8>, Vec<u16>), Error> {
+    let Look { width, height, .. } = look;
+    let (mut images, mut labels) = (Vec::new(), Vec::new());
+    let bytes = (width as usize).checked_mul(height as usize);
+    let bytes = bytes.and_then(|n| n.checked_mul(pictures.len()));
+    if bytes.is_none_or(|n| images.try_reserve_exact(n).is_err()) {
+        return Err(Error::Memory { images: pictures.len(), width, height });
+    }
+    // In portions, so that decoded pictures are not in memory twice.
+    for (i, portion) in pictures.chunks(PORTION).enumerate() {
+        let load = |picture: &Picture| picture::load(&picture.path, look);
+        let decoded = map(portion, work, load, &mut |n| progress(i * PORTION + n))?;
+        for (picture, pixels) in portion.iter().zip(decoded) {
+            match pixels {
+                Ok(pixels) => {
+                    images.extend(pixels);
+                    labels.push(picture.class);
+                }
+                Err(what) => skipped.push(Skipped { path: picture.path.clone(), what }),
+            }
+        }
+    }
+    Ok((images, labels))
+}
+
+const PORTION: usize = 4096;
+
+/// How the set was made, as JSON.
+fn record(plan: &Plan, look: Look, packed: &Packed) -> String {
+    let Look { width, height, invert, fit } = look;
+    let [train, test] = packed.images;
+    let record = serde_json::json!({
+        "weft_version": env!("CARGO_PKG_VERSION"),
+        "width": width,
+        "height": height,
+        "fit": fit.name(),
+        "invert": invert,
+        "classes": plan.classes.len(),
+        "train": train,
+        "test": test,
+        "skipped": packed.skipped.iter().map(|s| s.path.display().to_string()).collect::<Vec<_>>(),
+    });
+    format!("{record:#}\n")
+}

@@ -1,0 +1,194 @@
+//! Data sets of the user's own: folders of pictures, other sizes, other numbers of classes.
+
+use crate::{Room, events, files};
+use image::{GrayImage, Luma};
+use std::path::Path;
+
+const CLASSES: [&str; 3] = ["cross", "ring 2", "ring 10"];
+
+/// A drawing of a class, dark on light, a little different each time.
+fn drawing(class: usize, number: u32, side: u32) -> GrayImage {
+    let (cx, cy) = (side / 2 + number % 3, side / 2 + number / 3 % 3);
+    GrayImage::from_fn(side, side, |x, y| {
+        let (dx, dy) = (x.abs_diff(cx), y.abs_diff(cy));
+        let r = (dx * dx + dy * dy).isqrt();
+        let ink = match class {
+            0 => dx < 3 || dy < 3,
+            1 => r.abs_diff(side / 4) < 2,
+            _ => r.abs_diff(side / 3) < 3,
+        };
+        Luma([if ink { 20 + (number % 7) as u8 } else { 230 }])
+    })
+}
+
+/// Folders of drawings below `root`.
+fn put_drawings(room: &Room, root: &str, each: u32, side: u32) {
+    for (class, name) in CLASSES.iter().enumerate() {
+        let folder = room.path(root).join(name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for number in 0..each {
+            let ending = if number % 4 == 3 { "jpg" } else { "png" };
+            let path = folder.join(format!("{number}.{ending}"));
+            drawing(class, number, side).save(path).expect("saved");
+        }
+    }
+}
+
+fn labels(path: &Path) -> Vec<u8> {
+    idx::IdxFile::read(path).expect("labels").payload().to_vec()
+}
+
+#[test]
+fn pictures_become_a_data_set_that_is_learned() {
+    let room = Room::new();
+    put_drawings(&room, "drawings", 20, 32);
+    std::fs::write(room.path("drawings/cross/notes.txt"), "not a picture").expect("written");
+    let done = room.good("data pack drawings --out mine --invert");
+    assert!(done.err.contains("48 pictures to train on and 12 to test with"), "{}", done.err);
+    assert!(done.err.contains("1 other files"), "{}", done.err);
+    assert_eq!(room.text("mine/classes.txt"), "cross\nring 2\nring 10\n", "2 before 10");
+    let images = idx::IdxFile::read(room.path("mine/t10k-images-idx3-ubyte")).expect("images");
+    assert_eq!(images.header().dims(), [12, 32, 32]);
+
+    room.good("train --data mine --out r --epochs 30 --hidden 32 --quiet");
+    let found = events(&room.good("eval --model r --data mine --json").out);
+    assert!(found[0]["test_accuracy"].as_f64() > Some(0.9), "{}", found[0]);
+    assert_eq!(files(&room.path("r/plots")).len(), 7);
+
+    let bad = room.weft("predict --model r --image drawings/cross/notes.txt");
+    assert_eq!(bad.code, Some(3), "{}", bad.err);
+    assert!(bad.err.contains("notes.txt"), "{}", bad.err);
+}
+
+#[test]
+fn the_same_folder_gives_the_same_bytes_on_any_number_of_threads() {
+    let room = Room::new();
+    put_drawings(&room, "d", 9, 20);
+    room.good("data pack d --out one --threads 1 --size 16x12");
+    room.good("data pack d --out four --threads 4 --size 16x12");
+    room.good("data pack d --out other --threads 4 --size 16x12 --seed 2");
+    let names = files(&room.path("one"));
+    assert_eq!(names.len(), 6, "{names:?}");
+    for name in &names {
+        assert_eq!(room.read(&format!("one/{name}")), room.read(&format!("four/{name}")), "{name}");
+    }
+    let train = "train-images-idx3-ubyte";
+    assert_ne!(room.read(&format!("one/{train}")), room.read(&format!("other/{train}")));
+    let again = room.weft("data pack d --out one --size 16x12");
+    assert_eq!(again.code, Some(2), "{}", again.err);
+    room.good("data pack d --out one --size 16x12 --force");
+}
+
+#[test]
+fn halves_that_are_there_are_kept() {
+    let room = Room::new();
+    put_drawings(&room, "d/train", 5, 16);
+    put_drawings(&room, "d/test", 2, 16);
+    room.good("data pack d --out mine");
+    let mut train = labels(&room.path("mine/train-labels-idx1-ubyte"));
+    assert_ne!(train, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2], "mixed");
+    train.sort_unstable();
+    assert_eq!(train, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]);
+    assert_eq!(labels(&room.path("mine/t10k-labels-idx1-ubyte")).len(), 6);
+}
+
+#[test]
+fn a_picture_on_its_own_is_prepared_as_those_of_the_data_set() {
+    let room = Room::new();
+    put_drawings(&room, "d/train", 5, 16);
+    put_drawings(&room, "d/test", 1, 23);
+    for (name, options) in [("plain", ""), ("dark", "--invert --fit stretch")] {
+        room.good(&format!("data pack d --out {name} --size 16x18 {options}"));
+        room.good(&format!("train --data {name} --out r-{name} --epochs 2 --no-plots --quiet"));
+        let all = format!("predict --model r-{name} --data {name} --all --json");
+        for known in events(&room.good(&all).out) {
+            let picture = format!("d/test/{}/0.png", known["truth_name"].as_str().expect("a name"));
+            // The room's command lines are split at spaces.
+            std::fs::copy(room.path(&picture), room.path("own.png")).expect("a copy");
+            let own = room.good(&format!("predict --model r-{name} --image own.png --json"));
+            assert!(own.err.contains("as `weft data pack` does"), "{}", own.err);
+            assert_eq!(events(&own.out)[0]["probabilities"], known["probabilities"], "{picture}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_packed_is_named() {
+    let room = Room::new();
+    put_drawings(&room, "d", 4, 16);
+    std::fs::write(room.path("d/cross/bad.png"), "no picture").expect("written");
+    std::fs::write(room.path("d/cross/cut.png"), &room.read("d/cross/0.png")[..60])
+        .expect("written");
+    let done = room.weft("data pack d --out mine --size 16x16");
+    assert_eq!(done.code, Some(3), "{}", done.err);
+    assert!(done.err.contains("bad.png") && done.err.contains("--skip-bad"), "{}", done.err);
+    assert!(!room.path("mine").exists(), "nothing is written");
+    let done = room.good("data pack d --out mine --size 16x16 --skip-bad");
+    assert!(done.err.contains("bad.png") && done.err.contains("cut.png"), "{}", done.err);
+    assert!(room.text("mine/pack.json").contains("cut.png"));
+
+    std::fs::create_dir(room.path("empty")).expect("a folder");
+    drawing(0, 0, 20).save(room.path("d/cross/larger.png")).expect("saved");
+    let cases = [
+        ("data pack empty --out x", 3, "one a class"),
+        ("data pack nowhere --out x", 5, "nowhere"),
+        ("data pack d --out x --skip-bad", 3, "1 of 20x20"),
+        ("data pack d --out x --size 0x3", 2, "28x28"),
+        ("data pack d --out x --size 3", 2, "--size 32x32"),
+        ("data pack d --out x --test-split 1", 2, "0.2"),
+    ];
+    for (line, code, told) in cases {
+        let done = room.weft(line);
+        assert_eq!(done.code, Some(code), "weft {line}: {}", done.err);
+        assert!(done.err.contains(told), "weft {line}: {}", done.err);
+    }
+}
+
+/// A set of images of these sizes, whose first pixels tell the class.
+fn put_set(room: &Room, name: &str, dims: &[usize], classes: usize) {
+    let folder = room.path(name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let features: usize = dims.iter().product();
+    for (half, each) in [("train", 20), ("t10k", 4)] {
+        let count = each * classes;
+        let class = |i: usize| i * 7 % classes;
+        let pixel = |i: usize, p: usize| {
+            let bit = (class(i) >> (p % 10)) & 1;
+            (bit * 200 + (i * 31 + p * 17) % 50) as u8
+        };
+        let pixels: Vec<u8> =
+            (0..count).flat_map(|i| (0..features).map(move |p| pixel(i, p))).collect();
+        let labels: Vec<i16> = (0..count).map(|i| class(i) as i16).collect();
+        let sizes: Vec<usize> = [count].iter().chain(dims).copied().collect();
+        let file = |what: &str| std::fs::File::create(folder.join(format!("{half}-{what}-ubyte")));
+        idx::write(file("images-idx3").expect("a file"), &sizes, &pixels).expect("written");
+        idx::write(file("labels-idx1").expect("a file"), &[count], &labels).expect("written");
+    }
+    let names: String = (0..classes).map(|i| format!("the class with the number {i}\n")).collect();
+    std::fs::write(folder.join("classes.txt"), names).expect("written");
+}
+
+#[test]
+fn other_sizes_and_numbers_of_classes_work_throughout() {
+    let room = Room::new();
+    let sets: [(&[usize], usize); 4] =
+        [(&[16, 16], 37), (&[40], 2), (&[3, 8, 8], 5), (&[8, 8, 3], 300)];
+    for (i, (dims, classes)) in sets.into_iter().enumerate() {
+        let name = format!("set{i}");
+        put_set(&room, &name, dims, classes);
+        room.good(&format!("train --data {name} --out r{i} --epochs 20 --lr 0.01 --quiet"));
+        assert_eq!(files(&room.path(&format!("r{i}/plots"))).len(), 7, "{dims:?}");
+        let model = format!("--model r{i} --data {name}");
+        let found = events(&room.good(&format!("eval {model} --json")).out);
+        assert!(found[0]["test_accuracy"].as_f64() > Some(0.5), "{dims:?}: {}", found[0]);
+        let one = room.good(&format!("predict {model} --index 0 --csv")).out;
+        assert_eq!(one.lines().next().expect("a header").split(',').count(), 5 + classes);
+        room.good(&format!("predict {model} --all"));
+        let svg = room.good(&format!("plot {model} --out p{i} --format svg")).out;
+        assert_eq!(svg.lines().count(), 7, "{dims:?}");
+        room.good(&format!("export --model r{i} --onnx m{i}.onnx"));
+        assert!(
+            room.good(&format!("info --model r{i}")).out.contains("the class with the number 1")
+        );
+    }
+}
