@@ -4,11 +4,12 @@ use crate::cli;
 use crate::commands::runs::Order;
 use crate::exit::{Failure, Outcome};
 use crate::run::{CONFIG, RUNS};
-use crate::settings::{self, DatasetName, Flags, LayerArgs, Resolved};
+use crate::settings::{self, ClassWeights, DatasetName, Flags, LayerArgs, Resolved};
 use app::datasets;
 use app::plot::Format;
 use nn::{
-    AdamConfig, Augment, Average, EarlyStopping, FitConfig, Isa, Monitor, Schedule, Sweep, WarmUp,
+    Activation, AdamWConfig, Augment, Average, EarlyStopping, FitConfig, Isa, Monitor, Optimizer,
+    Schedule, SgdConfig, Sweep, WarmUp,
 };
 use std::path::{Path, PathBuf};
 
@@ -93,6 +94,10 @@ pub(crate) fn model_file(path: &Path) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Train {
     pub(crate) hidden: Vec<usize>,
+    pub(crate) activation: Activation,
+    /// Behind each hidden layer.
+    pub(crate) dropout: f64,
+    pub(crate) class_weights: Option<ClassWeights>,
     pub(crate) init: Option<PathBuf>,
     pub(crate) fit: FitConfig,
     pub(crate) data: datasets::Options,
@@ -129,6 +134,9 @@ impl Train {
         let fit = fit(&settings, &resolved)?;
         Ok(Train {
             hidden: network.hidden.iter().map(|units| *units as usize).collect(),
+            activation: network.activation,
+            dropout: network.dropout,
+            class_weights: settings.training.class_weights.clone(),
             init: network.init.clone(),
             fit,
             data: data(&settings.data)?,
@@ -219,7 +227,9 @@ fn fit(settings: &settings::Settings, resolved: &Resolved) -> Outcome<FitConfig>
     Ok(FitConfig {
         epochs: training.epochs as usize,
         batch_size: training.batch_size as usize,
-        optimizer: AdamConfig { lr: optimizer.lr, ..AdamConfig::default() }.into(),
+        optimizer: optimizer_of(optimizer, resolved)?,
+        clip_norm: optimizer.clip_norm,
+        label_smoothing: training.label_smoothing,
         shuffle: training.shuffle,
         seed: training.seed,
         max_steps: training.max_steps,
@@ -234,7 +244,45 @@ fn fit(settings: &settings::Settings, resolved: &Resolved) -> Outcome<FitConfig>
         restore_best: *restore_best,
         augment: Augment { shift: settings.augment.shift, flip: settings.augment.flip },
         average,
-        ..FitConfig::default()
+    })
+}
+
+/// The optimiser with its settings; those that it does not have are refused.
+fn optimizer_of(given: &settings::Optimizer, resolved: &Resolved) -> Outcome<Optimizer> {
+    let settings::Optimizer { name, lr, momentum, nesterov, weight_decay, .. } = *given;
+    let refuse = |what: &str, id: &str, next: &str| {
+        let what = format!("{} has no {what}", name.name());
+        Err(Failure::usage(what).at(resolved.place(id)).next(next))
+    };
+    if !matches!(name, Optimizer::Sgd(_)) {
+        let next = "take --optimizer sgd, or leave it out";
+        if momentum.is_some() {
+            return refuse("momentum that can be set", "momentum", next);
+        }
+        if nesterov {
+            return refuse("Nesterov's momentum", "nesterov", next);
+        }
+    }
+    Ok(match name.with_lr(lr) {
+        Optimizer::Adam(_) if weight_decay.is_some() => {
+            let next = "take --optimizer adamw, or leave it out";
+            return refuse("weight decay", "weight_decay", next);
+        }
+        Optimizer::Adam(adam) => adam.into(),
+        Optimizer::AdamW(adamw) => {
+            let weight_decay = weight_decay.unwrap_or(adamw.weight_decay);
+            AdamWConfig { weight_decay, ..adamw }.into()
+        }
+        Optimizer::Sgd(sgd) => {
+            let (momentum, weight_decay) =
+                (momentum.unwrap_or(sgd.momentum), weight_decay.unwrap_or(sgd.weight_decay));
+            if nesterov && momentum == 0.0 {
+                return Err(Failure::usage("Nesterov's form of no momentum")
+                    .at(resolved.place("nesterov"))
+                    .next("give a momentum, such as --momentum 0.9"));
+            }
+            SgdConfig { momentum, nesterov, weight_decay, ..sgd }.into()
+        }
     })
 }
 

@@ -1,6 +1,6 @@
 //! `weft lr-find`: which learning rate to take.
 
-use super::train::{PIXEL_SCALE, network};
+use super::train::{PIXEL_SCALE, class_weights, network};
 use super::{inputs, locate, network_failure, open};
 use crate::config::LrFind;
 use crate::events;
@@ -9,7 +9,7 @@ use crate::run::write;
 use crate::term::{Terminal, print, print_bytes};
 use app::datasets::Half;
 use app::plot::{Figure, Format, Size, render};
-use nn::{RateSweep, Sweep};
+use nn::{Labels, RateSweep, Sweep};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -33,7 +33,9 @@ pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
     let data = open(&dataset, Half::Train)?;
     let model = network(train, &dataset, &data)?;
     let mut engine = train.machine.engine(train.machine.all_threads());
-    let (images, labels) = (inputs(&data, PIXEL_SCALE)?, data.labels());
+    let images = inputs(&data, PIXEL_SCALE)?;
+    let weights = class_weights(train, data.labels(), dataset.class_names.len())?;
+    let labels = Labels::from(data.labels()).with_class_weights(&weights);
     let mut go_on = |_: &nn::Event| ControlFlow::Continue(());
     let found =
         model.find_learning_rate(&mut engine, images, labels, &train.fit, config.sweep, &mut go_on);

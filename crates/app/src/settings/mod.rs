@@ -13,10 +13,11 @@ mod schema;
 
 pub(crate) use layers::{Flags, LayerArgs, Resolved};
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Command, ValueEnum};
-use nn::{Precision, Schedule};
+use nn::{Activation, Precision, Schedule};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Makes one struct of the sections, and a table of them.
 macro_rules! sections {
@@ -52,6 +53,12 @@ pub(crate) struct Network {
     /// Units of the hidden layers, from the first
     #[arg(long, value_name = "UNITS", value_delimiter = ',', default_value = "128", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub(crate) hidden: Vec<u32>,
+    /// What follows a hidden layer's sums
+    #[arg(long, value_name = "NAME", default_value = "relu", value_parser = choice(Activation::HIDDEN.iter().map(|a| a.name()), Activation::named))]
+    pub(crate) activation: Activation,
+    /// In training, set this share of the hidden layers' outputs to zero, others at each step
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = share)]
+    pub(crate) dropout: f64,
     /// Begin with the weights in this file (safetensors: dense_1.weight, dense_1.bias, …)
     #[arg(long, value_name = "FILE.safetensors")]
     pub(crate) init: Option<PathBuf>,
@@ -75,6 +82,12 @@ pub(crate) struct Training {
     /// Stop after so many steps in all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_steps: Option<u64>,
+    /// Spread this share of every label evenly over all classes
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    pub(crate) label_smoothing: f64,
+    /// Multiply an image's loss by the weight of its class: one for each class, 1,0.5,…, or balanced
+    #[arg(long, value_name = "W,W,…|balanced")]
+    pub(crate) class_weights: Option<ClassWeights>,
     /// Of the first layer's products: f32, or bf16 where the CPU has AMX (other bits, but sooner)
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub(crate) precision: Precision,
@@ -86,7 +99,22 @@ pub(crate) struct Training {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Optimizer")]
 pub(crate) struct Optimizer {
-    /// Learning rate of Adam
+    /// What makes steps of gradients: Adam, Adam with decoupled weight decay, gradient descent
+    #[arg(id = "optimizer.name", long = "optimizer", value_name = "NAME", default_value = "adam", value_parser = choice(nn::Optimizer::NAMES.iter().copied(), nn::Optimizer::named))]
+    pub(crate) name: nn::Optimizer,
+    /// Momentum of sgd, such as 0.9 [default: none]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) momentum: Option<f64>,
+    /// Look ahead along the momentum of sgd (Nesterov's form)
+    #[arg(long)]
+    pub(crate) nesterov: bool,
+    /// Weight decay, biases included: of adamw decoupled, of sgd an L2 penalty [default: adamw 0.01, sgd 0]
+    #[arg(long, value_name = "DECAY", value_parser = at_least_zero)]
+    pub(crate) weight_decay: Option<f64>,
+    /// Multiply gradients by LIMIT / norm where the norm of all of them is larger
+    #[arg(long, value_name = "LIMIT", value_parser = learning_rate)]
+    pub(crate) clip_norm: Option<f64>,
+    /// Learning rate
     #[arg(long, value_name = "RATE", default_value = "1e-3", value_parser = learning_rate)]
     pub(crate) lr: f64,
 }
@@ -257,6 +285,37 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn schedule_names() -> PossibleValuesParser {
     PossibleValuesParser::new(Schedule::ALL.map(Schedule::name))
+}
+
+/// A weight for each class.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ClassWeights {
+    /// The rarer a class, the more: images / (classes · images of the class), as scikit-learn has it.
+    Balanced,
+    Given(Vec<f32>),
+}
+
+impl FromStr for ClassWeights {
+    type Err = String;
+    fn from_str(text: &str) -> Result<ClassWeights, String> {
+        if text == "balanced" {
+            return Ok(ClassWeights::Balanced);
+        }
+        let weight =
+            |text: &str| text.trim().parse().ok().filter(|w: &f32| w.is_finite() && *w >= 0.0);
+        let weights: Option<Vec<f32>> = text.split(',').map(weight).collect();
+        let needed = || "`balanced` or a number of 0 or more for each class is needed".to_owned();
+        weights.map(ClassWeights::Given).ok_or_else(needed)
+    }
+}
+
+/// One of some names, and what it is the name of.
+fn choice<T: Clone + Send + Sync + 'static>(
+    names: impl Iterator<Item = &'static str>,
+    named: fn(&str) -> Option<T>,
+) -> impl TypedValueParser<Value = T> {
+    let names: Vec<&'static str> = names.collect();
+    PossibleValuesParser::new(names).try_map(move |name| named(&name).ok_or("an unknown name"))
 }
 
 fn precision(text: &str) -> Result<Precision, String> {

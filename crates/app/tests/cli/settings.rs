@@ -54,6 +54,79 @@ fn every_kind_of_value_can_come_from_a_file() {
 }
 
 #[test]
+fn what_can_be_chosen_of_network_optimizer_and_loss_is_used_and_told() {
+    let room = Room::new();
+    let told = start(
+        &room,
+        "--hidden 20,10 --activation gelu --dropout 0.25 --optimizer sgd --momentum 0.9 --nesterov \
+         --weight-decay 1e-4 --lr 0.05 --clip-norm 1 --label-smoothing 0.1 --class-weights balanced",
+    );
+    let network = &told["network"];
+    assert_eq!((&network["activation"], &network["dropout"]), (&"gelu".into(), &0.25.into()));
+    let optimizer = serde_json::json!({
+        "name": "sgd", "lr": 0.05, "momentum": 0.9, "nesterov": true, "weight_decay": 1e-4
+    });
+    assert_eq!(told["optimizer"], optimizer);
+    assert_eq!((&told["clip_norm"], &told["label_smoothing"]), (&1.0.into(), &0.1.into()));
+    assert_eq!(told["settings"]["training"]["class_weights"], "balanced");
+    let told = start(&room, "--optimizer adamw --set class_weights=[1,1,1,1,1,1,1,1,1,2]");
+    assert_eq!(
+        (&told["optimizer"]["name"], &told["optimizer"]["weight_decay"]),
+        (&"adamw".into(), &0.01.into())
+    );
+    assert_eq!(told["settings"]["training"]["class_weights"], "1,1,1,1,1,1,1,1,1,2");
+}
+
+#[test]
+fn each_of_these_choices_makes_another_model_and_the_same_twice() {
+    let room = Room::new();
+    let mut models = Vec::new();
+    for (i, options) in [
+        "",
+        "--activation tanh",
+        "--dropout 0.5",
+        "--optimizer adamw",
+        "--optimizer sgd --momentum 0.9",
+        "--label-smoothing 0.1",
+        "--class-weights 1,1,1,1,1,1,1,1,1,3",
+        "--clip-norm 0.1",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let [one, two] = ["a", "b"].map(|name| {
+            let out = format!("{name}{i}");
+            room.good(&format!(
+                "train --dataset sample --epochs 1 --no-plots --quiet --out {out} {options}"
+            ));
+            fs::read(room.path(&format!("{out}/model.safetensors"))).expect("a model")
+        });
+        assert!(one == two, "{options}");
+        models.push(one);
+    }
+    for (i, one) in models.iter().enumerate() {
+        assert!(models[..i].iter().all(|other| other != one), "choice {i} changes nothing");
+    }
+}
+
+#[test]
+fn choices_that_do_not_go_together_are_refused() {
+    let room = Room::new();
+    let train = "train --dataset sample --no-plots --quiet";
+    let refused =
+        |options: &str, parts: &[&str]| refused(&room, &format!("{train} {options}"), parts);
+    refused("--momentum 0.9", &["adam has no momentum", "where: --momentum", "--optimizer sgd"]);
+    refused("--optimizer adamw --nesterov", &["adamw has no Nesterov's momentum", "--nesterov"]);
+    refused("--set weight_decay=0.1", &["adam has no weight decay", "--set", "--optimizer adamw"]);
+    refused("--optimizer sgd --nesterov", &["--momentum 0.9"]);
+    refused("--class-weights 1,2", &["2 class weights for 10 classes", "--class-weights"]);
+    refused("--class-weights 1,-2", &["for each class is needed"]);
+    refused("--dropout 1", &["below 1"]);
+    refused("--activation relo", &["relu"]);
+    refused("--optimizer adem", &["adam"]);
+}
+
+#[test]
 fn the_config_of_a_run_makes_that_run_again() {
     let room = Room::new();
     room.train(

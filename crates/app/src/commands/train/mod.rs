@@ -15,13 +15,14 @@ use crate::exit::{Code, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::progress::Training as Progress;
 use crate::run::{CONFIG, EVENTS, HISTORY, LAST, PLOTS, RECORD, RunFolder};
+use crate::settings::ClassWeights;
 use crate::term::{Grouped, Terminal, print};
 use app::datasets::{Dataset, Half};
 use app::plot::Format;
 use idx::Labelled;
 use keeper::Keeper;
 use nn::checkpoint::{self, Metadata, State};
-use nn::{Activation, Engine, Evaluation, Event, History, Model, Sequential};
+use nn::{Activation, Engine, Evaluation, Event, History, Labels, Model, Sequential};
 use record::{Finished, Record, Resolved, Timings};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -84,8 +85,30 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
 fn sequential(config: &Train, sizes: &[usize], classes: usize) -> Sequential {
     let network = Sequential::new(sizes).flatten();
     let hidden = config.hidden.iter();
-    let network = hidden.fold(network, |all, units| all.dense(*units, Activation::Relu));
+    let network = hidden.fold(network, |all, units| {
+        let all = all.dense(*units, config.activation);
+        if config.dropout > 0.0 { all.dropout(config.dropout) } else { all }
+    });
     network.dense(classes, Activation::Softmax)
+}
+
+/// The weights of the classes; none if they all count the same.
+pub(super) fn class_weights(config: &Train, labels: &[u8], classes: usize) -> Outcome<Vec<f32>> {
+    match &config.class_weights {
+        None => Ok(Vec::new()),
+        Some(ClassWeights::Given(weights)) if weights.len() == classes => Ok(weights.clone()),
+        Some(ClassWeights::Given(weights)) => {
+            let what = format!("{} class weights for {classes} classes", weights.len());
+            let place = config.resolved.place("class_weights");
+            Err(Failure::usage(what).at(place).next("give one for each class, or `balanced`"))
+        }
+        Some(ClassWeights::Balanced) => {
+            let count = |class: usize| labels.iter().filter(|l| usize::from(**l) == class).count();
+            let even = labels.len() as f64 / classes as f64;
+            let weight = |count: usize| if count == 0 { 0.0 } else { (even / count as f64) as f32 };
+            Ok((0..classes).map(count).map(weight).collect())
+        }
+    }
 }
 
 /// The network, with its first weights.
@@ -200,11 +223,13 @@ impl Job<'_> {
     fn fit(&mut self, model: &mut Model) -> Outcome<History> {
         let metadata = self.metadata();
         let Job { config, terminal, train, folder, engine, events, state, .. } = self;
+        let weights = class_weights(config, train.labels(), model.architecture().classes())?;
         let interrupt = Interrupt::listen()?;
         let mut progress = Progress::new(*terminal, config.fit.epochs);
         let mut keeper = Keeper::new(config, folder, &metadata);
         let images = inputs(train, PIXEL_SCALE)?;
-        let training = model.train(engine, images, train.labels(), &config.fit);
+        let labels = Labels::from(train.labels()).with_class_weights(&weights);
+        let training = model.train(engine, images, labels, &config.fit);
         let mut training = training.map_err(network_failure)?;
         if let Some(state) = state {
             training = training.resume(state).map_err(network_failure)?;
