@@ -9,8 +9,10 @@ pub(crate) struct Recipe {
 }
 
 /// All of them.
-const RECIPES: [Recipe; 1] =
-    [Recipe { name: "tutorial", text: include_str!("../../recipes/tutorial.toml") }];
+const RECIPES: [Recipe; 2] = [
+    Recipe { name: "tutorial", text: include_str!("../../recipes/tutorial.toml") },
+    Recipe { name: "best-mlp", text: include_str!("../../recipes/best-mlp.toml") },
+];
 
 /// The names as `--recipe` takes them.
 pub(crate) fn names() -> impl Iterator<Item = PossibleValue> {
