@@ -93,7 +93,7 @@ fn sequential(config: &Train, sizes: &[usize], classes: usize) -> Sequential {
 }
 
 /// The weights of the classes; none if they all count the same.
-pub(super) fn class_weights(config: &Train, labels: &[u8], classes: usize) -> Outcome<Vec<f32>> {
+pub(super) fn class_weights(config: &Train, labels: &[u16], classes: usize) -> Outcome<Vec<f32>> {
     match &config.class_weights {
         None => Ok(Vec::new()),
         Some(ClassWeights::Given(weights)) if weights.len() == classes => Ok(weights.clone()),
