@@ -45,17 +45,28 @@ fn broken_folders_are_named_and_others_left_out() {
     fs::write(room.path("runs/notes/text"), "no run").expect("a file");
     fs::create_dir_all(room.path("runs/killed")).expect("a folder");
     fs::write(room.path("runs/killed/events.ndjson"), "{}\n").expect("a file");
+    fs::create_dir_all(room.path("runs/stopped")).expect("a folder");
+    fs::copy(room.path("runs/good/config.toml"), room.path("runs/stopped/config.toml"))
+        .expect("copied");
     fs::create_dir_all(room.path("runs/cut")).expect("a folder");
     fs::write(room.path("runs/cut/run.json"), "{\"schema\":1,").expect("a file");
     let done = room.good("runs");
     assert_eq!(names(&done.out), ["runs/good"]);
-    for part in ["runs/killed: a run that did not end", "runs/cut: run.json is not a run's"] {
+    let parts = [
+        "runs/killed: a run that did not end",
+        "runs/stopped: a run that did not end; `weft train --resume runs/stopped` goes on",
+        "runs/cut: run.json is not a run's",
+    ];
+    for part in parts {
         assert!(done.err.contains(part), "{part}: {}", done.err);
     }
     assert!(!done.err.contains("notes"), "{}", done.err);
+    // Its first state was not written yet: it begins anew, and ends.
+    room.good("train --resume runs/stopped --quiet");
+    assert_eq!(names(&room.good("runs --sort name").out), ["runs/good", "runs/stopped"]);
     let listed = events(&room.good("runs --json").out);
     let kinds: Vec<_> = listed.iter().map(|e| e["event"].as_str().expect("a name")).collect();
-    assert_eq!(kinds, ["run", "broken-run", "broken-run"]);
+    assert_eq!(kinds, ["run", "run", "broken-run", "broken-run"]);
 }
 
 #[test]
@@ -77,6 +88,10 @@ fn a_comparison_shows_what_differs_and_draws_the_curves() {
         let line = told.lines().find(|line| line.starts_with(name))?;
         Some(line[name.len()..].split("  ").map(str::trim).filter(|v| !v.is_empty()).collect())
     };
+    let heads = told.lines().next().expect("heads");
+    assert_eq!(heads.split_whitespace().collect::<Vec<_>>(), ["a", "b", "c"]);
+    let hidden = told.lines().find(|l| l.starts_with("network.hidden")).expect("a row");
+    assert_eq!(heads.find('a'), hidden.find("[16]"), "heads stand above their columns");
     assert_eq!(row("network.hidden"), Some(vec!["[16]", "[32, 16]", "[16]"]));
     assert_eq!(row("optimizer.lr"), Some(vec!["0.001", "0.002", "0.001"]));
     assert_eq!(row("training.seed"), Some(vec!["1", "1", "2"]));

@@ -88,6 +88,11 @@ pub(super) fn run(folder: &Path) -> Result<Option<Run>, String> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let begun = [CONFIG, EVENTS, HISTORY].iter().chain(&MARKS);
             return match begun.into_iter().find(|name| folder.join(name).exists()) {
+                // The settings come first in the list, and are all that it takes to go on.
+                Some(&CONFIG) => {
+                    let run = folder.display();
+                    Err(format!("a run that did not end; `weft train --resume {run}` goes on"))
+                }
                 Some(name) => {
                     Err(format!("a run that did not end: {name} is there, {RECORD} is not"))
                 }
