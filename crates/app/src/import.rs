@@ -207,12 +207,10 @@ fn chain(layers: Vec<Layer>) -> Result<Vec<Layer>, Error> {
         return Ok(order.iter().filter_map(|i| layers[*i].take()).collect());
     }
     let [a, b] = [&broken[0], &broken[1]];
-    let fits_turned = layers.windows(2).all(|w| w[0].inputs == w[1].units);
-    let hint = if fits_turned { "; they would if transposed, as Keras has them" } else { "" };
     let (a_name, b_name, units, inputs) = (&a.name, &b.name, a.units, b.inputs);
     Err(Error::Chain(format!(
         "`{a_name}` gives {units} values and `{b_name}` takes {inputs}, and no other order \
-         is the only one that fits{hint}"
+         is the only one that fits"
     )))
 }
 

@@ -228,7 +228,7 @@ fn metadata_that_is_not_what_it_should_be_is_refused() {
         let layers = json!([{ "type": "dense", "units": units, "activation": activation }]);
         with("architecture", json!({ "input": input, "layers": layers }))
     };
-    refused(net(json!([3]), json!(2), "tanh"), "unknown variant `tanh`");
+    refused(net(json!([3]), json!(2), "tanhh"), "unknown variant `tanhh`");
     refused(net(json!([3]), json!(2), "relu"), "bad architecture: the last layer is relu");
     refused(net(json!([0]), json!(2), "softmax"), "bad architecture: examples of shape [0]");
     refused(net(json!([u64::MAX, 2]), json!(2), "softmax"), "bad architecture: examples of shape");

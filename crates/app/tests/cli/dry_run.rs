@@ -45,7 +45,7 @@ fn a_dry_run_fetches_nothing() {
         return;
     }
     let done = room.good("train --dry-run");
-    assert!(done.err.contains("`weft fetch` gets it"), "{}", done.err);
+    assert!(done.err.contains("`weft fetch --dataset fashion-mnist` gets it"), "{}", done.err);
     assert!(done.out.contains("60,000 training images of 28 x 28"), "{}", done.out);
 }
 

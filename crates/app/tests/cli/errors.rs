@@ -22,7 +22,7 @@ fn options_that_are_wrong_are_code_2() {
         "train --threads 0",
         "train --precision f16",
         "train --force",
-        "train --dataset mnist",
+        "train --dataset mnits",
         "train --nonsense",
         "predict --model m",
         "predict --model m --all --index 1",
