@@ -21,6 +21,10 @@ pub(crate) struct LayerArgs {
     /// Take settings from a TOML file, such as the config.toml of a run; the last file wins
     #[arg(long, value_name = "FILE.toml")]
     pub(crate) config: Vec<PathBuf>,
+    #[allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "help of a command, in which brackets are no link"
+    )]
     /// Change one setting by its name in such a file: epochs=10, network.hidden=[256,128]; `epochs=` is the default
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
