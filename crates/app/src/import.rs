@@ -3,7 +3,8 @@
 //! The names and shapes of the tensors are all there is to go by. `NAME.weight` of two dimensions, `[units,
 //! inputs]` as PyTorch's `Linear` has them, is a dense layer, and `NAME.bias` its biases; layers without biases
 //! get zeros. Layers follow each other in the order of the numbers in their names (`0`, `2`, `10`;
-//! `net.1`, `net.4`); where sizes do not fit in that order, in the only order in which they do.
+//! `net.1`, `net.4`); where there are no numbers and sizes do not fit in the order of the names, in the only order in
+//! which they do.
 
 use crate::natural;
 use nn::{Activation, Model, Sequential};
@@ -200,17 +201,21 @@ fn chain(layers: Vec<Layer>) -> Result<Vec<Layer>, Error> {
     let fits = |a: &Layer, b: &Layer| a.units == b.inputs;
     let Some(broken) = layers.windows(2).find(|w| !fits(&w[0], &w[1])) else { return Ok(layers) };
     let mut orders = Orders { layers: &layers, found: Vec::new(), tries: 0 };
-    orders.extend(&mut Vec::new());
+    // Numbers are an order. Layers that are transposed would fit in the reverse of theirs.
+    if !layers.iter().any(|layer| layer.name.contains(|c: char| c.is_ascii_digit())) {
+        orders.extend(&mut Vec::new());
+    }
     let found = orders.found;
     if let [order] = &found[..] {
         let mut layers: Vec<_> = layers.into_iter().map(Some).collect();
         return Ok(order.iter().filter_map(|i| layers[*i].take()).collect());
     }
     let [a, b] = [&broken[0], &broken[1]];
+    let fits_turned = layers.windows(2).all(|w| w[0].inputs == w[1].units);
+    let hint = if fits_turned { "; they would if transposed, as Keras has them" } else { "" };
     let (a_name, b_name, units, inputs) = (&a.name, &b.name, a.units, b.inputs);
     Err(Error::Chain(format!(
-        "`{a_name}` gives {units} values and `{b_name}` takes {inputs}, and no other order \
-         is the only one that fits"
+        "`{a_name}` gives {units} values and `{b_name}` takes {inputs}, and no other order is known{hint}"
     )))
 }
 

@@ -85,6 +85,8 @@ fn layers_that_fit_in_no_order_or_in_several_are_refused() {
     // By name c d a b would be a, b, c, d, which does not fit; two orders do.
     let two = network(&[("a", 4, 4), ("b", 4, 2), ("c", 9, 4), ("d", 4, 4)]);
     assert!(matches!(refused(&two), Error::Chain(_)));
+    let turned = refused(&network(&[("0", 5, 8), ("1", 2, 5)])).to_string();
+    assert!(turned.contains("Keras"), "{turned}");
 }
 
 #[test]
