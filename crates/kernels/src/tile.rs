@@ -70,6 +70,9 @@ pub(crate) type Pair<'a> = (Strided<'a>, Rows<'a>);
 /// pairs that all have these rows and vectors (batch-reduce GEMM): the chains go through the pairs in
 /// order. A list, not a function that makes pairs: a call between two pairs would send the accumulators
 /// through memory. The ending is given and given back, so that its state can stay in registers.
+///
+/// Conditions that only the instruction set decides are `const` blocks: what it never runs is then not compiled,
+/// and most shapes of tiles belong to one of three.
 #[inline(always)]
 pub(crate) fn product<S: Simd, E: Ending<S>>(
     simd: S,
@@ -82,9 +85,11 @@ pub(crate) fn product<S: Simd, E: Ending<S>>(
     while v < vectors {
         // The rest whole, four vectors of it, or slices of one, which always work.
         (v, ending) = match vectors - v {
-            4.. if S::TILE_ROWS[3] > 0 => columns::<S, E, 4>(simd, rows, v, pairs, ending),
-            3 if S::TILE_ROWS[2] > 0 => columns::<S, E, 3>(simd, rows, v, pairs, ending),
-            2 if S::TILE_ROWS[1] > 0 => columns::<S, E, 2>(simd, rows, v, pairs, ending),
+            4.. if const { S::TILE_ROWS[3] > 0 } => {
+                columns::<S, E, 4>(simd, rows, v, pairs, ending)
+            }
+            3 if const { S::TILE_ROWS[2] > 0 } => columns::<S, E, 3>(simd, rows, v, pairs, ending),
+            2 if const { S::TILE_ROWS[1] > 0 } => columns::<S, E, 2>(simd, rows, v, pairs, ending),
             _ => columns::<S, E, 1>(simd, rows, v, pairs, ending),
         };
     }
@@ -100,13 +105,18 @@ fn columns<S: Simd, E: Ending<S>, const NV: usize>(
     pairs: &[Pair<'_>],
     mut ending: E,
 ) -> (usize, E) {
-    let tallest = S::TILE_ROWS[NV - 1];
     let mut i = 0;
     while i < rows {
         (i, ending) = match rows - i {
-            16.. if tallest >= 16 => tiles::<S, E, 16, NV>(simd, (i, rows), v, pairs, ending),
-            8.. if tallest >= 8 => tiles::<S, E, 8, NV>(simd, (i, rows), v, pairs, ending),
-            4.. if tallest >= 4 => tiles::<S, E, 4, NV>(simd, (i, rows), v, pairs, ending),
+            16.. if const { S::TILE_ROWS[NV - 1] >= 16 } => {
+                tiles::<S, E, 16, NV>(simd, (i, rows), v, pairs, ending)
+            }
+            8.. if const { S::TILE_ROWS[NV - 1] >= 8 } => {
+                tiles::<S, E, 8, NV>(simd, (i, rows), v, pairs, ending)
+            }
+            4.. if const { S::TILE_ROWS[NV - 1] >= 4 } => {
+                tiles::<S, E, 4, NV>(simd, (i, rows), v, pairs, ending)
+            }
             2.. => tiles::<S, E, 2, NV>(simd, (i, rows), v, pairs, ending),
             _ => tiles::<S, E, 1, NV>(simd, (i, rows), v, pairs, ending),
         };
@@ -139,8 +149,8 @@ pub(crate) fn even<S: Simd, E: Ending<S>>(
     ending: E,
 ) {
     match vectors {
-        4 if S::FLAT.1 == 4 => heights::<S, E, 4>(simd, rows, S::FLAT.0, pair, ending),
-        2 if S::TALL.1 == 2 => heights::<S, E, 2>(simd, rows, S::TALL.0, pair, ending),
+        4 if const { S::FLAT.1 == 4 } => heights::<S, E, 4>(simd, rows, S::FLAT.0, pair, ending),
+        2 if const { S::TALL.1 == 2 } => heights::<S, E, 2>(simd, rows, S::TALL.0, pair, ending),
         1 => heights::<S, E, 1>(simd, rows, S::TALL.0, pair, ending),
         other => unreachable!("panels of {other} vectors"),
     }
@@ -183,7 +193,7 @@ fn below_each_other<S: Simd, E: Ending<S>, const NV: usize>(
     macro_rules! of {
         ($($mr:literal)*) => {
             match height {
-                $($mr if $mr <= (if NV <= S::TALL.1 { S::TALL.0 } else { S::FLAT.0 }) => {
+                $($mr if const { $mr <= if NV <= S::TALL.1 { S::TALL.0 } else { S::FLAT.0 } } => {
                     let pairs = core::slice::from_ref(pair);
                     simd.outlined(Tiles::<E, $mr, NV> { i, count, v: 0, pairs, ending })
                 })*
