@@ -15,7 +15,7 @@ impl Epilogue for BiasRelu6<'_> {
         let x = s.add(x, s.load_first(&self.0[column..]));
         let (zero, six) = (s.splat(0.0), s.splat(6.0));
         let x = s.max(x, zero);
-        s.select_gt(x, six, six, x)
+        s.min(six, x)
     }
 }
 

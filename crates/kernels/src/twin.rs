@@ -15,12 +15,12 @@
 
 pub mod amx;
 
-use crate::isa::{Isa, LANES, fold};
+use crate::isa::{Isa, LANES, ROUND, fold};
 use crate::math;
 use crate::ops::adam::{AdamStep, AdamWStep};
 use crate::ops::dense::{Gate, Then};
 use crate::ops::elementwise::Elementwise;
-use crate::ops::exp::{HIGH, LN2, LOW, P, ROUND};
+use crate::ops::exp::{HIGH, LN2, LOW, P};
 use crate::ops::sgd::SgdStep;
 use crate::ops::softmax::{CrossEntropy, TINY_GRADIENT};
 use alloc::vec::Vec;

@@ -22,7 +22,7 @@ impl Epilogue for Limited<'_> {
         let x = s.add(x, s.load_first(&self.rest[i * n + j..(i + 1) * n]));
         let (low, high) = (s.splat(self.low), s.splat(self.high));
         let x = s.max(x, low);
-        s.select_gt(x, high, high, x)
+        s.min(high, x)
     }
 }
 

@@ -227,19 +227,21 @@ fn print(isa: Isa, rows: &[Row]) {
     let lines: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
+            let ns_an_element = |time: f64| format!("{:.3}", time * 1e9 / row.elements as f64);
             vec![
                 row.name.clone(),
                 format!("{:.1}", row.kernel * 1e6),
-                format!("{:.2}", row.ns_an_element),
-                format!("{:.1}", row.gbytes_per_second),
+                ns_an_element(row.kernel),
+                ns_an_element(row.traffic),
                 format!("{:.2}", row.kernel / row.traffic),
-                format!("{:.1}", row.plain * 1e6),
+                ns_an_element(row.plain),
                 format!("{:.2}", row.plain / row.kernel),
+                format!("{:.1}", row.gbytes_per_second),
             ]
         })
         .collect();
     let head =
-        ["", "µs", "ns an element", "GB/s", "times a copy", "plain loop, µs", "times faster"];
+        ["", "µs", "ns an element", "a copy", "times a copy", "plain loop", "times faster", "GB/s"];
     table(&head, &lines);
     println!(
         "\nA copy moves as many bytes; for Adam it is a loop that reads and writes the same four vectors."

@@ -60,17 +60,35 @@ unsafe fn transpose8(r: [__m256; 8]) -> [__m256; 8] {
     }
 }
 
-/// `2^n` for integral lanes.
+/// `x · 2^n` in two factors, of which the first product is exact: half of n and the rest, each put where a float
+/// has its exponent.
 ///
 /// # Safety
 /// The CPU has AVX2.
 #[inline(always)]
-unsafe fn pow2_half(n: __m256) -> __m256 {
-    // A closure would be compiled without the feature, so this is a function.
+unsafe fn scale8(x: __m256, up: __m256) -> __m256 {
     // SAFETY: the caller vouches for AVX2; no memory is touched.
     unsafe {
-        let biased = _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
-        _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(up));
+        let half = _mm256_and_si256(_mm256_srai_epi32::<1>(n), _mm256_set1_epi32(-1 << 23));
+        let one = _mm256_castps_si256(_mm256_set1_ps(1.0));
+        let first = _mm256_add_epi32(half, one);
+        let second = _mm256_add_epi32(_mm256_sub_epi32(n, half), one);
+        let x = _mm256_mul_ps(x, _mm256_castsi256_ps(first));
+        _mm256_mul_ps(x, _mm256_castsi256_ps(second))
+    }
+}
+
+/// Ones in the first `n` of eight lanes from lane `from` on.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn first(n: usize, from: i32) -> __m256i {
+    // SAFETY: the caller vouches for AVX2; no memory is touched.
+    unsafe {
+        let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(n.min(LANES) as i32 - from), lanes)
     }
 }
 
@@ -115,26 +133,24 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn load_first(self, from: &[f32]) -> Self::V {
-        let mut lanes = [0.0; LANES];
-        let n = from.len().min(LANES);
-        lanes[..n].copy_from_slice(&from[..n]);
-        self.load(&lanes)
+        // SAFETY: the token proves AVX2; the masks let through at most `from.len()` lanes, and of a vector without
+        // any the address is not read from.
+        unsafe {
+            let (n, at) = (from.len(), from.as_ptr());
+            [
+                _mm256_maskload_ps(at, first(n, 0)),
+                _mm256_maskload_ps(at.wrapping_add(8), first(n, 8)),
+            ]
+        }
     }
     #[inline(always)]
     fn store_first(self, v: Self::V, to: &mut [f32]) {
-        let n = to.len().min(LANES);
-        to[..n].copy_from_slice(&self.to_array(v)[..n]);
-    }
-    #[inline(always)]
-    fn from_u8(self, from: &[u8; LANES]) -> Self::V {
-        // SAFETY: the token proves AVX2; the reference covers the sixteen bytes that are read.
+        // SAFETY: the token proves AVX2; the masks let through at most `to.len()` lanes, and of a vector without
+        // any nothing is written.
         unsafe {
-            let bytes = _mm_loadu_si128(from.as_ptr().cast());
-            let high = _mm_unpackhi_epi64(bytes, bytes);
-            [
-                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
-                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(high)),
-            ]
+            let (n, at) = (to.len(), to.as_mut_ptr());
+            _mm256_maskstore_ps(at, first(n, 0), v[0]);
+            _mm256_maskstore_ps(at.wrapping_add(8), first(n, 8), v[1]);
         }
     }
     #[inline(always)]
@@ -178,6 +194,10 @@ impl Simd for Avx2 {
         both!(_mm256_max_ps, a, b)
     }
     #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        both!(_mm256_min_ps, a, b)
+    }
+    #[inline(always)]
     fn select_gt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
         // SAFETY: the token proves AVX2; no memory is touched.
         unsafe {
@@ -199,9 +219,8 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn pow2(self, n: Self::V) -> Self::V {
-        // SAFETY: the token proves AVX2; no memory is touched.
-        unsafe { [pow2_half(n[0]), pow2_half(n[1])] }
+    fn scale(self, x: Self::V, up: Self::V) -> Self::V {
+        both!(scale8, x, up)
     }
     #[inline(always)]
     fn transpose(self, m: &mut [Self::V; LANES]) {

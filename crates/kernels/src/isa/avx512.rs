@@ -1,6 +1,6 @@
 //! AVX-512: a vector is one 512-bit register.
 
-use super::{Kernel, LANES, Part, Simd, has};
+use super::{Kernel, LANES, Part, ROUND, Simd, has};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX-512 F, BW, DQ and VL.
@@ -107,14 +107,6 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first(to.len()), v) }
     }
     #[inline(always)]
-    fn from_u8(self, from: &[u8; LANES]) -> __m512 {
-        // SAFETY: the token proves AVX-512F; the reference covers the sixteen bytes that are read.
-        unsafe {
-            let bytes = _mm_loadu_si128(from.as_ptr().cast());
-            _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
-        }
-    }
-    #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512F; no memory is touched.
         unsafe { _mm512_add_ps(a, b) }
@@ -152,6 +144,11 @@ impl Simd for Avx512 {
     fn max(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512F; no memory is touched. MAXPS is `a > b ? a : b`.
         unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched. MINPS is `a < b ? a : b`.
+        unsafe { _mm512_min_ps(a, b) }
     }
     #[inline(always)]
     fn select_gt(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
@@ -207,12 +204,9 @@ impl Simd for Avx512 {
         unsafe { _mm512_fmsub_ps(a, b, c) }
     }
     #[inline(always)]
-    fn pow2(self, n: __m512) -> __m512 {
+    fn scale(self, x: __m512, up: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512F; no memory is touched.
-        unsafe {
-            let biased = _mm512_add_epi32(_mm512_cvttps_epi32(n), _mm512_set1_epi32(127));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
-        }
+        unsafe { _mm512_scalef_ps(x, self.sub(up, self.splat(ROUND))) }
     }
     #[inline(always)]
     fn transpose(self, m: &mut [__m512; LANES]) {

@@ -35,6 +35,9 @@ pub use portable::Portable;
 /// Lanes of a vector, on every ISA.
 pub const LANES: usize = 16;
 
+/// Adding this to a float below 2^22 in size rounds it to an integer, which the low bits of the sum are then.
+pub(crate) const ROUND: f32 = 12_582_912.0; // 1.5 · 2^23
+
 /// Sixteen floats on a cache line of their own: the unit that aligned storage is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
@@ -85,9 +88,6 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn load_first(self, from: &[f32]) -> Self::V;
     /// Writes the first `to.len().min(16)` lanes.
     fn store_first(self, v: Self::V, to: &mut [f32]);
-    /// Sixteen bytes, each converted exactly to a float.
-    #[expect(clippy::wrong_self_convention, reason = "`self` is the token, not what is converted")]
-    fn from_u8(self, from: &[u8; LANES]) -> Self::V;
 
     /// `a + b`
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -138,8 +138,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     }
     /// `a * b - c`, rounded once where [`FUSED`](Simd::FUSED).
     fn fms(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `2^n` for lanes that hold an integer in `-126..=127`; anything else gives an unspecified lane.
-    fn pow2(self, n: Self::V) -> Self::V;
+    /// `x · 2^n`, rounded once, where `up` is `n + 1.5 · 2^23` and n an integer in `-252..=254`; for x that is NaN or
+    /// has `½ ≤ |x| < 2`. Anything else gives an unspecified lane.
+    fn scale(self, x: Self::V, up: Self::V) -> Self::V;
     /// Transposes a 16×16 matrix whose rows are the vectors.
     fn transpose(self, m: &mut [Self::V; LANES]);
 
@@ -147,6 +148,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn max(self, a: Self::V, b: Self::V) -> Self::V {
         self.select_gt(a, b, a, b)
+    }
+    /// `if a < b { a } else { b }`: the second operand where unordered.
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        self.select_gt(b, a, a, b)
     }
 
     /// The lanes as an array.

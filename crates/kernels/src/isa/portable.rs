@@ -2,15 +2,31 @@
 //! x86-64, where multiply-add rounds twice, and NEON on AArch64, where it is fused.
 
 use super::{Kernel, LANES, Part, Simd};
-use wide::f32x16;
+use wide::bytemuck::cast;
+use wide::{f32x4, f32x16, i32x16};
 
 /// Whether the file has 32 vector registers, not sixteen.
 const MANY_REGISTERS: bool = cfg!(target_arch = "aarch64");
+
+/// Whether vectors are those of SSE.
+const X86: bool = cfg!(target_feature = "sse");
 
 /// Sixteen floats. What they are made of is nobody else's business.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub struct Sixteen(f32x16);
+
+/// The transpose of block (i, j) of the sixteen that a matrix of sixteen rows has.
+#[inline(always)]
+fn block(m: &[[f32x4; 4]; LANES], i: usize, j: usize) -> [f32x4; 4] {
+    f32x4::transpose([m[4 * i][j], m[4 * i + 1][j], m[4 * i + 2][j], m[4 * i + 3][j]])
+}
+
+/// Replaces block (i, j).
+#[inline(always)]
+fn put(m: &mut [[f32x4; 4]; LANES], i: usize, j: usize, [a, b, c, d]: [f32x4; 4]) {
+    (m[4 * i][j], m[4 * i + 1][j], m[4 * i + 2][j], m[4 * i + 3][j]) = (a, b, c, d);
+}
 
 /// Runs everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +85,6 @@ impl Simd for Portable {
         to[..n].copy_from_slice(&v.0.to_array()[..n]);
     }
     #[inline(always)]
-    fn from_u8(self, from: &[u8; LANES]) -> Sixteen {
-        Sixteen(f32x16::new(from.map(f32::from)))
-    }
-    #[inline(always)]
     fn add(self, a: Sixteen, b: Sixteen) -> Sixteen {
         Sixteen(a.0 + b.0)
     }
@@ -101,6 +113,15 @@ impl Simd for Portable {
         Sixteen(a.0.mul_sub(b.0, c.0))
     }
     #[inline(always)]
+    fn max(self, a: Sixteen, b: Sixteen) -> Sixteen {
+        // The fast maximum of `wide` is an instruction, and x86's MAXPS is `a > b ? a : b`.
+        if X86 { Sixteen(a.0.fast_max(b.0)) } else { self.select_gt(a, b, a, b) }
+    }
+    #[inline(always)]
+    fn min(self, a: Sixteen, b: Sixteen) -> Sixteen {
+        if X86 { Sixteen(a.0.fast_min(b.0)) } else { self.select_gt(b, a, a, b) }
+    }
+    #[inline(always)]
     fn select_gt(self, a: Sixteen, b: Sixteen, x: Sixteen, y: Sixteen) -> Sixteen {
         Sixteen(a.0.simd_gt(b.0).bitselect(x.0, y.0))
     }
@@ -113,13 +134,25 @@ impl Simd for Portable {
         x.0.simd_ne(f32x16::ZERO).to_bitmask() as u16
     }
     #[inline(always)]
-    fn pow2(self, n: Sixteen) -> Sixteen {
-        Sixteen(f32x16::new(
-            n.0.to_array().map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)),
-        ))
+    fn scale(self, x: Sixteen, up: Sixteen) -> Sixteen {
+        // In two factors, of which the first product is exact: half of n and the rest, each put where a float has
+        // its exponent.
+        let n = cast::<f32x16, i32x16>(up.0) << 23;
+        let half = (n >> 1) & i32x16::splat(-1 << 23);
+        let power = |n| cast::<i32x16, f32x16>(n + i32x16::splat(1.0f32.to_bits() as i32));
+        Sixteen(x.0 * power(half) * power(n - half))
     }
     #[inline(always)]
     fn transpose(self, m: &mut [Sixteen; LANES]) {
-        *m = f32x16::transpose(m.map(|row| row.0)).map(Sixteen);
+        // By blocks of 4×4: `wide` takes sixteen rows element by element.
+        // SAFETY: `Sixteen` is transparent, and sixteen floats are four times four, which need no more alignment.
+        let m: &mut [[f32x4; 4]; LANES] = unsafe { &mut *core::ptr::from_mut(m).cast() };
+        for i in 0..4 {
+            for j in i..4 {
+                let (above, below) = (block(m, i, j), block(m, j, i));
+                put(m, j, i, above);
+                put(m, i, j, below);
+            }
+        }
     }
 }

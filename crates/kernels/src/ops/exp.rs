@@ -5,20 +5,18 @@
 //! e^r = 1 + r + r² P(r),  P of degree 5
 //! ```
 //! Rounding is done by adding and subtracting 1.5 · 2^23; `ln 2` is split so that `n · ln2_hi` is exact with
-//! and without fused multiply-add; `2^n` is applied in two factors, so overflow gives infinity and
-//! underflow rounds once, into the denormals. The split and the polynomial are those of the Cephes
+//! and without fused multiply-add; the product with `2^n` rounds once, also into the denormals, and overflow gives
+//! infinity. The split and the polynomial are those of the Cephes
 //! library's `expf` (S. L. Moshier).
 
 use super::elementwise::Function;
-use crate::isa::{LANES, Simd, kernel};
+use crate::isa::{LANES, ROUND, Simd, kernel};
 use crate::twin::Twin;
 
 /// Below this `e^x` rounds to zero.
 pub(crate) const LOW: f32 = -104.0;
 /// Above this `e^x` is infinite.
 pub(crate) const HIGH: f32 = 89.0;
-/// Adding this to a float below 2^22 in size rounds it to an integer.
-pub(crate) const ROUND: f32 = 12_582_912.0;
 /// ln 2 in two parts; the first has ten significant bits.
 pub(crate) const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 /// P, highest power first.
@@ -30,9 +28,9 @@ pub(crate) const P: [f32; 6] =
 pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     // NaN passes through both clamps: it is the operand that an unordered comparison keeps.
     let x = s.max(s.splat(LOW), x);
-    let x = s.select_gt(x, s.splat(HIGH), s.splat(HIGH), x);
-    let round = s.splat(ROUND);
-    let n = s.sub(s.fma(x, s.splat(core::f32::consts::LOG2_E), round), round);
+    let x = s.min(s.splat(HIGH), x);
+    let up = s.fma(x, s.splat(core::f32::consts::LOG2_E), s.splat(ROUND));
+    let n = s.sub(up, s.splat(ROUND));
     let r = s.fma(n, s.splat(-LN2[0]), x);
     let r = s.fma(n, s.splat(-LN2[1]), r);
     let mut p = s.splat(P[0]);
@@ -40,8 +38,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
         p = s.fma(p, r, s.splat(*c));
     }
     let e = s.add(s.fma(s.mul(r, r), p, r), s.splat(1.0));
-    let half = s.sub(s.fma(n, s.splat(0.5), round), round);
-    s.mul(s.mul(e, s.pow2(half)), s.pow2(s.sub(n, half)))
+    s.scale(e, up)
 }
 
 /// The exponential function, its own derivative.

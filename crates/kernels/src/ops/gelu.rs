@@ -46,7 +46,7 @@ impl Function for Gelu {
         let (zero, far, middle) = (s.splat(0.0), s.splat(FAR), s.splat(MIDDLE));
         // NaN passes both clamps, and so everything.
         let low = s.max(s.splat(-FAR), x);
-        let near = s.select_gt(low, far, far, low);
+        let near = s.min(far, low);
         let t = s.max(near, s.sub(zero, near));
         let r = s.div(s.splat(1.0), s.add(t, middle));
         let u = s.mul(s.sub(t, middle), r);

@@ -86,33 +86,54 @@ fn softmax_lines<S: Simd>(s: S, row: &mut [Line], n: usize) -> RowStats {
     stats
 }
 
-/// Up to sixteen rows of `n <= 16` columns each: a lane for each row. Every row's sums are those of
-/// [`softmax_row`].
+/// Rows of so many columns at most are softmaxed sixteen at a time.
+const NARROW: usize = 64;
+
+/// Up to sixteen rows of `n` columns each, `n` in at most `B` vectors: a lane for each row. Every row's sums are
+/// those of [`softmax_row`].
 #[inline(always)]
-fn softmax_narrow<S: Simd>(s: S, rows: &mut [f32], n: usize) {
-    let mut z = [s.splat(0.0); LANES];
-    for (z, row) in z.iter_mut().zip(rows.chunks_exact(n)) {
-        *z = s.load_first(row);
+fn softmax_narrow<S: Simd, const B: usize>(s: S, rows: &mut [f32], n: usize) {
+    let (count, vectors) = (rows.len() / n, n.div_ceil(LANES));
+    let mut columns = [[s.splat(0.0); LANES]; B];
+    // Whole vectors, where there are as many floats: what they hold of the next row is in columns that nobody
+    // reads, and comes to its place when that row is stored.
+    for (b, block) in columns[..vectors].iter_mut().enumerate() {
+        for (i, row) in block[..count].iter_mut().enumerate() {
+            let from = &rows[i * n + b * LANES..];
+            *row = match from.first_chunk() {
+                Some(from) => s.load(from),
+                None => s.load_first(from),
+            };
+        }
+        s.transpose(block);
     }
-    s.transpose(&mut z);
+    let z = &mut columns.as_flattened_mut()[..n];
     let mut lanes = [s.splat(f32::NEG_INFINITY); LANES];
-    for (lane, z) in lanes.iter_mut().zip(&z[..n]) {
-        *lane = s.max(*z, *lane);
+    for (j, z) in z.iter().enumerate() {
+        lanes[j % LANES] = s.max(*z, lanes[j % LANES]);
     }
     let max = halved::<S, true>(s, lanes);
     let (mut lanes, mut tiny) = ([s.splat(0.0); LANES], s.splat(0.0));
-    for (lane, z) in lanes.iter_mut().zip(&mut z[..n]) {
+    for (j, z) in z.iter_mut().enumerate() {
         *z = exp(s, s.sub(*z, max));
-        *lane = s.add(*lane, *z);
+        lanes[j % LANES] = s.add(lanes[j % LANES], *z);
         tiny = s.max(tiny, only_tiny(s, *z));
     }
     let by = Divisor::new(s, halved::<S, false>(s, lanes), tiny);
-    for z in &mut z[..n] {
+    for z in z {
         *z = by.divide(s, *z);
     }
-    s.transpose(&mut z);
-    for (z, row) in z.iter().zip(rows.chunks_exact_mut(n)) {
-        s.store_first(*z, row);
+    for block in &mut columns[..vectors] {
+        s.transpose(block);
+    }
+    for i in 0..count {
+        for (b, block) in columns[..vectors].iter().enumerate() {
+            let to = &mut rows[i * n + b * LANES..];
+            match to.first_chunk_mut() {
+                Some(to) => s.store(block[i], to),
+                None => s.store_first(block[i], to),
+            }
+        }
     }
 }
 
@@ -213,7 +234,11 @@ kernel! {
         assert!(n > 0 && values.len().is_multiple_of(n), "{} floats in rows of {n}", values.len());
         if n <= LANES {
             for rows in values.chunks_mut(LANES * n) {
-                softmax_narrow(s, rows, n);
+                softmax_narrow::<S, 1>(s, rows, n);
+            }
+        } else if n <= NARROW {
+            for rows in values.chunks_mut(LANES * n) {
+                softmax_narrow::<S, { NARROW / LANES }>(s, rows, n);
             }
         } else {
             for row in values.chunks_exact_mut(n) {

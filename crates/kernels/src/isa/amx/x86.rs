@@ -87,9 +87,15 @@ impl Amx {
     /// Thirty-two bytes as bf16 numbers, which hold them exactly.
     #[inline(always)]
     pub(crate) fn bytes(self, from: &[u8; 2 * LANES], to: &mut Line16) {
-        let [low, high] = [0, LANES].map(|at| from[at..].first_chunk());
-        let (Some(low), Some(high)) = (low, high) else { unreachable!("two vectors of bytes") };
-        self.round([self.avx512.from_u8(low), self.avx512.from_u8(high)], to);
+        let mut floats = [self.avx512.splat(0.0); 2];
+        for (bytes, floats) in from.as_chunks::<LANES>().0.iter().zip(&mut floats) {
+            // SAFETY: the token proves AVX-512F; the reference covers the sixteen bytes that are read.
+            *floats = unsafe {
+                let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
+                _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
+            };
+        }
+        self.round(floats, to);
     }
 
     /// The transpose of 32 rows of 32 numbers: tiles of rows in k become tiles of columns in rows.
