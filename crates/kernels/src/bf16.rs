@@ -11,6 +11,11 @@ const ZEROS: Tile = [Line16::ZERO; LANES];
 
 /// The left operand of a product: `rows × depth`, in tiles of 16 × 32, zero past the last row and column.
 /// The tiles of sixteen rows lie one behind the other, those of the next sixteen behind them.
+///
+/// ```
+/// let x = kernels::Left16::zeros(20, 784);
+/// assert_eq!((x.rows(), x.depth(), x.get(19, 783)), (20, 784, 0.0));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Left16 {
     tiles: Vec<Tile>,
@@ -70,6 +75,11 @@ impl Left16 {
 /// The right operand of a product: `depth × cols`, in tiles of 32 × 16, zero past the last row and column.
 /// A line of a tile holds two rows: the two numbers of a column are beside each other. The tiles of 32
 /// rows lie side by side.
+///
+/// ```
+/// let w = kernels::Right16::zeros(784, 64);
+/// assert_eq!((w.depth(), w.cols(), w.get(783, 63)), (784, 64, 0.0));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Right16 {
     tiles: Vec<Tile>,

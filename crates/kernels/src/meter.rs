@@ -61,6 +61,12 @@ fn shortest(runs: usize, mut f: impl FnMut()) -> Duration {
 
 /// Floating-point operations a second of one thread, multiply-adds in registers only; a multiply-add
 /// counts as two. Where it is not fused, this is somewhat less than the machine can do.
+///
+/// ```
+/// let peak = kernels::meter::peak_flops(kernels::Isa::best());
+/// println!("{:.0} GFLOP/s", peak / 1e9);
+/// # assert!(peak > 0.0);
+/// ```
 pub fn peak_flops(isa: Isa) -> f64 {
     const ROUNDS: usize = 20_000;
     let mut seed = [1.0; LANES];
@@ -74,6 +80,12 @@ pub fn peak_flops(isa: Isa) -> f64 {
 
 /// Bytes a second that one thread reads and writes back in a buffer of this size: the smaller, the nearer
 /// the cache it stays in. Each byte counts once.
+///
+/// ```
+/// let rate = kernels::meter::rewrite_bandwidth(kernels::Isa::best(), 1 << 18);
+/// println!("{:.0} GB/s in 256 KiB", rate / 1e9);
+/// # assert!(rate > 0.0);
+/// ```
 pub fn rewrite_bandwidth(isa: Isa, bytes: usize) -> f64 {
     let mut lines = vec![Line([1.0; LANES]); bytes.div_ceil(size_of::<Line>()).max(1)];
     let rounds = (1 << 24) / bytes.max(1) + 1;

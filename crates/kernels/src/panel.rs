@@ -9,9 +9,20 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 /// Columns of a full panel: four vectors, 256 bytes a row.
+///
+/// ```
+/// use kernels::{PANEL_COLS, Panels};
+/// assert_eq!(Panels::zeros(1, 2 * PANEL_COLS + 1).panels().len(), 3);
+/// ```
 pub const PANEL_COLS: usize = 64;
 
 /// A row-major `rows × cols` matrix in whole, zero-padded, cache-aligned vectors.
+///
+/// ```
+/// let mut panel = kernels::Panel::zeros(2, 20);
+/// panel.set(1, 19, 3.0);
+/// assert_eq!((panel.vectors(), panel.row(1)[1].0[3]), (2, 3.0));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Panel {
     lines: Vec<Line>,
@@ -114,6 +125,12 @@ impl Panel {
 }
 
 /// Borrowed rows and columns of a [`Panel`]; an operand of a kernel.
+///
+/// ```
+/// let panel = kernels::Panel::zeros(8, 40);
+/// let part = panel.view().rows_at(2, 5).cols_at(16, 24);
+/// assert_eq!((part.rows(), part.cols()), (5, 24));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     data: &'a [f32],
@@ -216,6 +233,14 @@ impl<'a> View<'a> {
 
 /// A list of operands that a chain of multiply-adds runs through: where the blocks of a matrix lie is
 /// the caller's business.
+///
+/// ```
+/// use kernels::{Blocks, Panel};
+/// let batch = Panel::zeros(64, 10);
+/// let rows = |i: usize| batch.view().rows_at(32 * i, 32);
+/// let blocks = Blocks::new(2, &rows);
+/// assert_eq!((blocks.count(), blocks.get(1).rows()), (2, 32));
+/// ```
 #[derive(Clone, Copy)]
 pub struct Blocks<'f, 'a> {
     count: usize,

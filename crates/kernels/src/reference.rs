@@ -11,6 +11,11 @@ use alloc::vec::Vec;
 
 /// `A B`, A of shape m × k, B k × n.
 ///
+/// ```
+/// use kernels::reference::matmul;
+/// assert_eq!(matmul((1, 1, 2), &[1.0, 2.0], &[3.0, 4.0]), [11.0]);
+/// ```
+///
 /// # Panics
 /// If a slice does not have its shape.
 pub fn matmul((m, n, k): (usize, usize, usize), a: &[f64], b: &[f64]) -> Vec<f64> {
@@ -27,6 +32,11 @@ pub fn matmul((m, n, k): (usize, usize, usize), a: &[f64], b: &[f64]) -> Vec<f64
 }
 
 /// `act(X W + b)`, X of shape batch × inputs, W inputs × outputs, b outputs.
+///
+/// ```
+/// use kernels::{Then, reference::dense};
+/// assert_eq!(dense((1, 2, 1), &[1.0, 2.0], &[3.0, -4.0], &[0.5], Then::Relu), [0.0]);
+/// ```
 ///
 /// # Panics
 /// If a slice does not have its shape.
@@ -51,6 +61,10 @@ pub fn dense(
 }
 
 /// `p_j = e^(z_j) / Σ_k e^(z_k)` of one row of logits.
+///
+/// ```
+/// assert_eq!(kernels::reference::softmax(&[0.0, 0.0]), [0.5, 0.5]);
+/// ```
 pub fn softmax(z: &[f64]) -> Vec<f64> {
     let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let e: Vec<f64> = z.iter().map(|z| libm::exp(z - max)).collect();
@@ -59,6 +73,10 @@ pub fn softmax(z: &[f64]) -> Vec<f64> {
 }
 
 /// `-log softmax(z)_label` of one row of logits, in nats.
+///
+/// ```
+/// assert_eq!(kernels::reference::cross_entropy(&[0.0, 0.0], 1), 2f64.ln());
+/// ```
 ///
 /// # Panics
 /// If the label is not an index of a logit.
@@ -72,6 +90,12 @@ pub fn cross_entropy(z: &[f64], label: usize) -> f64 {
 /// `w Σ_j t_j (-log softmax(z)_j)` of one row of logits, in nats: the label is smoothed by `smoothing`, the row
 /// weighs `w`.
 ///
+/// ```
+/// use kernels::reference::{cross_entropy, weighted_cross_entropy};
+/// let z = [0.0, 1.0];
+/// assert_eq!(weighted_cross_entropy(&z, 1, 0.0, 2.0), 2.0 * cross_entropy(&z, 1));
+/// ```
+///
 /// # Panics
 /// If the label is not an index of a logit.
 pub fn weighted_cross_entropy(z: &[f64], label: usize, smoothing: f64, w: f64) -> f64 {
@@ -80,6 +104,11 @@ pub fn weighted_cross_entropy(z: &[f64], label: usize, smoothing: f64, w: f64) -
 }
 
 /// `f(x)`.
+///
+/// ```
+/// use kernels::{Elementwise, reference::elementwise};
+/// assert_eq!(elementwise(Elementwise::Sigmoid, 0.0), 0.5);
+/// ```
 pub fn elementwise(f: Elementwise, x: f64) -> f64 {
     f.definition(x)
 }
@@ -105,6 +134,10 @@ pub(crate) fn normal_cdf(x: f64) -> f64 {
 
 /// `(w, m)` of one parameter after a step of gradient descent with learning rate `lr`, momentum `mu` and L2
 /// penalty `decay`, as in PyTorch.
+///
+/// ```
+/// assert_eq!(kernels::reference::sgd((0.5, 0.5, false, 0.0), 0.5, (1.0, 1.0)), (0.5, 1.0));
+/// ```
 pub fn sgd(
     (lr, mu, nesterov, decay): (f64, f64, bool, f64),
     g: f64,
@@ -154,6 +187,11 @@ const ATOL: f64 = 1e-5;
 const RTOL: f64 = 1e-3;
 
 /// A gradient that disagrees with the function it is said to belong to.
+///
+/// ```
+/// let wrong = kernels::reference::gradcheck(|x| x[0], &[1.0], &[2.0]).unwrap_err();
+/// assert!(wrong.to_string().starts_with("derivative 0 is said to be 2e0 but measures "));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WrongGradient {
     /// Which variable.

@@ -26,6 +26,12 @@ use crate::ops::softmax::{CrossEntropy, TINY_GRADIENT};
 use alloc::vec::Vec;
 
 /// The twins, for an ISA with or without fused multiply-add.
+///
+/// ```
+/// use kernels::{Isa, twin::Twin};
+/// let twin = Twin::of(Isa::best());
+/// assert_eq!(twin.sum(&[1.0, 2.0]), twin.dot(0.0, [(1.0, 1.0), (2.0, 1.0)].into_iter()));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Twin {
     fused: bool,

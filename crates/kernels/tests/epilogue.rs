@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Gen, assert_bits, isas};
+use common::{Gen, Layout, Placed, assert_bits, isas};
 use kernels::twin::Twin;
 use kernels::{Epilogue, MatMut, MatRef, Simd, gemm_then};
 
@@ -64,19 +64,13 @@ fn the_epilogue_comes_once_after_the_whole_chain() {
                     *x = then.twin(at / n, at % n, *x);
                 }
                 let (a, b) = (MatRef::row_major(&a, m, k), MatRef::row_major(&b, k, n));
-                let what = format_args!("{m}x{n}x{k}, {alpha}, {beta} on {isa}");
-
-                let mut rows = c.clone();
-                gemm_then(isa, alpha, a, b, beta, MatMut::row_major(&mut rows, m, n), &then);
-                assert_bits(&rows, &want, what);
-
-                let mut columns = vec![0.0; m * n];
-                let mut turned = MatMut::row_major(&mut columns, n, m).t();
-                (0..m * n).for_each(|at| turned.set(at / n, at % n, c[at]));
-                gemm_then(isa, alpha, a, b, beta, turned, &then);
-                let turned = MatRef::row_major(&columns, n, m).t();
-                let got: Vec<f32> = (0..m * n).map(|at| turned.get(at / n, at % n)).collect();
-                assert_bits(&got, &want, what);
+                for layout in Layout::ALL {
+                    let what = format_args!("{m}x{n}x{k}, {alpha}, {beta}, {layout:?} on {isa}");
+                    let mut c = Placed::holding(&c, (m, n), layout, 3);
+                    gemm_then(isa, alpha, a, b, beta, c.view_mut(), &then);
+                    assert_bits(&c.elements(), &want, what);
+                    c.assert_gaps_untouched(what);
+                }
             }
         }
     }

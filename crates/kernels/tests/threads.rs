@@ -6,7 +6,7 @@ use common::{Gen, Layout, Placed, assert_bits, isas};
 use kernels::{Isa, Team, gemm, gemm_on, gemm_threads};
 
 /// Shapes that are cut across, down, both ways and not at all, with edges that no unit divides.
-const SHAPES: [(usize, usize, usize); 10] = [
+const SHAPES: [(usize, usize, usize); 12] = [
     (256, 256, 256),
     (257, 391, 300),
     (2000, 70, 130),
@@ -17,6 +17,8 @@ const SHAPES: [(usize, usize, usize); 10] = [
     (1000, 1000, 10),
     (63, 63, 63),
     (0, 500, 500),
+    (500, 0, 500),
+    (500, 500, 0),
 ];
 
 /// Computes one product with 1 to 8 threads, each into a C of its own.

@@ -25,6 +25,17 @@ const FEW_COLS: usize = 256;
 
 /// Memory for copies of blocks: grows to what the largest product needs, at most 2.3 MiB, and is then
 /// used again.
+///
+/// ```
+/// use kernels::{Isa, MatMut, MatRef, Scratch, gemm_in};
+/// let mut scratch = Scratch::new(); // one for all products
+/// for n in 1..4 {
+///     let (a, mut c) = (vec![1.0; n * n], vec![0.0; n * n]);
+///     let a = MatRef::row_major(&a, n, n);
+///     gemm_in(&mut scratch, Isa::best(), 1.0, a, a, 0.0, MatMut::row_major(&mut c, n, n));
+///     assert_eq!(c, vec![n as f32; n * n]);
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct Scratch {
     lines: Vec<Line>,

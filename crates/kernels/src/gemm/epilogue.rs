@@ -51,6 +51,25 @@ impl Epilogue for Identity {
 ///
 /// Every element is that of `gemm`, bit for bit, and then what the epilogue makes of it.
 ///
+/// ```
+/// use kernels::{Epilogue, Isa, MatMut, MatRef, Simd, gemm_then};
+///
+/// /// `max(0, x)`
+/// struct Relu;
+///
+/// impl Epilogue for Relu {
+///     #[inline(always)]
+///     fn apply<S: Simd>(&self, s: S, _: (usize, usize), x: S::V) -> S::V {
+///         s.max(x, s.splat(0.0))
+///     }
+/// }
+///
+/// let (a, mut c) = ([1.0, -1.0], [f32::NAN; 4]);
+/// let (a, b) = (MatRef::row_major(&a, 2, 1), MatRef::row_major(&a, 1, 2));
+/// gemm_then(Isa::best(), 1.0, a, b, 0.0, MatMut::row_major(&mut c, 2, 2), &Relu);
+/// assert_eq!(c, [1.0, 0.0, 0.0, 1.0]);
+/// ```
+///
 /// # Panics
 /// If the shapes do not fit together.
 pub fn gemm_then<E: Epilogue>(

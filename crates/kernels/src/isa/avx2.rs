@@ -4,6 +4,13 @@ use super::{Kernel, LANES, Part, Simd, has};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX2 and FMA.
+///
+/// ```
+/// use kernels::{Avx2, Simd};
+/// if let Some(s) = Avx2::new() {
+///     assert_eq!(s.sum(s.splat(0.5)), 8.0);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 

@@ -4,6 +4,13 @@ use super::{Kernel, LANES, Part, ROUND, Simd, has};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX-512 F, BW, DQ and VL.
+///
+/// ```
+/// use kernels::{Avx512, Simd};
+/// if let Some(s) = Avx512::new() {
+///     assert_eq!(s.sum(s.splat(0.5)), 8.0);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(());
 

@@ -33,12 +33,23 @@ pub(crate) use operand::{GROUP, Lit, Picked, Rows, Steps, Strided, Walk};
 pub use portable::Portable;
 
 /// Lanes of a vector, on every ISA.
+///
+/// ```
+/// assert_eq!(size_of::<kernels::Line>(), kernels::LANES * size_of::<f32>());
+/// ```
 pub const LANES: usize = 16;
 
 /// Adding this to a float below 2^22 in size rounds it to an integer, which the low bits of the sum are then.
 pub(crate) const ROUND: f32 = 12_582_912.0; // 1.5 · 2^23
 
 /// Sixteen floats on a cache line of their own: the unit that aligned storage is made of.
+///
+/// ```
+/// use kernels::{LANES, Line};
+/// let mut lines = [Line::ZERO; 2];
+/// Line::flat_mut(&mut lines)[17] = 3.0;
+/// assert_eq!((lines[1].0[1], align_of::<Line>()), (3.0, 64));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
 pub struct Line(pub [f32; LANES]);
@@ -53,6 +64,24 @@ impl Line {
 /// Every operation is IEEE 754 binary32, round to nearest even, lane by lane, unless it says otherwise;
 /// so two implementations can differ only in [`Simd::FUSED`]. Implemented by the tokens, and used in an
 /// [`Epilogue`](crate::Epilogue) or a [`Kernel`] of one's own.
+///
+/// ```
+/// use kernels::{Isa, Kernel, LANES, Simd};
+///
+/// /// `x² - 1`
+/// struct Shifted([f32; LANES]);
+///
+/// impl Kernel for Shifted {
+///     type Out = [f32; LANES];
+///     #[inline(always)]
+///     fn run<S: Simd>(self, s: S) -> [f32; LANES] {
+///         let x = s.load(&self.0);
+///         s.to_array(s.fms(x, x, s.splat(1.0)))
+///     }
+/// }
+///
+/// assert_eq!(Isa::best().run(Shifted([3.0; LANES])), [8.0; LANES]);
+/// ```
 pub trait Simd: Copy + Send + Sync + 'static {
     /// Sixteen lanes.
     type V: Copy;
@@ -191,6 +220,11 @@ pub(crate) fn fold(mut lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 
 }
 
 /// Asks for the bytes to be brought into the second-level cache. A hint: it changes nothing else.
+///
+/// ```
+/// let images = [0; 784];
+/// kernels::prefetch(&images); // long before they are read
+/// ```
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
@@ -267,6 +301,13 @@ pub(crate) use has;
 macro_rules! isas {
     ($($(#[$cfg:meta])* $name:ident = $text:literal),* $(,)?) => {
         /// An instruction set that this CPU has: the values exist only if the check succeeded.
+        ///
+        /// ```
+        /// use kernels::Isa;
+        /// let isa = Isa::best();
+        /// assert_eq!(Isa::named(isa.name()), Ok(isa));
+        /// assert!(Isa::available().contains(&isa));
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Isa {
@@ -312,6 +353,11 @@ isas! {
 }
 
 /// Why an ISA cannot be used.
+///
+/// ```
+/// let error = kernels::Isa::named("sse9").unwrap_err();
+/// assert!(error.to_string().starts_with("unknown instruction set `sse9`; this machine has: "));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IsaError {
     name: String,

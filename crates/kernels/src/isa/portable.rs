@@ -29,6 +29,13 @@ fn put(m: &mut [[f32x4; 4]; LANES], i: usize, j: usize, [a, b, c, d]: [f32x4; 4]
 }
 
 /// Runs everywhere.
+///
+/// ```
+/// use kernels::{Portable, Simd};
+/// if let Some(s) = Portable::new() {
+///     assert_eq!(s.sum(s.splat(0.5)), 8.0);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portable(());
 

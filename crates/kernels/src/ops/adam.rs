@@ -28,6 +28,11 @@ use crate::isa::{Simd, kernel};
 use crate::math::root64;
 
 /// The constants of one step of Adam.
+///
+/// ```
+/// let first = kernels::AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 1);
+/// assert_eq!(first.rate1, 0.1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamStep {
     /// `1 - β1`
@@ -58,6 +63,11 @@ impl AdamStep {
 }
 
 /// The constants of one step of AdamW.
+///
+/// ```
+/// let step = kernels::AdamWStep::new(1e-3, 0.9, 0.999, 1e-7, 0.5, 1);
+/// assert_eq!(step.keep, 0.9995);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWStep {
     /// Those of Adam.
@@ -165,6 +175,15 @@ impl Rule for AdamWStep {
 kernel! {
     /// One step of Adam over a slice of parameters `w` with gradients `g` and moments `m` and `v`.
     ///
+    /// ```
+    /// use kernels::{AdamStep, Isa, adam_step};
+    /// let step = AdamStep::new(0.1, 0.9, 0.999, 1e-7, 1);
+    /// let (mut w, mut m, mut v) = ([1.0; 3], [0.0; 3], [0.0; 3]);
+    /// adam_step(Isa::best(), &step, &[5.0, -0.2, 0.0], &mut w, &mut m, &mut v);
+    /// // The first step goes by the learning rate, whatever the gradient's size.
+    /// assert!(w.iter().zip([0.9, 1.1, 1.0]).all(|(w, want)| (w - want).abs() < 1e-5));
+    /// ```
+    ///
     /// # Panics
     /// If the lengths differ.
     pub fn adam_step<'a>(
@@ -176,6 +195,14 @@ kernel! {
 
 kernel! {
     /// One step of AdamW over a slice of parameters `w` with gradients `g` and moments `m` and `v`.
+    ///
+    /// ```
+    /// use kernels::{AdamWStep, Isa, adamw_step};
+    /// let step = AdamWStep::new(0.1, 0.9, 0.999, 1e-7, 0.5, 1);
+    /// let (mut w, mut m, mut v) = ([1.0], [0.0], [0.0]);
+    /// adamw_step(Isa::best(), &step, &[0.0], &mut w, &mut m, &mut v);
+    /// assert_eq!(w, [0.95]);
+    /// ```
     ///
     /// # Panics
     /// If the lengths differ.

@@ -56,6 +56,20 @@ kernel16! {
     /// An element is one chain through the inputs, 32 at a time, as
     /// [`twin::amx::dot`](crate::twin::amx::dot); then `fma(sum, scale, bias)`, and ReLU if asked for.
     ///
+    /// ```
+    /// use kernels::{Amx, Left16, Line, Panel, Right16, Then, forward16, pairs16, pixels16};
+    /// if let Some(amx) = Amx::new() {
+    ///     let (mut x, mut ones, mut w) = (Left16::zeros(1, 2), Panel::zeros(2, 1), Right16::zeros(2, 1));
+    ///     pixels16(amx, &|_| &[3, 4], &mut x);
+    ///     ones.set(0, 0, 1.0);
+    ///     ones.set(1, 0, 1.0);
+    ///     pairs16(amx, ones.view(), &mut w, 0);
+    ///     let mut out = [Panel::zeros(16, 1)];
+    ///     forward16(amx, &x, &[&w], 0.5, (&[Line([1.0; 16])], Then::Linear), &mut out);
+    ///     assert_eq!(out[0].get(0, 0), (3.0 + 4.0) * 0.5 + 1.0);
+    /// }
+    /// ```
+    ///
     /// # Panics
     /// If the shapes do not fit together.
     pub fn forward16<'a>(
@@ -229,6 +243,20 @@ kernel16! {
     /// A gradient is one chain through the batch, 32 rows at a time, as
     /// [`twin::amx::dot`](crate::twin::amx::dot), times `scale`; Adam is that of
     /// [`adam_step`](crate::adam_step).
+    ///
+    /// ```
+    /// use kernels::{AdamStep, Amx, Left16, Owned, Panel, Right16, pairs16, pixels16, update16};
+    /// if let Some(amx) = Amx::new() {
+    ///     let (mut xt, mut up, mut dz) = (Left16::zeros(1, 2), Panel::zeros(2, 1), Right16::zeros(2, 1));
+    ///     pixels16(amx, &|_| &[1, 2], &mut xt);
+    ///     up.set(1, 0, 3.0);
+    ///     pairs16(amx, up.view(), &mut dz, 0);
+    ///     let (mut owned, mut w16) = (Owned::zeros(1, 1), Right16::zeros(1, 1));
+    ///     let step = AdamStep::new(0.5, 0.9, 0.999, 1e-7, 1);
+    ///     update16(amx, (&xt, 0), &dz, 1.0, &mut owned, &mut w16, step);
+    ///     assert!((owned.w.get(0, 0) + 0.5).abs() < 1e-6);
+    /// }
+    /// ```
     ///
     /// # Panics
     /// If the shapes do not fit together, or there are more than [`PANEL_COLS`] columns.

@@ -7,6 +7,15 @@ use crate::panel::View;
 kernel16! {
     /// `to[i, k] = from(i)[k]`, exactly.
     ///
+    /// ```
+    /// use kernels::{Amx, Left16, pixels16};
+    /// let (images, mut x) = ([[0, 128, 255]; 2], Left16::zeros(2, 3));
+    /// if let Some(amx) = Amx::new() {
+    ///     pixels16(amx, &|i| &images[i], &mut x);
+    ///     assert_eq!((x.get(1, 1), x.get(1, 2)), (128.0, 255.0));
+    /// }
+    /// ```
+    ///
     /// # Panics
     /// If a row has not as many bytes as `to` is deep.
     pub fn pixels16<'f, 'x>(amx, from: &'f (dyn Fn(usize) -> &'x [u8] + Sync), to: &'f mut Left16) {
@@ -30,6 +39,16 @@ kernel16! {
 kernel16! {
     /// `to[i, at + k] = from[i, k]`, rounded. What is left of the line after the last column becomes zero.
     ///
+    /// ```
+    /// use kernels::{Amx, Left16, Panel, round16};
+    /// let (mut from, mut to) = (Panel::zeros(2, 3), Left16::zeros(2, 3));
+    /// from.set(1, 2, 1.001);
+    /// if let Some(amx) = Amx::new() {
+    ///     round16(amx, from.view(), &mut to, 0);
+    ///     assert_eq!(to.get(1, 2), 1.0);
+    /// }
+    /// ```
+    ///
     /// # Panics
     /// If the rows differ, `at` is no multiple of 32, or the columns do not fit.
     pub fn round16<'f, 'x>(amx, from: View<'x>, to: &'f mut Left16, at: usize) {
@@ -51,6 +70,16 @@ kernel16! {
 
 kernel16! {
     /// `to = fromᵀ`.
+    ///
+    /// ```
+    /// use kernels::{Amx, Left16, pixels16, transpose16};
+    /// let (mut x, mut xt) = (Left16::zeros(1, 3), Left16::zeros(3, 1));
+    /// if let Some(amx) = Amx::new() {
+    ///     pixels16(amx, &|_| &[7, 8, 9], &mut x);
+    ///     transpose16(amx, &x, &mut xt);
+    ///     assert_eq!(xt.get(2, 0), 9.0);
+    /// }
+    /// ```
     ///
     /// # Panics
     /// If `to` does not have `from`'s shape transposed.
@@ -76,6 +105,16 @@ kernel16! {
 
 kernel16! {
     /// `to[at + k, j] = from[k, j]`, rounded. Of an odd number of rows the last is paired with zeros.
+    ///
+    /// ```
+    /// use kernels::{Amx, Panel, Right16, pairs16};
+    /// let (mut from, mut to) = (Panel::zeros(3, 2), Right16::zeros(3, 2));
+    /// from.set(2, 1, 5.0);
+    /// if let Some(amx) = Amx::new() {
+    ///     pairs16(amx, from.view(), &mut to, 0);
+    ///     assert_eq!(to.get(2, 1), 5.0);
+    /// }
+    /// ```
     ///
     /// # Panics
     /// If the columns differ, `at` is odd, or the rows do not fit.

@@ -16,6 +16,14 @@ use crate::panel::{Blocks, Panel};
 use crate::tile::{Acc, Ending, Pair, product, unroll};
 
 /// What follows the product and the bias in a forward pass.
+///
+/// ```
+/// use kernels::{Isa, Then, twin::Twin};
+/// let twin = Twin::of(Isa::best());
+/// let layer = |then| twin.dense_forward((1, 1, 2), &[1.0], &[2.0, -2.0], &[0.5, 0.5], then);
+/// assert_eq!(layer(Then::Linear), [2.5, -1.5]);
+/// assert_eq!(layer(Then::Relu), [2.5, 0.0]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     /// Nothing: logits.
@@ -26,6 +34,16 @@ pub enum Then {
 
 /// What a gradient passes on its way down through the function behind a layer, from its outputs to its sums.
 /// `T` is [`Line`] for rows of a [`Panel`], or `f32` in the twins.
+///
+/// ```
+/// use kernels::{Gate, Isa, twin::Twin};
+/// let twin = Twin::of(Isa::best());
+/// // One gradient of an output, through weights of 2 and 3, to two inputs.
+/// let down = |gate| twin.dense_backward_input((1, 2, 1), &[2.0, 3.0], &[1.0], gate);
+/// assert_eq!(down(Gate::Open), [2.0, 3.0]);
+/// assert_eq!(down(Gate::Relu(&[0.0, 7.0])), [0.0, 3.0]);
+/// assert_eq!(down(Gate::Slopes(&[0.5, 1.0])), [1.0, 3.0]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Gate<'a, T = Line> {
     /// A linear layer's: it stays as it is.
@@ -37,6 +55,11 @@ pub enum Gate<'a, T = Line> {
 }
 
 /// Most blocks that the rows of a batch may come in.
+///
+/// ```
+/// // Batches that a layer is trained on in panels of 32 rows.
+/// assert!(512 / 32 <= kernels::MOST_BLOCKS);
+/// ```
 pub const MOST_BLOCKS: usize = 16;
 
 /// Up to sixteen pairs of operands.
@@ -122,6 +145,20 @@ kernel! {
     /// - `bias`: one line for each vector of the panel
     /// - `out`: gets the result in its vectors from `at` on
     ///
+    /// ```
+    /// use kernels::{Blocks, Isa, Line, Panel, Then, dense_forward};
+    /// let (mut x, mut w) = (Panel::zeros(1, 2), Panel::zeros(2, 1));
+    /// x.set(0, 0, 1.0);
+    /// x.set(0, 1, 2.0);
+    /// w.set(0, 0, 3.0);
+    /// w.set(1, 0, 4.0);
+    /// let (of_x, of_w) = (|_: usize| x.view(), |_: usize| w.view());
+    /// let (x, w) = (Blocks::new(1, &of_x), Blocks::new(1, &of_w));
+    /// let mut out = Panel::zeros(1, 1);
+    /// dense_forward(Isa::best(), x, w, &[Line([0.5; 16])], Then::Relu, &mut out, 0);
+    /// assert_eq!(out.get(0, 0), 1.0 * 3.0 + 2.0 * 4.0 + 0.5);
+    /// ```
+    ///
     /// # Panics
     /// If there is no block, or the blocks do not fit together.
     pub fn dense_forward<'f, 'x, 'w>(
@@ -159,6 +196,19 @@ kernel! {
     /// - `dx`: gets the result, `rows × inputs`; `dx_t` the same transposed, `inputs × rows`
     ///
     /// Returns whether all of it is finite.
+    ///
+    /// ```
+    /// use kernels::{Blocks, Gate, Isa, Panel, dense_backward_input};
+    /// let (mut w, mut dz_t) = (Panel::zeros(2, 1), Panel::zeros(1, 1));
+    /// w.set(0, 0, 2.0);
+    /// w.set(1, 0, 3.0);
+    /// dz_t.set(0, 0, 5.0);
+    /// let (of_w, of_dz) = (|_: usize| w.view(), |_: usize| dz_t.view());
+    /// let (w, dz_t) = (Blocks::new(1, &of_w), Blocks::new(1, &of_dz));
+    /// let (mut dx, mut dx_t) = (Panel::zeros(1, 2), Panel::zeros(2, 1));
+    /// assert!(dense_backward_input(Isa::best(), w, dz_t, Gate::Open, &mut dx, &mut dx_t));
+    /// assert_eq!((dx.get(0, 0), dx_t.get(1, 0)), (10.0, 15.0));
+    /// ```
     ///
     /// # Panics
     /// If the shapes do not fit together.
@@ -218,6 +268,14 @@ fn transpose_into<S: Simd>(s: S, from: &Panel, to: &mut Panel) {
 
 kernel! {
     /// `to = fromᵀ`.
+    ///
+    /// ```
+    /// use kernels::{Isa, Panel, transpose};
+    /// let (mut from, mut to) = (Panel::zeros(2, 3), Panel::zeros(3, 2));
+    /// from.set(1, 2, 7.0);
+    /// transpose(Isa::best(), &from, &mut to);
+    /// assert_eq!(to.get(2, 1), 7.0);
+    /// ```
     ///
     /// # Panics
     /// If `to` does not have `from`'s shape transposed.

@@ -5,7 +5,6 @@
 //! for every instruction set follow from that.
 
 use super::softmax::keep;
-use super::{exp, gelu, leaky_relu, relu, sigmoid, tanh};
 use crate::isa::{LANES, Line, Simd, kernel};
 use crate::twin::Twin;
 
@@ -62,7 +61,7 @@ fn both_of<S: Simd, F: Function>(s: S, cols: usize, values: &mut [Line], slopes:
 }
 
 macro_rules! functions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal: $function:ty;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal: $file:ident::$function:ident;)*) => {
         /// An elementwise function: the table of all.
         ///
         /// ```
@@ -90,35 +89,49 @@ macro_rules! functions {
 
             /// `f(x)` and `f'(x)` in plain Rust.
             pub(crate) fn twin(self, twin: Twin, x: f32) -> (f32, f32) {
-                match self { $(Elementwise::$name => <$function>::twin(twin, x)),* }
+                match self { $(Elementwise::$name => super::$file::$function::twin(twin, x)),* }
             }
 
             /// `f(x)` by its definition.
             pub(crate) fn definition(self, x: f64) -> f64 {
-                match self { $(Elementwise::$name => <$function>::definition(x)),* }
+                match self { $(Elementwise::$name => super::$file::$function::definition(x)),* }
             }
 
             /// The largest errors where the result is finite: of `f` in units of
             /// `2^-24 max(|f|, 2^-24)`, of `f'` in units of `2^-24 max(|f'|, 1)`.
             pub fn errors(self) -> [f64; 2] {
-                match self { $(Elementwise::$name => <$function>::ERRORS),* }
+                match self { $(Elementwise::$name => super::$file::$function::ERRORS),* }
             }
         }
 
         kernel! {
             /// Replaces every `x` by `f(x)`.
+            ///
+            /// ```
+            /// use kernels::{Elementwise, Isa, map_in_place};
+            /// let mut x = [-1.0, 0.0, 2.0];
+            /// map_in_place(Isa::best(), Elementwise::Relu, &mut x);
+            /// assert_eq!(x, [0.0, 0.0, 2.0]);
+            /// ```
             pub fn map_in_place<'a>(s, f: Elementwise, values: &'a mut [f32]) {
-                match f { $(Elementwise::$name => values_of::<S, $function>(s, values)),* }
+                match f { $(Elementwise::$name => values_of::<S, super::$file::$function>(s, values)),* }
             }
         }
 
         kernel! {
             /// Gradient through `f`: multiplies `grad[i]` by `f'(x[i])`.
             ///
+            /// ```
+            /// use kernels::{Elementwise, Isa, map_backward};
+            /// let mut grad = [10.0, 10.0];
+            /// map_backward(Isa::best(), Elementwise::Relu, &[-1.0, 2.0], &mut grad);
+            /// assert_eq!(grad, [0.0, 10.0]);
+            /// ```
+            ///
             /// # Panics
             /// If the lengths differ.
             pub fn map_backward<'a>(s, f: Elementwise, x: &'a [f32], grad: &'a mut [f32]) {
-                match f { $(Elementwise::$name => gradients_of::<S, $function>(s, x, grad)),* }
+                match f { $(Elementwise::$name => gradients_of::<S, super::$file::$function>(s, x, grad)),* }
             }
         }
 
@@ -127,12 +140,22 @@ macro_rules! functions {
             /// and writes `f'(x)` to the same place in `slopes`, or nowhere if that is empty. The padding of
             /// both is left zero.
             ///
+            /// ```
+            /// use kernels::{Elementwise, Isa, Panel, activate};
+            /// let (mut x, mut slopes) = (Panel::zeros(1, 2), Panel::zeros(1, 2));
+            /// x.set(0, 0, -1.0);
+            /// x.set(0, 1, 2.0);
+            /// activate(Isa::best(), Elementwise::Relu, 2, x.lines_mut(), slopes.lines_mut());
+            /// assert_eq!((x.get(0, 0), x.get(0, 1)), (0.0, 2.0));
+            /// assert_eq!((slopes.get(0, 0), slopes.get(0, 1)), (0.0, 1.0));
+            /// ```
+            ///
             /// # Panics
             /// If there are no columns, `values` is not whole rows, or `slopes` is of another length.
             pub fn activate<'a>(
                 s, f: Elementwise, cols: usize, values: &'a mut [Line], slopes: &'a mut [Line],
             ) {
-                match f { $(Elementwise::$name => both_of::<S, $function>(s, cols, values, slopes)),* }
+                match f { $(Elementwise::$name => both_of::<S, super::$file::$function>(s, cols, values, slopes)),* }
             }
         }
     };

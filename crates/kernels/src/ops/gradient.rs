@@ -45,6 +45,16 @@ impl<S: Simd> Ending<S> for Store<'_> {
 kernel! {
     /// `to = Xᵀ dZ`, with the operands of [`dense_update`](crate::dense_update).
     ///
+    /// ```
+    /// use kernels::{Blocks, Isa, Panel, dense_gradient};
+    /// let (mut x, mut dz, mut g) = (Panel::zeros(1, 2), Panel::zeros(1, 1), Panel::zeros(2, 1));
+    /// x.set(0, 1, 2.0);
+    /// dz.set(0, 0, 3.0);
+    /// let (of_x, of_dz) = (|_: usize| x.view(), |_: usize| dz.view());
+    /// dense_gradient(Isa::best(), Blocks::new(1, &of_x), Blocks::new(1, &of_dz), &mut g);
+    /// assert_eq!((g.get(0, 0), g.get(1, 0)), (0.0, 6.0));
+    /// ```
+    ///
     /// # Panics
     /// If the shapes do not fit together, or there are more than [`MOST_BLOCKS`](crate::MOST_BLOCKS) blocks.
     pub fn dense_gradient<'f, 'x, 'd>(
@@ -67,6 +77,16 @@ kernel! {
 kernel! {
     /// `to = Σ dZ` over the batch, `to` of one row.
     ///
+    /// ```
+    /// use kernels::{Blocks, Isa, Panel, bias_gradient};
+    /// let (mut dz, mut g) = (Panel::zeros(2, 1), Panel::zeros(1, 1));
+    /// dz.set(0, 0, 3.0);
+    /// dz.set(1, 0, 4.0);
+    /// let of_dz = |_: usize| dz.view();
+    /// bias_gradient(Isa::best(), Blocks::new(1, &of_dz), &mut g);
+    /// assert_eq!(g.get(0, 0), 7.0);
+    /// ```
+    ///
     /// # Panics
     /// If the columns differ.
     pub fn bias_gradient<'f, 'd>(s, dz: Blocks<'f, 'd>, to: &'f mut Panel) {
@@ -86,6 +106,13 @@ kernel! {
 kernel! {
     /// `Σ g²` over a panel: lane `l` of sixteen takes the elements of its column in each vector, row by row,
     /// then the lanes are folded by halves.
+    ///
+    /// ```
+    /// let mut g = kernels::Panel::zeros(2, 20);
+    /// g.set(0, 3, 3.0);
+    /// g.set(1, 19, 4.0);
+    /// assert_eq!(kernels::squares(kernels::Isa::best(), &g), 25.0);
+    /// ```
     pub fn squares<'f>(s, g: &'f Panel) -> f32 {
         let mut sum = s.splat(0.0);
         for Line(g) in g.lines() {

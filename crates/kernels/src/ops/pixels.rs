@@ -7,8 +7,8 @@ kernel! {
     ///
     /// ```
     /// let mut floats = [0.0; 3];
-    /// kernels::pixels(kernels::Isa::best(), &[0, 51, 255], 1.0 / 255.0, &mut floats);
-    /// assert_eq!(floats, [0.0, 0.2, 1.0]);
+    /// kernels::pixels(kernels::Isa::best(), &[0, 51, 255], 0.5, &mut floats);
+    /// assert_eq!(floats, [0.0, 25.5, 127.5]);
     /// ```
     ///
     /// # Panics

@@ -14,6 +14,12 @@ use super::update::{Rule, Sixteen};
 use crate::isa::{LANES, Simd, kernel};
 
 /// The constants of one step of gradient descent.
+///
+/// ```
+/// let plain = kernels::SgdStep { lr: 0.1, momentum: 0.0, nesterov: false, decay: 0.0 };
+/// let with_momentum = kernels::SgdStep { momentum: 0.9, nesterov: true, ..plain };
+/// assert_ne!(plain, with_momentum);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdStep {
     /// Learning rate.
@@ -56,6 +62,14 @@ impl Rule for SgdStep {
 
 kernel! {
     /// One step of gradient descent over a slice of parameters `w` with gradients `g` and momentum `m`.
+    ///
+    /// ```
+    /// use kernels::{Isa, SgdStep, sgd_step};
+    /// let step = SgdStep { lr: 0.5, momentum: 0.5, nesterov: false, decay: 0.0 };
+    /// let (mut w, mut m) = ([1.0], [1.0]);
+    /// sgd_step(Isa::best(), &step, &[0.5], &mut w, &mut m);
+    /// assert_eq!((w, m), ([0.5], [1.0]));
+    /// ```
     ///
     /// # Panics
     /// If the lengths differ.

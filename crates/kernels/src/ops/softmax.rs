@@ -208,6 +208,13 @@ impl<V: Copy> Divisor<V> {
 kernel! {
     /// Replaces the first `rows` rows of logits in a panel by their softmax.
     ///
+    /// ```
+    /// use kernels::{Isa, Panel, softmax_panel};
+    /// let mut logits = Panel::zeros(3, 4);
+    /// softmax_panel(Isa::best(), &mut logits, 2);
+    /// assert_eq!((logits.get(1, 3), logits.get(2, 3)), (0.25, 0.0));
+    /// ```
+    ///
     /// # Panics
     /// If the panel has fewer rows or no columns.
     pub fn softmax_panel<'a>(s, logits: &'a mut Panel, rows: usize) {
@@ -251,6 +258,11 @@ kernel! {
 }
 
 /// Loss and hits of some rows.
+///
+/// ```
+/// let rows = [(0.5, true), (1.5, false)].map(|(loss, correct)| kernels::RowLoss { loss, correct });
+/// assert_eq!(rows.iter().map(|row| row.loss).sum::<f64>() / 2.0, 1.0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RowLoss {
     /// Cross-entropy of the row, in nats.
@@ -265,6 +277,15 @@ kernel! {
     ///
     /// `scale` is `1 / batch` for the mean over the batch. The loss is the stable
     /// `log Σ e^(z - max) - (z_label - max)`; its logarithm is taken in `f64`.
+    ///
+    /// ```
+    /// use kernels::{Isa, Panel, RowLoss, softmax_cross_entropy};
+    /// let mut logits = Panel::zeros(1, 2);
+    /// let mut rows = [RowLoss::default()];
+    /// softmax_cross_entropy(Isa::best(), &mut logits, &[0], 1.0, &mut rows);
+    /// assert!((rows[0].loss - 2f64.ln()).abs() < 1e-7 && rows[0].correct);
+    /// assert_eq!((logits.get(0, 0), logits.get(0, 1)), (-0.5, 0.5)); // the gradient
+    /// ```
     ///
     /// # Panics
     /// If there are not as many labels as entries in `rows`, more than the panel has rows, or a label is
@@ -292,6 +313,15 @@ kernel! {
 }
 
 /// A loss of labelled rows beyond the plain one.
+///
+/// ```
+/// use kernels::{CrossEntropy, Isa, twin::Twin};
+/// let how = CrossEntropy { scale: 1.0, smoothing: 0.5, weights: &[2.0, 1.0] };
+/// let mut z = [0.0, 0.0];
+/// let loss = Twin::of(Isa::best()).cross_entropy_with(&mut z, 0, &how);
+/// assert!((loss - 2.0 * 2f64.ln()).abs() < 1e-6);
+/// assert_eq!(z, [-0.5, 0.5]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CrossEntropy<'a> {
     /// What the gradient is multiplied by: `1 / batch` for the mean over the batch.
@@ -307,6 +337,14 @@ kernel! {
     /// gradient of `scale` times it in place of the logits.
     ///
     /// Without smoothing and weights this is [`softmax_cross_entropy`], whose bits it has too.
+    ///
+    /// ```
+    /// use kernels::{CrossEntropy, Isa, Panel, RowLoss, cross_entropy_with};
+    /// let how = CrossEntropy { scale: 1.0, smoothing: 0.5, weights: &[] };
+    /// let (mut logits, mut rows) = (Panel::zeros(1, 2), [RowLoss::default()]);
+    /// cross_entropy_with(Isa::best(), &mut logits, &[0], how, &mut rows);
+    /// assert_eq!((logits.get(0, 0), logits.get(0, 1)), (-0.25, 0.25)); // the gradient
+    /// ```
     ///
     /// # Panics
     /// If there are not as many labels as entries in `rows`, more than the panel has rows, a label is not a
@@ -348,6 +386,10 @@ kernel! {
 }
 
 /// Index of the largest value, the first of equals; NaN is never larger.
+///
+/// ```
+/// assert_eq!(kernels::first_largest(&[1.0, 3.0, f32::NAN, 3.0]), 1);
+/// ```
 #[inline(always)]
 pub fn first_largest(values: &[f32]) -> usize {
     let mut best = 0;

@@ -12,6 +12,13 @@ use crate::panel::{Blocks, PANEL_COLS, Panel};
 use crate::tile::{Acc, Ending, product, unroll};
 
 /// Weights and what the optimiser remembers of them, `rows × cols` of one panel: what one worker owns.
+///
+/// ```
+/// use kernels::Owned;
+/// let mut above = Owned::zeros(2, 3);
+/// above.append(&Owned::zeros(4, 3));
+/// assert_eq!((above.w.rows(), above.m.rows(), above.v.cols()), (6, 6, 3));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Owned {
     /// Parameters.
@@ -41,6 +48,12 @@ impl Owned {
 }
 
 /// One step of an optimiser: its constants.
+///
+/// ```
+/// use kernels::{SgdStep, Step};
+/// let step: Step = SgdStep { lr: 0.1, momentum: 0.9, nesterov: true, decay: 0.0 }.into();
+/// assert!(matches!(step, Step::Sgd(_)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Step {
@@ -195,6 +208,20 @@ impl<S: Simd, R: Rule> Ending<S> for Update<'_, S, R> {
 ///
 /// Returns whether all new weights are finite.
 ///
+/// ```
+/// use kernels::{Blocks, Isa, Owned, Panel, SgdStep, dense_update};
+/// let step = SgdStep { lr: 1.0, momentum: 0.0, nesterov: false, decay: 0.0 };
+/// let (mut x, mut dz, mut owned) = (Panel::zeros(2, 1), Panel::zeros(2, 1), Owned::zeros(1, 1));
+/// for (i, (input, gradient)) in [(1.0, 3.0), (2.0, 4.0)].into_iter().enumerate() {
+///     x.set(i, 0, input);
+///     dz.set(i, 0, gradient);
+/// }
+/// let (of_x, of_dz) = (|_: usize| x.view(), |_: usize| dz.view());
+/// let (x, dz) = (Blocks::new(1, &of_x), Blocks::new(1, &of_dz));
+/// assert!(dense_update(Isa::best(), x, dz, &mut owned, step));
+/// assert_eq!(owned.w.get(0, 0), -(1.0 * 3.0 + 2.0 * 4.0));
+/// ```
+///
 /// # Panics
 /// If the shapes do not fit together, there are more than [`MOST_BLOCKS`](crate::MOST_BLOCKS) blocks, or more
 /// than [`PANEL_COLS`] columns.
@@ -214,6 +241,17 @@ pub fn dense_update(
 
 /// `db = Σ dZ` over the batch, and a step of the optimiser with it.
 ///
+/// ```
+/// use kernels::{Blocks, Isa, Owned, Panel, SgdStep, bias_update};
+/// let step = SgdStep { lr: 1.0, momentum: 0.0, nesterov: false, decay: 0.0 };
+/// let (mut dz, mut bias) = (Panel::zeros(2, 1), Owned::zeros(1, 1));
+/// dz.set(0, 0, 3.0);
+/// dz.set(1, 0, 4.0);
+/// let of_dz = |_: usize| dz.view();
+/// bias_update(Isa::best(), Blocks::new(1, &of_dz), &mut bias, step);
+/// assert_eq!(bias.w.get(0, 0), -7.0);
+/// ```
+///
 /// # Panics
 /// If the columns differ.
 pub fn bias_update(isa: Isa, dz: Blocks<'_, '_>, owned: &mut Owned, step: impl Into<Step>) {
@@ -229,6 +267,15 @@ pub fn bias_update(isa: Isa, dz: Blocks<'_, '_>, owned: &mut Owned, step: impl I
 /// to know all gradients first.
 ///
 /// Returns whether all new weights are finite.
+///
+/// ```
+/// use kernels::{Isa, Owned, Panel, SgdStep, scaled_update};
+/// let step = SgdStep { lr: 1.0, momentum: 0.0, nesterov: false, decay: 0.0 };
+/// let (mut g, mut owned) = (Panel::zeros(1, 2), Owned::zeros(1, 2));
+/// g.set(0, 1, 8.0);
+/// assert!(scaled_update(Isa::best(), &mut g, 0.25, &mut owned, step));
+/// assert_eq!(owned.w.get(0, 1), -2.0);
+/// ```
 ///
 /// # Panics
 /// If `g` and `owned` have other shapes.

@@ -15,6 +15,17 @@ const GROUPS: usize = LANES / GROUP;
 /// A product with a view from here leaves out the steps in which all of a tile's elements of X are zero.
 /// Its bits are those of the whole product if the other operand is finite; with an infinity or a NaN there,
 /// the whole product has NaNs that this one has not.
+///
+/// ```
+/// use kernels::{Isa, Panel, Zeros, find_zeros};
+/// let mut x = Panel::zeros(32, 64);
+/// x.set(5, 7, 1.0);
+/// let mut zeros = Zeros::new(32, 64, 64);
+/// find_zeros(Isa::best(), &x, 32, &mut zeros);
+/// // One of 64 columns in one of eight groups of rows, and one row in one of sixteen groups of columns.
+/// assert_eq!(zeros.densities(), [1.0 / (64.0 * 8.0), 1.0 / (32.0 * 16.0)]);
+/// let _ = (zeros.block(x.view(), 0), zeros.cols_at(x.view(), 0, 64)); // operands
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Zeros {
     rows: usize,
@@ -115,6 +126,13 @@ impl Zeros {
 
 kernel! {
     /// Finds out where the first `rows` rows of `x` are zero.
+    ///
+    /// ```
+    /// use kernels::{Isa, Panel, Zeros, find_zeros};
+    /// let mut zeros = Zeros::of_rows(16, 32, 32);
+    /// find_zeros(Isa::best(), &Panel::zeros(16, 32), 16, &mut zeros);
+    /// assert_eq!(zeros.densities(), [0.0; 2]);
+    /// ```
     ///
     /// # Panics
     /// If `zeros` was not made for as many columns and at least as many rows.

@@ -14,6 +14,10 @@ const PAIRS: usize = 16;
 
 /// To bf16: to the nearest, to even where two are as near. Denormals become zero of their sign, and NaN
 /// a quiet NaN: VCVTNEPS2BF16.
+///
+/// ```
+/// assert_eq!(kernels::twin::amx::round(1.0), 0x3f80);
+/// ```
 pub fn round(x: f32) -> u16 {
     let bits = x.to_bits();
     let rounded = match x {
@@ -25,6 +29,10 @@ pub fn round(x: f32) -> u16 {
 }
 
 /// The number a float is rounded to, as a float.
+///
+/// ```
+/// assert_eq!(kernels::twin::amx::rounded(1.001), 1.0);
+/// ```
 pub fn rounded(x: f32) -> f32 {
     f32::from_bits(u32::from(round(x)) << 16)
 }
@@ -49,6 +57,10 @@ pub fn add_products(c: f32, a: &[f32; 2 * PAIRS], b: &[f32; 2 * PAIRS]) -> f32 {
 
 /// One element of a product, 32 products at a time and then the rest with zeros to 32: the sums of the
 /// tiles of [`forward16`](crate::forward16) and [`update16`](crate::update16).
+///
+/// ```
+/// assert_eq!(kernels::twin::amx::dot([(1.0, 2.0), (3.0, 4.0)].into_iter()), 14.0);
+/// ```
 pub fn dot(ab: impl Iterator<Item = (f32, f32)>) -> f32 {
     let (mut sum, mut n) = (0.0, 0);
     let [mut a, mut b] = [[0.0; 2 * PAIRS]; 2];
@@ -64,6 +76,11 @@ pub fn dot(ab: impl Iterator<Item = (f32, f32)>) -> f32 {
 }
 
 /// `H = act(scale · (X W) + b)`, X batch × inputs, W inputs × outputs: [`forward16`](crate::forward16).
+///
+/// ```
+/// use kernels::{Then, twin::amx::forward};
+/// assert_eq!(forward((1, 2, 1), &[1.0, 2.0], &[3.0, 4.0], 0.5, (&[1.0], Then::Linear)), [6.5]);
+/// ```
 ///
 /// # Panics
 /// If a slice is shorter than its shape.
@@ -86,6 +103,11 @@ pub fn forward(
 /// `dW = scale · (Xᵀ dZ)`, X batch × inputs, dZ batch × outputs: what [`update16`](crate::update16) hands to
 /// [`Twin::adam`](super::Twin::adam), fused.
 ///
+/// ```
+/// use kernels::twin::amx::gradient;
+/// assert_eq!(gradient((2, 1, 1), &[1.0, 2.0], &[3.0, 4.0], 0.5), [5.5]);
+/// ```
+///
 /// # Panics
 /// If a slice is shorter than its shape.
 pub fn gradient(
@@ -101,6 +123,10 @@ pub fn gradient(
 }
 
 /// The twin of all that is no product: where there is AMX, multiply-adds are fused.
+///
+/// ```
+/// assert_eq!(kernels::twin::amx::TWIN.fma(2.0, 3.0, 1.0), 7.0);
+/// ```
 pub const TWIN: Twin = Twin { fused: true };
 
 /// `a b + c`, rounded once, without denormals.

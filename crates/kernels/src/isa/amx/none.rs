@@ -4,6 +4,10 @@ use super::{Kernel16, Line16, Square, Sums, Tile};
 use crate::isa::{LANES, Portable};
 
 /// Proof that this CPU has AMX for bf16, which only some of x86-64 have.
+///
+/// ```
+/// assert!(kernels::Amx::new().is_none());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amx {}
 

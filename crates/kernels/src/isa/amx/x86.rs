@@ -12,6 +12,13 @@ use core::marker::PhantomData;
 use std::sync::OnceLock;
 
 /// Proof that this CPU has AMX for bf16 and AVX-512 with bf16, and that this process may use them.
+///
+/// ```
+/// match kernels::Amx::new() {
+///     Some(_) => println!("products of bf16 numbers by tiles"),
+///     None => println!("this machine has no AMX"),
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amx {
     avx512: Avx512,
