@@ -68,8 +68,8 @@ fn embedded() -> Result<(), String> {
 
 /// Every benchmark once, on small inputs; the products of other libraries need a long build and are left out.
 fn benches() -> Result<(), String> {
-    for args in [["gemm", "--once"].as_slice(), &["elementwise", "--once"]] {
-        let bench = ["run", "--quiet", "--package", "benches", "--bin", args[0], "--", args[1]];
+    for name in ["gemm", "elementwise", "train"] {
+        let bench = ["run", "--quiet", "--package", "benches", "--bin", name, "--", "--once"];
         run(cargo().args(bench).stdout(std::process::Stdio::null()))?;
     }
     Ok(())

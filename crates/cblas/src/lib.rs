@@ -1,7 +1,7 @@
 //! `sgemm_` and `cblas_sgemm` for C and Fortran: `libweft_blas`, static and shared, on [`kernels`].
 //!
 //! The functions behave as those of the reference BLAS do, arguments, quick returns and error numbers included;
-//! `include/weft_blas.h` declares them, README.md says how to link. Integers have 32 bits (LP64).
+//! `include/weft_blas.h` declares them, the README of the repository says how to link. Integers have 32 bits (LP64).
 //!
 //! - An element of C is one chain of multiply-adds in the order of k, from `β c` on, whatever the number of
 //!   threads and the instruction set. With β = 0, C is not read; with α = 0, neither A nor B. What lies

@@ -7,17 +7,24 @@ use nn::{FitConfig, Inputs};
 /// A network, its batch, and how many steps are timed.
 type Case = (Vec<usize>, usize, u64);
 
-/// All tables.
-pub(crate) fn tables(machine: Machine, inputs: Inputs<'_>, labels: &[u16], rounds: usize) {
-    let run = (inputs, labels);
-    let large = [(vec![512, 512], 128, 60), (vec![2048, 2048], 256, 4)];
-    table(machine, "large networks", &large, run, rounds);
+/// All tables, of as many steps as take a while, or of the most that are asked for.
+pub(crate) fn tables(machine: Machine, run: (Inputs<'_>, &[u16]), rounds: usize, most_steps: u64) {
+    let large = vec![(vec![512, 512], 128, 60), (vec![2048, 2048], 256, 4)];
     let batches = [8, 16, 32, 64, 128, 256, 512].map(|b| (vec![128], b, (12_800 / b) as u64));
-    table(machine, "batch", &batches, run, rounds);
     let widths = [64, 128, 256, 512, 1024].map(|w| (vec![w], 32, (51_200 / w) as u64));
-    table(machine, "width", &widths, run, rounds);
     let depths = [1, 2, 4, 8].map(|d| (vec![128; d], 32, 400));
-    table(machine, "depth", &depths, run, rounds);
+    let all = [
+        ("large networks", large),
+        ("batch", batches.into()),
+        ("width", widths.into()),
+        ("depth", depths.into()),
+    ];
+    for (what, mut cases) in all {
+        for (_, _, steps) in &mut cases {
+            *steps = most_steps.min(*steps);
+        }
+        table(machine, what, &cases, run, rounds);
+    }
 }
 
 /// Steps of each case with one thread and with all, in turn.

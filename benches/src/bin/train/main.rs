@@ -1,4 +1,5 @@
-//! `cargo xtask bench train`: training and prediction beside what the machine can do at most.
+//! `cargo xtask bench train`: training and prediction beside what the machine can do at most; `--quick` for a look on
+//! the sample, `--once` to see whether it runs.
 #![allow(clippy::print_stdout, reason = "tables are what a benchmark is for")]
 
 mod grown;
@@ -28,7 +29,9 @@ struct Machine {
 const L2_BYTES: usize = 3 * 4 * 784 * 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let quick = std::env::args().any(|a| a == "--quick");
+    let asked = |flag: &str| std::env::args().any(|a| a == flag);
+    let once = asked("--once");
+    let quick = once || asked("--quick");
     let options = Options { sample: quick, ..Options::default() };
     let place = locate(&options, &mut |_| {})?;
     let (train, test) = (place.open(Half::Train)?, place.open(Half::Test)?);
@@ -48,7 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     parts::table(machine, if quick { 3 } else { 30 });
     whole::table(machine, (train.images(), inputs), train.labels(), if quick { 1 } else { 7 });
-    grown::tables(machine, inputs, train.labels(), if quick { 1 } else { 5 });
+    let most_steps = if once { 2 } else { u64::MAX };
+    grown::tables(machine, (inputs, train.labels()), if quick { 1 } else { 5 }, most_steps);
     predict::table(machine, tests, if quick { 3 } else { 20 });
     Ok(())
 }
