@@ -133,7 +133,7 @@ impl Train {
         let settings::Settings { network, output, .. } = &settings;
         let fit = fit(&settings, &resolved)?;
         Ok(Train {
-            hidden: network.hidden.iter().map(|units| *units as usize).collect(),
+            hidden: hidden(&network.hidden, resolved.place("hidden"))?,
             activation: network.activation,
             dropout: network.dropout,
             class_weights: settings.training.class_weights.clone(),
@@ -187,6 +187,19 @@ fn run_config(run: &Path) -> Outcome<PathBuf> {
     Err(Failure::usage("there is no run to resume in that folder")
         .at(format_args!("{} is not there", config.display()))
         .next("name the folder of a run that was interrupted, such as runs/20260131-120000-seed1"))
+}
+
+/// Units of the hidden layers; a single 0 stands for none.
+fn hidden(units: &[u32], place: &str) -> Outcome<Vec<usize>> {
+    if units == [0] {
+        return Ok(Vec::new());
+    }
+    if units.contains(&0) {
+        return Err(Failure::usage("a network with hidden layers and without")
+            .at(place)
+            .next("say none alone, or name the units of each"));
+    }
+    Ok(units.iter().map(|units| *units as usize).collect())
 }
 
 /// How to train.

@@ -1,7 +1,7 @@
 //! Other views of the same images, made when a batch is gathered: shifted by some pixels, mirrored.
 //!
-//! What becomes of an example is a function of seed, epoch and the example's number alone, so neither the
-//! order nor threads matter, and a resumed run makes the same images.
+//! What becomes of an example is a function of seed, epoch and the example's number alone: its place in the
+//! stream of the epoch. So neither the order nor threads matter, and a resumed run makes the same images.
 
 use crate::architecture::Architecture;
 use crate::error::Error;
@@ -35,12 +35,11 @@ struct Change {
 }
 
 /// Makes the images of one epoch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Augmenter {
     augment: Augment,
-    seed: u64,
-    epoch: u32,
-    height: usize,
+    rng: Rng,
+    epoch: u64,
     width: usize,
     /// Values of a pixel.
     depth: usize,
@@ -69,51 +68,63 @@ impl Augmenter {
             let what = format!("a shift by {shift} pixels moves images of {height} × {width} away");
             return Err(Error::Input(what));
         }
-        Ok(Some(Augmenter { augment, seed, epoch: 0, height, width, depth }))
+        let rng = Rng::new(seed, Purpose::Augment, 0);
+        Ok(Some(Augmenter { augment, rng, epoch: 0, width, depth }))
     }
 
     /// For an epoch, counted from 0.
-    pub(crate) fn at(self, epoch: usize) -> Augmenter {
-        Augmenter { epoch: epoch as u32, ..self }
+    pub(crate) fn set_epoch(&mut self, epoch: usize) {
+        self.epoch = epoch as u64;
     }
 
+    /// What happens to an example: of the `n` things that can, number `⌊r n / 2⁶⁴⌋`, where `r` is made of the
+    /// words `2 · example` (low) and `2 · example + 1` (high) of stream `epoch`.
     fn change(&self, example: u32) -> Change {
-        let index = u64::from(self.epoch) << 32 | u64::from(example);
-        let mut rng = Rng::new(self.seed, Purpose::Augment, index);
-        let shift = i32::from(self.augment.shift);
-        let mut by = || rng.below(2 * shift as u32 + 1) as i32 - shift;
-        let (dx, dy) = (by(), by());
-        Change { dx, dy, mirror: self.augment.flip && rng.below(2) == 1 }
+        let mut words = [0; 2];
+        self.rng.clone().words(self.epoch, 2 * u64::from(example), &mut words);
+        let r = u64::from(words[1]) << 32 | u64::from(words[0]);
+        let (shift, mirrors) = (i32::from(self.augment.shift), 1 + u64::from(self.augment.flip));
+        let side = 2 * u64::from(self.augment.shift) + 1;
+        let way = ((u128::from(r) * u128::from(mirrors * side * side)) >> 64) as u64;
+        let by = |number: u64| number as i32 - shift;
+        let (place, mirror) = (way / mirrors, way % mirrors == 1);
+        Change { dx: by(place % side), dy: by(place / side), mirror }
     }
 
     /// Writes what becomes of an example's image.
     pub(crate) fn apply<T: Copy + Default>(&self, example: u32, from: &[T], to: &mut [T]) {
         let Change { dx, dy, mirror } = self.change(example);
-        let row = self.width * self.depth;
-        // Columns that come in on the left, and on the right.
-        let left = self.depth * dx.max(0) as usize;
-        let right = self.depth * (-dx).max(0) as usize;
-        for (y, to) in to.chunks_exact_mut(row).enumerate() {
-            let y = y as i64 - i64::from(dy);
-            if !(0..self.height as i64).contains(&y) {
-                to.fill(T::default());
-                continue;
+        let (row, size) = (self.width * self.depth, from.len());
+        // Values that come in: at the left and the right of each row, above and below.
+        let [left, right] = [dx, -dx].map(|by| self.depth * by.max(0) as usize);
+        let [above, below] = [dy, -dy].map(|by| row * by.max(0) as usize);
+        if mirror {
+            let rows = from[below..size - above].chunks_exact(row);
+            for (to, from) in to[above..size - below].chunks_exact_mut(row).zip(rows) {
+                mirrored(&from[left..row - right], &mut to[left..row - right], self.depth);
             }
-            let from = &from[y as usize * row..][..row];
-            let (margin, rest) = to.split_at_mut(left);
-            let (image, end) = rest.split_at_mut(row - left - right);
-            margin.fill(T::default());
-            end.fill(T::default());
-            if mirror {
-                // The mirrored row, without the columns that go out.
-                let from = from[left..].chunks_exact(self.depth).rev().skip(right / self.depth);
-                let pixels = image.chunks_exact_mut(self.depth).zip(from);
-                pixels.for_each(|(to, from)| to.copy_from_slice(from));
-            } else {
-                image.copy_from_slice(&from[right..row - left]);
-            }
+        } else {
+            // In one piece: what goes out of a row comes into the next, and is cleared below.
+            let from = &from[below + right..size - above - left];
+            to[above + left..size - below - right].copy_from_slice(from);
+        }
+        to[..above].fill(T::default());
+        to[size - below..].fill(T::default());
+        for row in to[above..size - below].chunks_exact_mut(row) {
+            let end = row.len() - right;
+            row[..left].fill(T::default());
+            row[end..].fill(T::default());
         }
     }
+}
+
+/// Copies pixels of `depth` values from the last to the first.
+fn mirrored<T: Copy>(from: &[T], to: &mut [T], depth: usize) {
+    if depth == 1 {
+        return to.iter_mut().zip(from.iter().rev()).for_each(|(to, from)| *to = *from);
+    }
+    let pixels = to.chunks_exact_mut(depth).zip(from.chunks_exact(depth).rev());
+    pixels.for_each(|(to, from)| to.copy_from_slice(from));
 }
 
 #[cfg(test)]
@@ -128,7 +139,7 @@ mod tests {
 
     /// The formula, pixel by pixel.
     fn expected(a: &Augmenter, change: Change, from: &[u8]) -> Vec<u8> {
-        let (h, w) = (a.height as i32, a.width as i32);
+        let (h, w) = ((from.len() / a.width / a.depth) as i32, a.width as i32);
         let pixel = |y: i32, x: i32, d: usize| {
             let (y, x) = (y - change.dy, x - change.dx);
             if !(0..h).contains(&y) || !(0..w).contains(&x) {
@@ -184,10 +195,15 @@ mod tests {
     #[test]
     fn epochs_and_examples_differ() {
         let a = augmenter(3, true, &[28, 28]);
-        let list = |a: Augmenter| (0..50).map(|i| a.change(i)).collect::<Vec<_>>();
-        assert_eq!(list(a.at(4)), list(a.at(4)));
-        assert_ne!(list(a.at(4)), list(a.at(5)));
-        assert_ne!(list(a.at(0)), list(Augmenter { seed: 8, ..a }));
+        let list = |a: &Augmenter, epoch: usize| {
+            let mut a = a.clone();
+            a.set_epoch(epoch);
+            (0..50).map(|i| a.change(i)).collect::<Vec<_>>()
+        };
+        assert_eq!(list(&a, 4), list(&a, 4));
+        assert_ne!(list(&a, 4), list(&a, 5));
+        let other = Augmenter { rng: Rng::new(8, Purpose::Augment, 0), ..a.clone() };
+        assert_ne!(list(&a, 0), list(&other, 0));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum Purpose {
     Shuffle,
     /// Which examples are left out of training for validation; the index is 0.
     Split,
-    /// What becomes of an image; the index is `epoch · 2³² + example`.
+    /// What becomes of an image; the index is 0, streams are epochs.
     Augment,
     /// What dropout leaves out; the index is the number of the dense layer before it, from 0.
     Dropout,

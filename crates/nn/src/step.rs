@@ -12,6 +12,7 @@
 //! the optimiser is the ending of its tile.
 
 use crate::behind::Place;
+use crate::clock::{Clock, StepPart};
 use crate::data::{Inputs, Labels};
 use crate::layer::{Dense, Part, Task, block_width, forward};
 use crate::train::Running;
@@ -37,6 +38,8 @@ pub(crate) struct Run<'r> {
     pub(crate) smoothing: f32,
     /// Largest norm of the gradient.
     pub(crate) clip: Option<f64>,
+    /// Times the parts of this step, if anybody wants to know.
+    pub(crate) clock: Clock<'r>,
 }
 
 impl Run<'_> {
@@ -87,9 +90,13 @@ impl Run<'_> {
         let kept = parts.filter_map(|part| part.kept.as_ref());
         let squares = kept.fold(0.0, |sum, kept| sum + kept.squares);
         let scale = (limit / (squares.sqrt() + 1e-6)).min(1.0) as f32;
-        let isa = self.isa;
+        let Run { isa, clock, .. } = *self;
         for layer in self.layers.iter_mut() {
-            self.team.for_each_mut(&mut layer.parts, |_, part| part.apply(isa, scale, by));
+            self.team.for_each_mut(&mut layer.parts, |_, part| {
+                let mut watch = clock.start();
+                part.apply(isa, scale, by);
+                watch.lap(StepPart::Update);
+            });
         }
         if !next.is_empty() {
             self.forward_first(self.workspace.now ^ 1, self.number + 1, next);
@@ -98,7 +105,7 @@ impl Run<'_> {
 
     /// Outputs of the first hidden layer, if there is one, for the batch `at` of step `number`.
     fn forward_first(&mut self, at: usize, number: u64, batch: &[u32]) {
-        let Run { isa, inputs, .. } = *self;
+        let Run { isa, inputs, clock, .. } = *self;
         let Workspace { blocks, hidden, .. } = &mut *self.workspace;
         let Some(Hidden { h, behind, .. }) = hidden.first_mut() else { return };
         let (columns, then) = (self.layers[0].columns(), behind.then());
@@ -106,15 +113,19 @@ impl Run<'_> {
         if half {
             let parts = &mut self.layers[0].parts[..];
             let column = |_: usize, parts: &mut [Part], out: &mut [Panel]| {
+                let mut watch = clock.start();
                 forward_half(&mut parts[0], then, isa, inputs, batch, out);
+                watch.lap(StepPart::Forward);
             };
             return self.team.for_each_zip(columns, (parts, &mut h[at]), column, nothing_else());
         }
         let layer = &self.layers[0];
         self.team.for_each_mut(&mut h[at], |i, out| {
+            let mut watch = clock.start();
             let (column, b) = (i / blocks.len(), i % blocks.len());
             forward_inputs(layer.column(column), then, isa, &blocks[b].examples[at], out);
             behind.finish(isa, out, place(blocks, (number, at), b, column));
+            watch.lap(StepPart::Forward);
         });
     }
 
@@ -124,20 +135,22 @@ impl Run<'_> {
         let (now, blocks, layer, isa) = (*now, &blocks[..], &self.layers[l], self.isa);
         let (below, here) = hidden.split_at_mut(l);
         let (below, Hidden { h, behind, .. }) = (&below[l - 1], &mut here[0]);
-        let number = self.number;
+        let (number, clock) = (self.number, self.clock);
         self.team.for_each_mut(&mut h[now], |i, out| {
+            let mut watch = clock.start();
             let (column, b) = (i / blocks.len(), i % blocks.len());
             let rows = blocks[b].examples[now].rows;
             let x = |k: usize| below.h(now, k, b).view().rows_at(0, rows);
             let x = Blocks::new(layer.blocks(), &x);
             forward(layer.column(column), behind.then(), isa, x, out, 0);
             behind.finish(isa, out, place(blocks, (number, now), b, column));
+            watch.lap(StepPart::Forward);
         });
     }
 
     /// The output layer: logits, softmax, loss, gradient, and that of its inputs; and the next batch.
     fn head(&mut self, next: &[u32]) {
-        let Run { isa, inputs, labels, smoothing, .. } = *self;
+        let Run { isa, inputs, labels, smoothing, clock, .. } = *self;
         let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, count) = (*now, blocks.len());
         let batch: usize = blocks.iter().map(|b| b.examples[now].rows).sum();
@@ -146,6 +159,7 @@ impl Run<'_> {
         let Some(layer) = self.layers.last() else { unreachable!("a network has a dense layer") };
         let Some(Hidden { h, gradients, behind, .. }) = hidden.last_mut() else {
             return self.team.for_each_mut(blocks, |b, block| {
+                let mut watch = clock.start();
                 let RowBlock { examples, logits, .. } = &mut *block;
                 for column in 0..layer.columns() {
                     let x = |k: usize| layer.block(examples[now].view(), k);
@@ -153,7 +167,9 @@ impl Run<'_> {
                     layer.forward(isa, column, x, logits, column * (PANEL_COLS / kernels::LANES));
                 }
                 block.loss(isa, now, loss);
+                watch.lap(StepPart::Output);
                 block.gather(isa, inputs, labels, (now ^ 1, b), next);
+                watch.lap(StepPart::Fetch);
             });
         };
         let h = |q: usize, b: usize| &h[now][q * count + b];
@@ -161,6 +177,7 @@ impl Run<'_> {
             count,
             (blocks, gradients),
             |b, block, gradients| {
+                let mut watch = clock.start();
                 let block = &mut block[0];
                 let rows = block.examples[now].rows;
                 let x = |q: usize| h(q, b).view().rows_at(0, rows);
@@ -175,6 +192,7 @@ impl Run<'_> {
                     );
                 }
                 block.loss(isa, now, loss);
+                watch.lap(StepPart::Output);
                 for (q, gradient) in gradients.iter_mut().enumerate() {
                     let dz_t = |c: usize| {
                         let cols = PANEL_COLS.min(layer.shape.units - c * PANEL_COLS);
@@ -183,7 +201,9 @@ impl Run<'_> {
                     let dz_t = Blocks::new(layer.columns(), &dz_t);
                     layer.backward(isa, q, dz_t, behind.gate(h(q, b)), gradient);
                 }
+                watch.lap(StepPart::Backward);
                 block.gather(isa, inputs, labels, (now ^ 1, b), next);
+                watch.lap(StepPart::Fetch);
             },
             nothing_else(),
         );
@@ -192,22 +212,26 @@ impl Run<'_> {
     /// Gradient of the inputs of layer `l`, not the last, and the update of the layer above it.
     fn backward(&mut self, l: usize, task: Task) {
         let Workspace { now, blocks, hidden } = &mut *self.workspace;
-        let (now, blocks, isa) = (*now, &blocks[..], self.isa);
+        let (now, blocks, isa, clock) = (*now, &blocks[..], self.isa, self.clock);
         let (layers, above) = self.layers.split_at_mut(l + 1);
         let layer = &layers[l];
         let (inputs, outputs) = hidden.split_at_mut(l);
         let (inputs, outputs) = (&mut inputs[l - 1], &*outputs);
         let (columns, h, behind) = (inputs.columns(), &inputs.h[now], &inputs.behind);
         let gradient = |i: usize, gradient: &mut Gradient| {
+            let mut watch = clock.start();
             let (b, q) = (i / columns, i % columns);
             let dz_t = |c: usize| outputs[0].gradient(c, b).dz_t.view();
             let dz_t = Blocks::new(layer.columns(), &dz_t);
             let gate = behind.gate(&h[q * blocks.len() + b]);
             layer.backward(isa, q, dz_t, gate, gradient);
+            watch.lap(StepPart::Backward);
         };
         let deltas = Deltas { now, blocks, gradients: outputs.get(1).map(|h| &h.gradients[..]) };
         let update = |_: usize, part: &mut Part| {
+            let mut watch = clock.start();
             deltas.update_hidden(part, isa, &outputs[0].h[now], task);
+            watch.lap(StepPart::Update);
         };
         self.team.for_each_mut2((&mut above[0].parts, update), (&mut inputs.gradients, gradient));
     }
@@ -217,7 +241,7 @@ impl Run<'_> {
     /// over the data set, each some dozen cache lines from memory, and this is the phase that leaves the
     /// memory idle the longest.
     fn update_first(&mut self, task: Task, next: &[u32], after: &[u32]) {
-        let Run { isa, inputs, number, .. } = *self;
+        let Run { isa, inputs, number, clock, .. } = *self;
         let Workspace { now, blocks, hidden } = &mut *self.workspace;
         let (now, blocks) = (*now, &blocks[..]);
         let (first, rest) = self.layers.split_at_mut(1);
@@ -230,8 +254,11 @@ impl Run<'_> {
         let Some((second, (here, above))) = rest.first_mut().zip(hidden.split_first_mut()) else {
             let (of, deltas) = (parts.len(), Deltas { now, blocks, gradients: None });
             return self.team.for_each_mut(parts, |i, part| {
+                let mut watch = clock.start();
                 ask(i, of);
+                watch.lap(StepPart::Fetch);
                 deltas.update_inputs(part, isa, task);
+                watch.lap(StepPart::Update);
             });
         };
         let Hidden { h: [even, odd], gradients, behind, .. } = here;
@@ -239,30 +266,43 @@ impl Run<'_> {
         let (h, h_next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
         let deltas = Deltas { now, blocks, gradients: Some(gradients) };
         let above = Deltas { gradients: above.first().map(|h| &h.gradients[..]), ..deltas };
-        let update_second = |_: usize, part: &mut Part| above.update_hidden(part, isa, h, task);
+        let update_second = |_: usize, part: &mut Part| {
+            let mut watch = clock.start();
+            above.update_hidden(part, isa, h, task);
+            watch.lap(StepPart::Update);
+        };
         // A column is a large task: where there is not one for each thread, smaller ones and one more
         // barrier are faster.
         let half = parts[0].half.is_some();
         if half || updates && !next.is_empty() && columns >= self.team.threads() {
             let column = |q: usize, parts: &mut [Part], out: &mut [Panel]| {
+                let mut watch = clock.start();
                 ask(q, columns);
+                watch.lap(StepPart::Fetch);
                 if half {
                     deltas.update_half(&mut parts[0], isa, inputs, task);
-                    return forward_half(&mut parts[0], then, isa, inputs, next, out);
+                    watch.lap(StepPart::Update);
+                    forward_half(&mut parts[0], then, isa, inputs, next, out);
+                    return watch.lap(StepPart::Forward);
                 }
                 parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, task));
+                watch.lap(StepPart::Update);
                 for (b, out) in out.iter_mut().enumerate() {
                     forward_inputs(parts, then, isa, &blocks[b].examples[now ^ 1], out);
                     behind.finish(isa, out, place(blocks, (number + 1, now ^ 1), b, q));
                 }
+                watch.lap(StepPart::Forward);
             };
             let second = (&mut second.parts[..], update_second);
             return self.team.for_each_zip(columns, (parts, h_next), column, second);
         }
         let of = parts.len();
         let update_first = |i: usize, part: &mut Part| {
+            let mut watch = clock.start();
             ask(i, of);
+            watch.lap(StepPart::Fetch);
             deltas.update_inputs(part, isa, task);
+            watch.lap(StepPart::Update);
         };
         self.team.for_each_mut2((parts, update_first), (&mut second.parts, update_second));
         if updates && !next.is_empty() {

@@ -115,6 +115,26 @@ impl FitConfig {
         examples.div_ceil(self.batch_size.max(1))
     }
 
+    /// How many of so many examples are trained on, and how many the validation split leaves out: none, or
+    /// at least one.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it leaves none to train on.
+    pub fn split(&self, examples: usize) -> Result<(usize, usize), Error> {
+        let share = self.validation_split;
+        if share == 0.0 {
+            return Ok((examples, 0));
+        }
+        let held = ((examples as f64 * share).round() as usize).max(1);
+        if held >= examples {
+            let what = format!(
+                "a validation split of {share} leaves none of {examples} examples to train on"
+            );
+            return Err(Error::Input(what));
+        }
+        Ok((examples - held, held))
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         let bad = |what: String| Err(Error::Input(what));
         if self.batch_size == 0 {

@@ -3,10 +3,12 @@
 use crate::augment::Augmenter;
 use crate::average::{Average, mix};
 use crate::checkpoint::{Fields, Set, State};
+use crate::clock::{Clock, Laps, StepTimes};
 use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::half::Precision;
+use crate::held::{Held, split};
 use crate::layer::{Dense, Part};
 use crate::model::Model;
 use crate::progress::Progress;
@@ -22,20 +24,6 @@ use std::time::Instant;
 
 /// Picks parameters or moments.
 type Pick = fn(&mut Owned) -> &mut Panel;
-
-/// The examples that a run is validated on: those of some numbers, or all.
-#[derive(Debug)]
-struct Held<'r> {
-    inputs: Inputs<'r>,
-    labels: Labels<'r>,
-    rows: Option<Vec<u32>>,
-}
-
-impl Held<'_> {
-    fn count(&self) -> usize {
-        self.rows.as_ref().map_or(self.labels.len(), Vec::len)
-    }
-}
 
 /// A training run between two steps; [`Model::train`] begins one.
 ///
@@ -63,6 +51,8 @@ pub struct Training<'r> {
     augmenter: Option<Augmenter>,
     /// Start of the part of the epoch that runs, once its next batch is fetched.
     begun: Option<Instant>,
+    /// Times of the parts of some steps, if anybody wants to know.
+    laps: Option<Laps>,
 }
 
 impl<'r> Training<'r> {
@@ -109,6 +99,7 @@ impl<'r> Training<'r> {
             good,
             average,
             augmenter,
+            laps: None,
         })
     }
 
@@ -132,6 +123,18 @@ impl<'r> Training<'r> {
         }
         self.held = Some(Held { inputs, labels, rows: None });
         Ok(self)
+    }
+
+    /// Times the parts of one step in `every`: see [`step_times`](Training::step_times). Costs some microseconds
+    /// of each of those, and changes no result.
+    pub fn timed(mut self, every: u64) -> Self {
+        self.laps = Some(Laps::new(every));
+        self
+    }
+
+    /// How long the steps took that were [timed](Training::timed), and their parts; nothing if none were.
+    pub fn step_times(&self) -> Option<StepTimes> {
+        self.laps.as_ref().and_then(|laps| laps.times(self.engine.threads()))
     }
 
     /// The state of the training, from which another can [`resume`](Training::resume): it goes on to the
@@ -288,26 +291,27 @@ impl<'r> Training<'r> {
             return Err(Error::Input(what.to_owned()));
         }
         self.begun = Some(Instant::now());
+        let epoch = self.progress.epoch - 1;
+        self.augmenter.iter_mut().for_each(|augmenter| augmenter.set_epoch(epoch));
         if config.shuffle {
             match &self.chosen {
                 Some(chosen) => self.order.copy_from_slice(chosen),
                 None => self.order.iter_mut().zip(0..).for_each(|(o, i)| *o = i),
             }
-            let index = self.progress.epoch as u64 - 1;
-            Rng::new(config.seed, Purpose::Shuffle, index).shuffle(&mut self.order);
+            Rng::new(config.seed, Purpose::Shuffle, epoch as u64).shuffle(&mut self.order);
         }
-        self.run(|run, order, training| run.begin(order(training.step)));
+        self.run(false, |run, order, training| run.begin(order(training.step)));
         Ok(())
     }
 
     /// Calls `f` with all that a step works on.
     fn run<'s, R>(
         &'s mut self,
+        timed: bool,
         f: impl FnOnce(&mut Run<'_>, &dyn Fn(usize) -> &'s [u32], &mut Progress) -> R,
     ) -> R {
-        let Training { model, engine, labels, config, workspace, order, progress, .. } = self;
-        let augmenter = self.augmenter.map(|augmenter| augmenter.at(progress.epoch - 1));
-        let inputs = self.inputs.augmented(augmenter.as_ref());
+        let Training { model, engine, labels, config, workspace, order, progress, laps, .. } = self;
+        let inputs = self.inputs.augmented(self.augmenter.as_ref());
         let size = config.batch_size;
         let batch = |i: usize| order.chunks(size).nth(i).unwrap_or(&[]);
         let Engine { isa, ref mut team } = **engine;
@@ -315,7 +319,9 @@ impl<'r> Training<'r> {
         let (number, clip) = (progress.done + 1, config.clip_norm);
         let smoothing = config.label_smoothing as f32;
         let labels = *labels;
-        let mut run = Run { layers, isa, team, workspace, inputs, labels, number, smoothing, clip };
+        let clock = Clock(laps.as_ref().filter(|_| timed));
+        let mut run =
+            Run { layers, isa, team, workspace, inputs, labels, number, smoothing, clip, clock };
         f(&mut run, &batch, progress)
     }
 
@@ -332,7 +338,9 @@ impl<'r> Training<'r> {
     fn step(&mut self) -> Result<Event, Error> {
         let (optimizer, lr) = (self.config.optimizer, self.rate());
         let (steps, before) = (self.steps(), self.progress.running);
-        self.run(|run, batch, progress| {
+        let timed = self.laps.as_ref().is_some_and(|laps| laps.wants(self.progress.done + 1));
+        let start = timed.then(Instant::now);
+        self.run(timed, |run, batch, progress| {
             progress.done += 1;
             progress.step += 1;
             let by = optimizer.step(lr, progress.done);
@@ -344,7 +352,12 @@ impl<'r> Training<'r> {
         if !batch_loss.is_finite() {
             return Err(self.diverged(step, batch_loss));
         }
+        let stepped = start.map(|start| start.elapsed());
         self.average(false);
+        if let (Some(laps), Some(start), Some(stepped)) = (&mut self.laps, start, stepped) {
+            let all = if self.average.is_some() { start.elapsed() } else { stepped };
+            laps.step(stepped, all);
+        }
         let (loss, accuracy) = (running.loss(), running.accuracy());
         Ok(Event::Step { epoch, step, steps, loss, accuracy, batch_loss, lr })
     }
@@ -471,28 +484,4 @@ impl Drop for Training<'_> {
         }
         self.model.layers[0].check();
     }
-}
-
-/// The numbers of the examples to train on, if they are not all, and the examples to validate on.
-fn split<'r>(
-    inputs: Inputs<'r>,
-    labels: Labels<'r>,
-    config: &FitConfig,
-) -> Result<(Option<Vec<u32>>, Option<Held<'r>>), Error> {
-    let (n, share) = (inputs.len(), config.validation_split);
-    if share == 0.0 {
-        return Ok((None, None));
-    }
-    let held = ((n as f64 * share).round() as usize).max(1);
-    if held >= n {
-        let what = format!("a validation split of {share} leaves none of {n} examples to train on");
-        return Err(Error::Input(what));
-    }
-    let mut all: Vec<u32> = (0..n as u32).collect();
-    Rng::new(config.seed, Purpose::Split, 0).shuffle(&mut all);
-    let mut rows = all.split_off(n - held);
-    // In the order they lie in memory, and the order of who does not shuffle.
-    all.sort_unstable();
-    rows.sort_unstable();
-    Ok((Some(all), Some(Held { inputs, labels, rows: Some(rows) })))
 }

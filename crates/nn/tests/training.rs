@@ -3,7 +3,10 @@
 mod common;
 
 use common::{bytes, first, fit, inputs, network, sample};
-use nn::{Activation, AdamConfig, Engine, Error, Event, FitConfig, Inputs, Sequential, SgdConfig};
+use nn::{
+    Activation, AdamConfig, Engine, Error, Event, FitConfig, Inputs, Sequential, SgdConfig,
+    StepPart,
+};
 use std::ops::ControlFlow;
 
 fn one_thread() -> Engine {
@@ -438,4 +441,36 @@ fn a_linear_hidden_layer_passes_gradients_through() {
     fit(&mut model, &mut one_thread(), inputs(&data), data.labels(), &config);
     let after = model.evaluate(&mut one_thread(), inputs(&data), data.labels()).expect("evaluated");
     assert!(after.accuracy > 0.8, "{after:?}");
+}
+
+/// To know where the time goes costs no bit, and what is told of a step adds up to it.
+#[test]
+fn a_training_that_is_timed_learns_the_same_and_its_parts_are_the_step() {
+    let data = sample();
+    let config = FitConfig { epochs: 2, clip_norm: Some(1.0), ..FitConfig::default() };
+    let mut engine = Engine::new(Some(2), None);
+    let mut trained = |every: Option<u64>| {
+        let mut model = network(&[70, 20]).build(1).expect("a network");
+        let training = model.train(&mut engine, inputs(&data), data.labels(), &config);
+        let mut training = training.expect("a training");
+        if let Some(every) = every {
+            training = training.timed(every);
+        }
+        while training.advance().expect("an event").is_some() {}
+        let times = training.step_times();
+        drop(training);
+        (bytes(&model), times)
+    };
+    let ((plain, none), (timed, times)) = (trained(None), trained(Some(10)));
+    assert!(plain == timed && none.is_none());
+    let times = times.expect("times");
+    // 64 steps in all.
+    assert_eq!(times.steps, 6);
+    let sum: f64 = times.parts.iter().sum();
+    assert!(times.seconds > 0.0 && (sum / times.seconds - 1.0).abs() < 0.05, "{times:?}");
+    for (part, seconds) in StepPart::ALL.into_iter().zip(times.parts) {
+        let there = part != StepPart::Average;
+        assert!(seconds > 0.0 || !there, "{part:?}: {times:?}");
+    }
+    assert!(trained(Some(1_000)).1.is_none());
 }

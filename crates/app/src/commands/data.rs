@@ -61,6 +61,8 @@ struct Description {
 pub(crate) fn run(args: &DescribeArgs, terminal: Terminal) -> Outcome {
     let dataset = locate(&config::data(&args.data)?, terminal)?;
     let (train, test) = (open(&dataset, Half::Train)?, open(&dataset, Half::Test)?);
+    let all = Grouped(train.len() + test.len());
+    terminal.note(format_args!("Looking at {all} images"));
     let names = &dataset.class_names;
     let [trains, tests] = [&train, &test].map(|half| class_counts(half, names.len()));
     let class = |(class, name): (usize, &String)| Class {

@@ -40,7 +40,9 @@ pub(super) fn data_failure(error: datasets::Error) -> Failure {
     match error {
         Error::Missing { folder, missing } => data("there is no data set in that folder")
             .at(format_args!("{}: {missing} is not there", folder.display()))
-            .next("`weft fetch --data FOLDER` puts one there; or try --dataset sample"),
+            .next(
+                "`weft fetch --dataset NAME --data FOLDER` puts one there; or try --dataset sample",
+            ),
         Error::Ambiguous { folder, role, found } => {
             data(format_args!("several files in that folder could be the {role}"))
                 .at(format_args!("{}: {}", folder.display(), found.join(", ")))

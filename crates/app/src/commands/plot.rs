@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) fn run(config: &Plot, terminal: Terminal) -> Outcome {
     let loaded = load(&config.model)?;
+    terminal.note(format_args!("Drawing what {} says", config.model.display()));
     let dataset = locate(&config.data, terminal)?;
     let test = open(&dataset, Half::Test)?;
     let class_names = loaded.class_names(Some(&dataset));

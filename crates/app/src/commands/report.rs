@@ -24,6 +24,7 @@ pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
     let loaded = load(&file)?;
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     let record = record(&folder)?;
+    terminal.note(format_args!("Measuring and drawing {}", file.display()));
     let dataset = locate(&options(args, &record)?, terminal)?;
     let (train, test) = (open(&dataset, Half::Train)?, open(&dataset, Half::Test)?);
     let machine = Machine::resolve(&args.engine, "--isa")?;

@@ -15,6 +15,8 @@ mod speed;
 mod summary;
 mod weights;
 
+pub use summary::over_fitting;
+
 use crate::plot;
 use idx::Labelled;
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -1,11 +1,22 @@
 //! Where the time went.
 
-use super::{Facts, Section, grouped, time};
-use maud::html;
+use super::{Facts, Percent, Section, grouped, time};
+use maud::{Markup, html};
 use serde_json::Value;
 
 /// The parts of a run in time; parts of other names come before them.
 const ORDER: [&str; 4] = ["load", "train", "evaluate", "save"];
+
+/// The parts of a step, and what each is.
+const STEP: [(&str, &str); 7] = [
+    ("fetch", "Fetching the next images"),
+    ("forward", "Forward: hidden layers"),
+    ("output", "Output layer, softmax and loss"),
+    ("backward", "Backward: hidden layers"),
+    ("update", "Weight gradients and optimiser"),
+    ("average", "Averaging the weights"),
+    ("wait", "Waiting, and the rest"),
+];
 
 pub(super) fn section(facts: &Facts<'_>) -> Option<Section> {
     let record = facts.report.record;
@@ -28,9 +39,35 @@ pub(super) fn section(facts: &Facts<'_>) -> Option<Section> {
             } } }
             @if let Some(total) = total { tfoot { tr { th scope="row" { "All of it" } td { (time(total)) } td {} } } }
         }
+        @if let Some(step) = step(&record["result"]["step"]) { (step) }
         p.note { "Wall time from the start of the process to the last file but this report." }
     };
     Some(Section::new(["speed", "Speed", "Speed"], body))
+}
+
+/// Where the time of a step went.
+fn step(step: &Value) -> Option<Markup> {
+    let (timed, whole) = (step["timed"].as_u64()?, step["seconds"].as_f64().filter(|s| *s > 0.0)?);
+    let parts = STEP.iter().filter_map(|(name, what)| Some((what, step["parts"][name].as_f64()?)));
+    let parts: Vec<_> = parts.collect();
+    let longest = parts.iter().map(|(_, s)| *s).fold(f64::MIN_POSITIVE, f64::max);
+    Some(html! {
+        table.times.step {
+            caption { "A step of training" }
+            thead { tr { th scope="col" { "Part" } th scope="col" { "Time" } th scope="col" { "Share" } th scope="col" { "Beside the longest" } } }
+            tbody { @for (what, spent) in &parts { tr {
+                th scope="row" { (what) } td { (micros(*spent)) } td { (Percent(spent / whole)) }
+                td { div.meter style=(format!("--v:{:.1}%", 100.0 * spent / longest)) {} }
+            } } }
+            tfoot { tr { th scope="row" { "The step" } td { (micros(whole)) } td {} td {} } }
+        }
+        p.note { "Means over " (grouped(timed as usize)) " steps from all over the training, and over the threads, each of which was timed by itself." }
+    })
+}
+
+/// Microseconds, to compare.
+fn micros(seconds: f64) -> String {
+    format!("{:.1} µs", seconds * 1e6)
 }
 
 /// What a part of the run is called here.

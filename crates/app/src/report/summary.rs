@@ -79,30 +79,50 @@ fn epochs(facts: &Facts<'_>) -> String {
 /// What the accuracies on training and test images say.
 fn verdict(facts: &Facts<'_>) -> String {
     let (accuracy, count) = (facts.confusion.accuracy(), facts.confusion.count());
-    let Some(last) = facts.last() else {
-        return format!("The network is right about {} of the test images.", Percent(accuracy));
-    };
-    let gap = last.accuracy - accuracy;
-    let points = format!("{:.1} points", 100.0 * gap.abs());
-    let (test, train) = (Percent(accuracy), Percent(last.accuracy));
+    match facts.last() {
+        None => format!("The network is right about {} of the test images.", Percent(accuracy)),
+        Some(last) => over_fitting(last.accuracy, accuracy, count).join(" "),
+    }
+}
+
+/// What the accuracies on the training images and on `count` test images say of over-fitting, in two lines.
+pub fn over_fitting(train: f64, test: f64, count: usize) -> [String; 2] {
     // Closer than what chance makes of a test set of this size is the same.
-    let error = (accuracy * (1.0 - accuracy) / count.max(1) as f64).sqrt();
-    if gap.abs() <= (1.5 * error).max(0.001) {
+    let same = (1.5 * (test * (1.0 - test) / count.max(1) as f64).sqrt()).max(0.001);
+    let gap = train - test;
+    let points = format!("{:.1} points", 100.0 * gap.abs());
+    let (train, test) = (Percent(train), Percent(test));
+    let both = format!(
+        "It is right about {test} of the images it has never seen, and about {train} of those it learned from"
+    );
+    if gap.abs() <= same {
+        return [both + ":", "about the same, so no over-fitting is to be seen.".to_owned()];
+    }
+    if gap > 0.0 {
+        let what = "part of what it learned holds for the training images only.";
+        return [both + ".", format!("The gap of {points} is over-fitting: {what}")];
+    }
+    [
         format!(
-            "It is right about {test} of the images it has never seen and about {train} of those \
-             it learned from: about the same, so no over-fitting is to be seen."
-        )
-    } else if gap > 0.0 {
-        format!(
-            "It is right about {test} of the images it has never seen, and about {train} of those \
-             it learned from. The gap of {points} is over-fitting: part of what it learned holds \
-             for the training images only."
-        )
-    } else {
-        format!(
-            "It is right about {test} of the images it has never seen, {points} more than the \
-             {train} over the last epoch of training, which is a mean while it was still learning. \
-             No over-fitting; more epochs may help."
-        )
+            "It is right about {test} of the images it has never seen, {points} more than the {train} over the last epoch"
+        ),
+        "of training, a mean while it was learning: no over-fitting; more epochs may help."
+            .to_owned(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::over_fitting;
+
+    #[test]
+    fn the_gap_decides_what_is_said() {
+        let [both, gap] = over_fitting(0.8912, 0.8725, 10_000);
+        assert!(both.contains("87.2% of the images it has never seen, and about 89.1%"), "{both}");
+        assert!(gap.starts_with("The gap of 1.9 points is over-fitting"), "{gap}");
+        assert!(over_fitting(0.87, 0.868, 10_000)[1].contains("no over-fitting is to be seen"));
+        assert!(over_fitting(0.6, 0.7, 10_000)[0].contains("10.0 points more"));
+        // What is a gap on 10,000 images is chance on 100.
+        assert!(over_fitting(0.8912, 0.8725, 100)[1].contains("no over-fitting is to be seen"));
     }
 }

@@ -173,7 +173,14 @@ impl Stack<'_> {
     }
 
     fn give(&mut self, setting: &Setting, text: String, place: String) -> Outcome {
-        let text = OsString::from(text);
+        let text = match (text.is_empty() && setting.is_list(), setting.none()) {
+            (true, Some(none)) => none.into(),
+            (true, None) => {
+                self.given.remove(setting.id());
+                return Ok(());
+            }
+            (false, _) => OsString::from(text),
+        };
         setting.check(&text).map_err(|why| {
             let (name, text) = (setting.name(), text.display());
             Failure::usage(format_args!("`{text}` is no value for {name}: {why}"))

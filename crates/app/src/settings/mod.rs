@@ -50,8 +50,8 @@ sections! {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct Network {
-    /// Units of the hidden layers, from the first
-    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_value = "128", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    /// Units of the hidden layers, from the first; `none` for a network without
+    #[arg(long, value_name = "UNITS", value_delimiter = ',', default_value = "128", value_parser = units)]
     pub(crate) hidden: Vec<u32>,
     /// What follows a hidden layer's sums
     #[arg(long, value_name = "NAME", default_value = "relu", value_parser = choice(Activation::HIDDEN.iter().map(|a| a.name()), Activation::named))]
@@ -260,6 +260,18 @@ pub(crate) struct Machine {
     /// Instruction set, one of those that `weft info` lists [default: $WEFT_ISA, else the best]
     #[arg(long, value_name = "NAME")]
     pub(crate) isa: Option<String>,
+}
+
+/// What a list without an item is called where it has to have one.
+const NONE: &str = "none";
+
+/// Units of a layer, or 0 for [`NONE`].
+fn units(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(units @ 1..=0x10_0000) => Ok(units),
+        _ if text == NONE => Ok(0),
+        _ => Err("whole numbers in 1..=1048576 are needed, such as 256,128, or none".to_owned()),
+    }
 }
 
 pub(crate) fn learning_rate(text: &str) -> Result<f64, String> {

@@ -1,6 +1,6 @@
 //! What the settings are, as clap knows them from the structs: names, types, defaults, checks.
 
-use super::{SECTIONS, Settings};
+use super::{NONE, SECTIONS, Settings};
 use crate::exit::Failure;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgMatches, Args, Command};
@@ -67,7 +67,13 @@ impl Setting {
         !self.arg.get_action().takes_values()
     }
 
-    fn is_list(&self) -> bool {
+    /// What to type for a list without an item, where leaving it out means some.
+    pub(super) fn none(&self) -> Option<&'static str> {
+        (self.is_list() && !self.arg.get_default_values().is_empty()).then_some(NONE)
+    }
+
+    /// Whether it takes several values.
+    pub(super) fn is_list(&self) -> bool {
         self.arg.get_value_delimiter().is_some()
     }
 
@@ -123,7 +129,12 @@ impl Setting {
             let real = || real().filter(|_| number).map(toml::Value::Float);
             whole.or_else(real).unwrap_or_else(|| text.into_owned().into())
         });
-        if self.is_list() { Some(values.collect::<Vec<_>>().into()) } else { values.next() }
+        if !self.is_list() {
+            return values.next();
+        }
+        let values: Vec<_> =
+            values.filter(|v| self.none().is_none_or(|none| v.as_str() != Some(none))).collect();
+        Some(values.into())
     }
 
     /// Checks a value that was not typed as a flag, as the flag does.

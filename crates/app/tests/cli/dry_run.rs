@@ -29,6 +29,8 @@ fn a_dry_run_tells_the_size_of_the_work() {
     assert_eq!(row("dense, softmax"), ["245,760", "5,160", "1,290", "10"]);
     assert_eq!(row("total")[..3], ["13,090,816", "407,080", "101,770"]);
     assert!(told.contains("160 steps of 32 images: 32 an epoch"), "{told}");
+    let told = room.good("train --dataset sample --dry-run --val-split 0.5").out;
+    assert!(told.contains("80 steps of 32 images: 16 an epoch"), "{told}");
     let told = events(&room.good("train --dataset sample --dry-run --json").out).remove(0);
     assert_eq!((&told["event"], &told["parameters"]), (&"dry-run".into(), &101_770.into()));
     assert_eq!(told["flops_per_step"], 13_090_816);

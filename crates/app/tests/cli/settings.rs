@@ -54,6 +54,21 @@ fn every_kind_of_value_can_come_from_a_file() {
 }
 
 #[test]
+fn a_network_may_have_no_hidden_layer() {
+    let room = Room::new();
+    fs::write(room.path("none.toml"), "[network]\nhidden = []\n[data]\nfiles = []\n")
+        .expect("a file");
+    for none in ["--hidden none", "--set hidden=[]", "--set hidden=none", "--config none.toml"] {
+        assert_eq!(start(&room, none)["network"]["hidden"], Value::Array(Vec::new()), "{none}");
+    }
+    let again = room.good("train --dataset sample --hidden none --dry-run").out;
+    assert!(again.contains("hidden = []"), "{again}");
+    let mixed = "a network with hidden layers and without";
+    refused(&room, "train --dataset sample --hidden 20,none", &[mixed, "where: --hidden"]);
+    refused(&room, "train --hidden 0", &["1..=1048576", "none"]);
+}
+
+#[test]
 fn what_can_be_chosen_of_network_optimizer_and_loss_is_used_and_told() {
     let room = Room::new();
     let told = start(

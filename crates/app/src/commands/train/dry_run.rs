@@ -30,6 +30,8 @@ struct DryRun<'r> {
     layers: &'r [nn::Layer],
     parameters: usize,
     parameter_bytes: usize,
+    /// Of the training images, those that are held back.
+    held_back: usize,
     steps_per_epoch: usize,
     flops_per_step: u64,
 }
@@ -40,7 +42,8 @@ pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
     let network = sequential(config, &data.image, data.classes);
     let architecture = network.architecture();
     architecture.check().map_err(network_failure)?;
-    let steps = config.fit.steps(data.train);
+    let (trained, held) = config.fit.split(data.train).map_err(network_failure)?;
+    let steps = config.fit.steps(trained);
     let flops = architecture.step_flops(config.fit.batch_size).iter().sum();
     if config.json {
         let parameters = architecture.parameters();
@@ -50,6 +53,7 @@ pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
             layers: &architecture.layers,
             parameters,
             parameter_bytes: parameters * size_of::<f32>(),
+            held_back: held,
             steps_per_epoch: steps,
             flops_per_step: flops,
         };

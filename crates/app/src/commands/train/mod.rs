@@ -22,7 +22,7 @@ use app::plot::Format;
 use idx::Labelled;
 use keeper::Keeper;
 use nn::checkpoint::{self, Metadata, State};
-use nn::{Activation, Engine, Evaluation, Event, History, Labels, Model, Sequential};
+use nn::{Activation, Engine, Evaluation, Event, History, Labels, Model, Sequential, StepTimes};
 use record::{Finished, Record, Resolved, Timings};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -30,6 +30,10 @@ use summary::{Summary, invoked_as, quoted};
 
 /// Brings pixels to 0..1.
 pub(super) const PIXEL_SCALE: f32 = 1.0 / 255.0;
+
+/// One step in so many is timed, part by part: often enough, and it costs nothing that can be measured. A prime, or
+/// it might always be the last of an epoch.
+const STEPS_A_TIME: u64 = 61;
 
 /// Everything that a run works with.
 struct Job<'j> {
@@ -142,7 +146,7 @@ impl Job<'_> {
             self.folder.write(CONFIG, self.config.resolved.to_toml().as_bytes())?;
         }
         let loaded = start.elapsed();
-        let history = self.fit(&mut model)?;
+        let (history, step) = self.fit(&mut model)?;
         let fitted = start.elapsed();
         let found = self.evaluate(&model)?;
         let evaluated = start.elapsed();
@@ -155,7 +159,7 @@ impl Job<'_> {
             save: (start.elapsed() - evaluated).as_secs_f64(),
             total: start.elapsed().as_secs_f64(),
         };
-        let finished = Finished::new(&history, &found, &resolved, &model_path);
+        let finished = Finished::new(&history, &found, &resolved, &model_path, step);
         self.events.emit("result", &finished)?;
         self.folder.write(EVENTS, self.events.log())?;
         let record = Record::new(&resolved, &timings, &finished, &plots);
@@ -220,7 +224,8 @@ impl Job<'_> {
         )
     }
 
-    fn fit(&mut self, model: &mut Model) -> Outcome<History> {
+    /// Trains; tells also where the time of a step went.
+    fn fit(&mut self, model: &mut Model) -> Outcome<(History, Option<StepTimes>)> {
         let metadata = self.metadata();
         let Job { config, terminal, train, folder, engine, events, state, .. } = self;
         let weights = class_weights(config, train.labels(), model.architecture().classes())?;
@@ -230,7 +235,7 @@ impl Job<'_> {
         let images = inputs(train, PIXEL_SCALE)?;
         let labels = Labels::from(train.labels()).with_class_weights(&weights);
         let training = model.train(engine, images, labels, &config.fit);
-        let mut training = training.map_err(network_failure)?;
+        let mut training = training.map_err(network_failure)?.timed(STEPS_A_TIME);
         if let Some(state) = state {
             training = training.resume(state).map_err(network_failure)?;
             for stats in state.epochs() {
@@ -266,7 +271,8 @@ impl Job<'_> {
             keeper.observe(&event, &training)?;
         }
         keeper.save_best(&training)?;
-        Ok(training.finish())
+        let step = training.step_times();
+        Ok((training.finish(), step))
     }
 
     /// What model files tell.

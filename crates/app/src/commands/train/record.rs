@@ -4,8 +4,9 @@ use crate::config::Train;
 use crate::events::SCHEMA;
 use crate::exit::{Code, Failure, Outcome};
 use app::datasets::Dataset;
-use nn::{Engine, EpochStats, Evaluation, History, Model, Optimizer};
+use nn::{Engine, EpochStats, Evaluation, History, Model, Optimizer, StepPart, StepTimes};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Images of the two halves.
@@ -138,6 +139,23 @@ impl From<&EpochStats> for Epoch {
     }
 }
 
+/// Where the time of a step went, in seconds: means over the steps that were timed.
+#[derive(Debug, Serialize)]
+pub(super) struct Step {
+    timed: u64,
+    seconds: f64,
+    parts: BTreeMap<&'static str, f64>,
+}
+
+impl From<StepTimes> for Step {
+    fn from(StepTimes { steps, seconds, parts }: StepTimes) -> Step {
+        let parts = StepPart::ALL.map(StepPart::name).into_iter().zip(parts);
+        // What a step does not have.
+        let parts = parts.filter(|(_, seconds)| *seconds > 0.0).collect();
+        Step { timed: steps, seconds, parts }
+    }
+}
+
 /// What came out.
 #[derive(Debug, Serialize)]
 pub(super) struct Finished {
@@ -155,6 +173,9 @@ pub(super) struct Finished {
     threads: usize,
     isa: &'static str,
     model: String,
+    /// Where there were steps enough to time some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<Step>,
 }
 
 impl Finished {
@@ -163,6 +184,7 @@ impl Finished {
         found: &Evaluation,
         resolved: &Resolved,
         model: &Path,
+        step: Option<StepTimes>,
     ) -> Finished {
         let last = history.epochs.last();
         Finished {
@@ -178,6 +200,7 @@ impl Finished {
             threads: resolved.threads,
             isa: resolved.isa,
             model: model.display().to_string(),
+            step: step.map(Step::from),
         }
     }
 }

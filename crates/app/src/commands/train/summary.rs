@@ -5,12 +5,10 @@ use crate::config::{MODEL, Train};
 use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD};
 use crate::term::Grouped;
 use app::datasets::Dataset;
+use app::report::over_fitting;
 use nn::{EpochStats, Evaluation, History};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
-
-/// Accuracies closer than this are the same: the standard error of 10,000 images at 0.87 is 0.0034.
-const SAME: f64 = 0.005;
 
 /// A run, in words.
 pub(super) struct Summary<'s> {
@@ -51,7 +49,8 @@ impl Display for Summary<'_> {
         let (right, all) = (Grouped(correct), Grouped(count));
         writeln!(f, "Test loss {loss:.4}, test accuracy {accuracy:.4}: {right} of {all} right.")?;
         if let Some(last) = self.history.epochs.last() {
-            writeln!(f, "{}", over_fitting(last.accuracy, accuracy))?;
+            let [first, second] = over_fitting(last.accuracy, accuracy, count);
+            writeln!(f, "{first}\n{second}")?;
         }
         writeln!(f)?;
         self.files(f)?;
@@ -97,28 +96,6 @@ impl Summary<'_> {
     }
 }
 
-/// What the two accuracies say, as the tutorial puts it.
-fn over_fitting(train: f64, test: f64) -> String {
-    let gap = train - test;
-    if gap > SAME {
-        format!(
-            "That is {gap:.4} less than on the training images ({train:.4}): the network does\n\
-             worse on new images than on those it learned from. The gap is over-fitting."
-        )
-    } else if gap >= -SAME {
-        format!(
-            "That is about the same as on the training images ({train:.4}): no over-fitting\n\
-             to be seen."
-        )
-    } else {
-        format!(
-            "That is {:.4} more than on the training images ({train:.4}, a mean over the last\n\
-             epoch, while it was learning): no over-fitting; more epochs may help.",
-            -gap
-        )
-    }
-}
-
 /// How the user called us: with a path, or by name.
 pub(super) fn invoked_as() -> String {
     let name = std::env::args_os().next().map(PathBuf::from);
@@ -136,14 +113,6 @@ pub(super) fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_gap_decides_what_is_said() {
-        assert!(over_fitting(0.8912, 0.8725).contains("0.0187 less"));
-        assert!(over_fitting(0.8912, 0.8725).ends_with("The gap is over-fitting."));
-        assert!(over_fitting(0.87, 0.868).ends_with("no over-fitting\nto be seen."));
-        assert!(over_fitting(0.6, 0.7).contains("0.1000 more"));
-    }
 
     #[test]
     fn paths_can_be_pasted_into_a_shell() {

@@ -1,29 +1,22 @@
 //! Loss and accuracy over the epochs.
 
-use super::{MARGIN, cell, round_ticks};
+use super::axes::{self, Axis, BELOW, LEFT, Write, number};
+use super::{MARGIN, cell};
 use crate::plot::canvas::{Canvas, Label};
-use crate::plot::style::{
-    BLUE, BODY, FAINT, GREY, INK, LARGE, LINE, MUTED, ORANGE, PAPER, RED, SMALL,
-};
+use crate::plot::style::{BLUE, BODY, GREY, INK, LARGE, MUTED, ORANGE, PAPER, RED, SMALL};
 use crate::plot::surface::Area;
 use crate::plot::{Curve, Epoch, Error, MOST_RUNS};
-use plotters::chart::ChartBuilder;
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::element::Circle;
 use plotters::series::LineSeries;
-use plotters::style::text_anchor::{HPos as H, Pos, VPos as V};
-use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
+use plotters::style::{Color, RGBColor};
 use plotters_backend::text_anchor::HPos;
-use std::ops::Range;
 
 /// The sheet: two panels side by side.
 pub(super) const SHEET: (f64, f64) = (980.0, 380.0);
 
 const HEADER: f64 = 44.0;
 const GAP: f64 = 40.0;
-/// Space for the numbers left of, under and right of a panel, and for the name of the horizontal axis.
-const LEFT: f64 = 48.0;
-const BELOW: f64 = 44.0;
+/// Space for the numbers right of a panel.
 const RIGHT: f64 = 52.0;
 
 /// Height of a line of the names of runs.
@@ -54,9 +47,6 @@ impl Series {
 }
 
 type Metric = fn(&Epoch) -> f64;
-/// How a value of an axis with this step is written.
-type Write = fn(f64, f64) -> String;
-
 const THICK: f64 = 2.0;
 const THIN: f64 = 1.0;
 
@@ -128,77 +118,8 @@ fn panels<'a>(
     Ok(())
 }
 
-/// Decimals that tell multiples of `step` apart.
-fn decimals(step: f64) -> usize {
-    (-(step * 1.000_001).log10().floor()).clamp(0.0, 6.0) as usize
-}
-
-pub(super) fn number(value: f64, step: f64) -> String {
-    if value != 0.0 && (value.abs() >= 1e5 || step < 1e-5) {
-        return format!("{value:.1e}");
-    }
-    format!("{value:.0$}", decimals(step))
-}
-
 fn share(value: f64, step: f64) -> String {
     format!("{}%", number(value * 100.0, step * 100.0))
-}
-
-/// A linear axis with chosen ticks.
-#[derive(Clone)]
-pub(super) struct Axis {
-    pub(super) low: f64,
-    pub(super) high: f64,
-    pub(super) step: f64,
-    ticks: Vec<f64>,
-}
-
-impl Axis {
-    /// The vertical axis that holds all values, with round ends.
-    pub(super) fn holding(values: impl Iterator<Item = f64>) -> Self {
-        let (low, high) = values.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
-        // Equal values still need an axis with a height.
-        let pad = if high - low > 1e-9 * high.abs() { 0.0 } else { high.abs().max(1e-3) * 0.05 };
-        let (step, _) = round_ticks(low - pad, high + pad, 5.0);
-        let ends = (((low - pad) / step).floor() * step, ((high + pad) / step).ceil() * step);
-        let (_, ticks) = round_ticks(ends.0, ends.1, (ends.1 - ends.0) / step);
-        Self { low: ends.0, high: ends.1, step, ticks }
-    }
-
-    /// The axis of the logarithms of these numbers, with a tick for each power of ten.
-    pub(super) fn decades(first: f64, last: f64) -> Self {
-        let (low, high) = (first.log10(), last.log10());
-        let ticks = (low.ceil() as i32..=high.floor() as i32).map(f64::from).collect();
-        Self { low, high, step: 1.0, ticks }
-    }
-
-    /// The horizontal axis of `epochs` epochs, counted from 1.
-    fn epochs(epochs: usize) -> Self {
-        let last = epochs as f64;
-        let pad = if last > 1.0 { (last - 1.0) * 0.03 } else { 0.5 };
-        let (step, ticks) = round_ticks(1.0, last, 6.0);
-        let ticks = ticks.into_iter().filter(|t| t.fract() == 0.0).collect();
-        Self { low: 1.0 - pad, high: last + pad, step, ticks }
-    }
-}
-
-impl Ranged for Axis {
-    type FormatOption = DefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        let share = (value - self.low) / (self.high - self.low);
-        limit.0 + (f64::from(limit.1 - limit.0) * share).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // All ticks are bold.
-        if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.low..self.high
-    }
 }
 
 impl Panel<'_> {
@@ -224,35 +145,12 @@ impl Panel<'_> {
     fn chart(&self, canvas: &Canvas<'_>, plot: Area) -> Result<(), Error> {
         let across = Axis::epochs(self.series.iter().map(|s| s.values.len()).max().unwrap_or(0));
         let up = Axis::holding(self.values());
-        let step = up.step;
-        let outside = Area::new(plot.x - LEFT, plot.y, plot.w + LEFT, plot.h + BELOW);
-        let mut chart = ChartBuilder::on(&canvas.part(outside))
-            .x_label_area_size(canvas.steps(BELOW))
-            .y_label_area_size(canvas.steps(LEFT))
-            .build_cartesian_2d(across, up)?;
-        let font = ("Inter", f64::from(canvas.steps(SMALL))).into_font().color(&MUTED);
-        let line = |colour: RGBColor, width: f64| ShapeStyle {
-            color: colour.to_rgba(),
-            filled: true,
-            stroke_width: canvas.steps(width),
-        };
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .set_all_tick_mark_size(canvas.steps(4.0))
-            .max_light_lines(1)
-            .bold_line_style(line(FAINT, 1.0))
-            .light_line_style(line(FAINT, 1.0))
-            .axis_style(line(LINE, 1.0))
-            .x_label_style(font.clone().pos(Pos::new(H::Center, V::Top)))
-            .y_label_style(font.pos(Pos::new(H::Right, V::Center)))
-            .x_label_formatter(&|epoch| format!("{epoch:.0}"))
-            .y_label_formatter(&|value| (self.format)(*value, step))
-            .draw()?;
+        let write: [Write; 2] = [|epoch, _| format!("{epoch:.0}"), self.format];
+        let mut chart = axes::chart(canvas, plot, [across, up], write)?;
         for Series { values, colour, width } in self.series.iter().rev() {
             let (colour, width) = (*colour, *width);
             let points = || (1..).zip(values).map(|(epoch, v)| (f64::from(epoch), *v));
-            chart.draw_series(LineSeries::new(points(), line(colour, width)))?;
+            chart.draw_series(LineSeries::new(points(), axes::line(canvas, colour, width)))?;
             if values.len() <= 30 && width == THICK {
                 let dots = points().map(|p| Circle::new(p, canvas.steps(3.5), colour.filled()));
                 chart.draw_series(dots)?;

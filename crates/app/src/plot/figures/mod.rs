@@ -1,5 +1,6 @@
 //! The layout of every figure, in units that are pixels at natural size.
 
+mod axes;
 mod bars;
 mod check;
 mod curves;

@@ -1,23 +1,19 @@
 //! The loss over growing learning rates.
 
 use super::MARGIN;
-use super::curves::{Axis, number};
+use super::axes::{self, Axis, BELOW, LEFT, Write, number};
 use crate::plot::Error;
 use crate::plot::canvas::{Canvas, Label};
-use crate::plot::style::{BLUE, FAINT, GREY, LARGE, LINE, MUTED, ORANGE, SMALL};
+use crate::plot::style::{BLUE, GREY, LARGE, MUTED, ORANGE, SMALL};
 use crate::plot::surface::Area;
-use plotters::chart::ChartBuilder;
 use plotters::element::Circle;
 use plotters::series::LineSeries;
-use plotters::style::text_anchor::{HPos as H, Pos, VPos as V};
-use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
+use plotters::style::Color;
 use plotters_backend::text_anchor::HPos;
 
 /// The sheet.
 pub(super) const SHEET: (f64, f64) = (720.0, 420.0);
 const HEADER: f64 = 48.0;
-const LEFT: f64 = 48.0;
-const BELOW: f64 = 44.0;
 
 /// Draws the losses of a range test, and the rate that it suggests.
 pub(super) fn draw(
@@ -37,38 +33,15 @@ pub(super) fn draw(
     let across = Axis::decades(rates[0], rates[rates.len() - 1]);
     let up = Axis::holding(smoothed.iter().copied());
     let (left, right, low, high) = (across.low, across.high, up.low, up.high);
-    let (step, outside) =
-        (up.step, Area::new(plot.x - LEFT, plot.y, plot.w + LEFT, plot.h + BELOW));
-    let mut chart = ChartBuilder::on(&canvas.part(outside))
-        .x_label_area_size(canvas.steps(BELOW))
-        .y_label_area_size(canvas.steps(LEFT))
-        .build_cartesian_2d(across, up)?;
-    let font = ("Inter", f64::from(canvas.steps(SMALL))).into_font().color(&MUTED);
-    let line = |colour: RGBColor, width: f64| ShapeStyle {
-        color: colour.to_rgba(),
-        filled: true,
-        stroke_width: canvas.steps(width),
-    };
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .set_all_tick_mark_size(canvas.steps(4.0))
-        .max_light_lines(1)
-        .bold_line_style(line(FAINT, 1.0))
-        .light_line_style(line(FAINT, 1.0))
-        .axis_style(line(LINE, 1.0))
-        .x_label_style(font.clone().pos(Pos::new(H::Center, V::Top)))
-        .y_label_style(font.pos(Pos::new(H::Right, V::Center)))
-        .x_label_formatter(&|power| format!("1e{power:.0}"))
-        .y_label_formatter(&|value| number(*value, step))
-        .draw()?;
+    let write: [Write; 2] = [|power, _| format!("1e{power:.0}"), number];
+    let mut chart = axes::chart(canvas, plot, [across, up], write)?;
     let points = |values: &[f64]| {
         let points = rates.iter().zip(values).filter(|(_, v)| (low..=high).contains(*v));
         points.map(|(rate, v)| (rate.log10(), *v)).collect::<Vec<_>>()
     };
     let dot = |at| Circle::new(at, canvas.steps(1.5), GREY.filled());
     chart.draw_series(points(losses).into_iter().map(dot))?;
-    chart.draw_series(LineSeries::new(points(smoothed), line(BLUE, 2.0)))?;
+    chart.draw_series(LineSeries::new(points(smoothed), axes::line(canvas, BLUE, 2.0)))?;
     let place = |rate: f64| plot.x + (rate.log10() - left) / (right - left) * plot.w;
     if let Some(rate) = suggestion {
         let x = place(rate);

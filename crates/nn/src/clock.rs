@@ -1,0 +1,145 @@
+//! Where the time of a step goes: some steps are timed, part by part, on every thread.
+//!
+//! The others ask one pointer whether it is there. Nothing here has a part in any number that is learned.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What a thread does in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepPart {
+    /// The next batch becomes floats, varied if that is wanted, and the one after it is asked for.
+    Fetch,
+    /// Outputs of the hidden layers; those of the first are already the next batch's. In bf16 the first
+    /// layer fetches its batch by itself, as part of this.
+    Forward,
+    /// Logits, softmax, loss, and the gradient of the logits.
+    Output,
+    /// Gradients of the hidden layers' outputs.
+    Backward,
+    /// Gradients of the weights, each of which ends in the optimiser's update.
+    Update,
+    /// The average of the weights, if there is one.
+    Average,
+    /// The rest: threads wait for each other or for a task, or one of them works alone.
+    Wait,
+}
+
+impl StepPart {
+    /// All of them, in the order of a step.
+    pub const ALL: [StepPart; 7] = [
+        StepPart::Fetch,
+        StepPart::Forward,
+        StepPart::Output,
+        StepPart::Backward,
+        StepPart::Update,
+        StepPart::Average,
+        StepPart::Wait,
+    ];
+
+    /// One word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StepPart::Fetch => "fetch",
+            StepPart::Forward => "forward",
+            StepPart::Output => "output",
+            StepPart::Backward => "backward",
+            StepPart::Update => "update",
+            StepPart::Average => "average",
+            StepPart::Wait => "wait",
+        }
+    }
+}
+
+/// How long steps took, and their parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepTimes {
+    /// Steps that were timed.
+    pub steps: u64,
+    /// Mean time of a step, in seconds.
+    pub seconds: f64,
+    /// Mean time of each of [`StepPart::ALL`] in a step, in seconds: that of all threads over their number,
+    /// so that the sum is that of the step.
+    pub parts: [f64; StepPart::ALL.len()],
+}
+
+/// The sums of the steps that were timed.
+#[derive(Debug)]
+pub(crate) struct Laps {
+    /// One step in so many is timed.
+    every: u64,
+    steps: u64,
+    wall: Duration,
+    averaging: Duration,
+    /// Nanoseconds of all threads.
+    spent: [AtomicU64; StepPart::ALL.len()],
+}
+
+impl Laps {
+    pub(crate) fn new(every: u64) -> Laps {
+        let spent = [const { AtomicU64::new(0) }; StepPart::ALL.len()];
+        let (wall, averaging) = (Duration::ZERO, Duration::ZERO);
+        Laps { every: every.max(1), steps: 0, wall, averaging, spent }
+    }
+
+    /// Whether step `number` is timed.
+    pub(crate) fn wants(&self, number: u64) -> bool {
+        number.is_multiple_of(self.every)
+    }
+
+    /// A step is done: its weights after this time, and their average after that.
+    pub(crate) fn step(&mut self, weights: Duration, average: Duration) {
+        self.steps += 1;
+        self.wall += average;
+        self.averaging += average - weights;
+    }
+
+    /// Adds what a part took.
+    fn add(&self, part: StepPart, spent: Duration) {
+        let nanos = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
+        self.spent[part as usize].fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// The means, if any step was timed.
+    pub(crate) fn times(&self, threads: usize) -> Option<StepTimes> {
+        let steps = (self.steps > 0).then_some(self.steps as f64)?;
+        let seconds = self.wall.as_secs_f64() / steps;
+        let mut parts = self
+            .spent
+            .each_ref()
+            .map(|nanos| nanos.load(Ordering::Relaxed) as f64 * 1e-9 / steps / threads as f64);
+        parts[StepPart::Average as usize] = self.averaging.as_secs_f64() / steps;
+        let known: f64 = parts.iter().sum();
+        parts[StepPart::Wait as usize] = (seconds - known).max(0.0);
+        Some(StepTimes { steps: self.steps, seconds, parts })
+    }
+}
+
+/// Times the parts of a step, if it is one that is timed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock<'l>(pub(crate) Option<&'l Laps>);
+
+impl<'l> Clock<'l> {
+    /// A thread begins with something.
+    #[inline]
+    pub(crate) fn start(self) -> Watch<'l> {
+        Watch(self.0.map(|laps| (laps, Instant::now())))
+    }
+}
+
+/// Times what one thread does.
+#[derive(Debug)]
+pub(crate) struct Watch<'l>(Option<(&'l Laps, Instant)>);
+
+impl Watch<'_> {
+    /// What was done since the last call, or the start, was this.
+    #[inline]
+    pub(crate) fn lap(&mut self, part: StepPart) {
+        if let Some((laps, since)) = &mut self.0 {
+            let now = Instant::now();
+            laps.add(part, now - *since);
+            *since = now;
+        }
+    }
+}
