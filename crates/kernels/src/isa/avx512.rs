@@ -187,25 +187,6 @@ impl Simd for Avx512 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps()) }
     }
     #[inline(always)]
-    fn pick(self, bits: u16) -> [u8; LANES] {
-        let mut numbers = [0; LANES];
-        // SAFETY: the token proves AVX-512F; the reference covers the sixteen bytes that are written.
-        unsafe {
-            let all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-            let picked = _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(bits, all));
-            _mm_storeu_si128(numbers.as_mut_ptr().cast(), picked);
-        }
-        numbers
-    }
-    #[inline(always)]
-    fn quarters(self, rows: &[u16; LANES]) -> [u16; 4] {
-        // SAFETY: the token proves AVX-512 BW and VL; the reference covers the 32 bytes that are read.
-        unsafe {
-            let rows = _mm256_loadu_si256(rows.as_ptr().cast());
-            [0xf, 0xf0, 0xf00, -0x1000].map(|q| _mm256_test_epi16_mask(rows, _mm256_set1_epi16(q)))
-        }
-    }
-    #[inline(always)]
     fn fms(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512F; no memory is touched.
         unsafe { _mm512_fmsub_ps(a, b, c) }

@@ -147,24 +147,6 @@ pub trait Simd: Copy + Send + Sync + 'static {
     }
     /// Bit `l` is that of lane `l`: whether it is other than zero.
     fn lit(self, x: Self::V) -> u16;
-    /// The numbers of the bits that are set, in order; what follows them is unspecified.
-    #[inline(always)]
-    fn pick(self, mut bits: u16) -> [u8; LANES] {
-        let mut numbers = [0; LANES];
-        for number in &mut numbers {
-            *number = bits.trailing_zeros() as u8;
-            bits &= bits.wrapping_sub(1);
-        }
-        numbers
-    }
-    /// Bit `r` of number `q` is whether row `r` has one of the bits `4 q..4 q + 4` set.
-    #[inline(always)]
-    fn quarters(self, rows: &[u16; LANES]) -> [u16; 4] {
-        core::array::from_fn(|q| {
-            let lit = |r: usize| u16::from(rows[r] >> (4 * q) & 0xf != 0) << r;
-            (0..LANES).fold(0, |bits, r| bits | lit(r))
-        })
-    }
     /// `a * b - c`, rounded once where [`FUSED`](Simd::FUSED).
     fn fms(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `x · 2^n`, rounded once, where `up` is `n + 1.5 · 2^23` and n an integer in `-252..=254`; for x that is NaN or

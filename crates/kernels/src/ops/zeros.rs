@@ -1,13 +1,45 @@
 //! Where a matrix is zero, so that products can leave that out: `fma(0, w, sum)` is `sum` for every finite
 //! `w`.
 
-use crate::isa::{GROUP, LANES, Lit, Simd, kernel};
+use crate::isa::{GROUP, LANES, Line, Lit, Simd, kernel};
 use crate::panel::{Panel, View};
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// Groups of four lanes in a vector.
 const GROUPS: usize = LANES / GROUP;
+
+/// A byte in each byte.
+const EACH_BYTE: u64 = u64::from_le_bytes([1; 8]);
+
+/// How many bits of a byte are set: not every instruction set has an instruction for it.
+const COUNTS: [u8; 256] = {
+    let mut counts = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        counts[byte] = (byte as u8).count_ones() as u8;
+        byte += 1;
+    }
+    counts
+};
+
+/// The numbers of the bits that are set, in order from the lowest byte on.
+const PICKED: [u64; 256] = {
+    let mut picked = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut at) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                picked[byte] |= bit << at;
+                at += 8;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    picked
+};
 
 /// Which elements of a panel are other than zero, as products ask for it: for four rows, in which columns of
 /// a block of them one is (forward), and for four columns, in which rows (the gradient of the weights).
@@ -35,6 +67,9 @@ pub struct Zeros {
     by_row: Lists,
     /// Rows of a group of columns.
     by_col: Lists,
+    /// Of each vector of sixteen rows, which lanes are other than zero: in word `w` and there in quarter `q`
+    /// those of row `4 q + w`, so that the words together are groups of four rows.
+    lit: Vec<[u64; GROUP]>,
     /// Rows that were looked at.
     found: usize,
 }
@@ -56,12 +91,16 @@ impl Lists {
 
     /// Adds the bits that are set, `from` on, to a list.
     #[inline(always)]
-    fn add<S: Simd>(&mut self, s: S, list: usize, bits: u16, from: usize) {
+    fn add(&mut self, list: usize, bits: u16, from: usize) {
         let at = list * self.stride + usize::from(self.counts[list]);
         let to = &mut self.numbers[at..at + LANES];
-        let picked = s.pick(bits);
-        to.iter_mut().zip(picked).for_each(|(to, number)| *to = number + from as u8);
-        self.counts[list] += bits.count_ones() as u8;
+        let [low, high] = bits.to_le_bytes().map(usize::from);
+        let bytes = |byte: usize, from: usize| PICKED[byte] + from as u64 * EACH_BYTE;
+        // The second eight go over what the first have left empty.
+        let middle = usize::from(COUNTS[low]);
+        to[..8].copy_from_slice(&bytes(low, from).to_le_bytes());
+        to[middle..middle + 8].copy_from_slice(&bytes(high, from + 8).to_le_bytes());
+        self.counts[list] += COUNTS[low] + COUNTS[high];
     }
 
     /// Lists `from..from + count`.
@@ -90,7 +129,35 @@ impl Zeros {
         assert!(fine, "blocks of {block} columns");
         assert!(rows <= 128, "{rows} rows");
         let by_row = Lists::new(cols.div_ceil(block) * rows.div_ceil(GROUP), block);
-        Zeros { rows, cols, block, by_row, by_col: Lists::default(), found: 0 }
+        let lit = vec![[0; GROUP]; cols.div_ceil(LANES)];
+        Zeros { rows, cols, block, by_row, by_col: Lists::default(), lit, found: 0 }
+    }
+
+    /// Adds what is marked in up to sixteen rows, `slab..rows` of them, to the lists.
+    #[inline(always)]
+    fn list(&mut self, slab: usize, rows: usize) {
+        let (vectors, groups) = (self.block / LANES, self.rows.div_ceil(GROUP));
+        let here = (rows - slab).div_ceil(GROUP).min(GROUPS);
+        for (v, lit) in self.lit.iter().enumerate() {
+            let any = lit.iter().fold(0, |any, word| any | word);
+            for g in 0..here {
+                let list = v / vectors * groups + slab / GROUP + g;
+                self.by_row.add(list, (any >> (g * LANES)) as u16, v % vectors * LANES);
+            }
+            if self.by_col.counts.is_empty() {
+                continue;
+            }
+            // Bit `w` of four is whether the row in word `w` has one of four columns lit.
+            let rows = lit.iter().enumerate().fold(0, |rows, (w, word)| {
+                let pairs = word | word >> 1;
+                rows | ((pairs | pairs >> 2) & 0x1111_1111_1111_1111) << w
+            });
+            for q in 0..GROUPS {
+                let rows = rows >> (q * GROUP) & 0x000f_000f_000f_000f;
+                let rows = rows | rows >> 12 | rows >> 24 | rows >> 36;
+                self.by_col.add(v * GROUPS + q, rows as u16, slab);
+            }
+        }
     }
 
     /// Block `k` of the columns of a panel's first rows, for [`dense_forward`](crate::dense_forward).
@@ -138,31 +205,23 @@ kernel! {
     /// If `zeros` was not made for as many columns and at least as many rows.
     pub fn find_zeros<'a>(s, x: &'a Panel, rows: usize, zeros: &'a mut Zeros) {
         assert!(x.cols() == zeros.cols && rows <= zeros.rows, "zeros of another panel");
-        let (vectors, groups) = (zeros.block / LANES, zeros.rows.div_ceil(GROUP));
         zeros.by_row.counts.fill(0);
         zeros.by_col.counts.fill(0);
-        for v in 0..x.vectors() {
-            let (block, within) = (v / vectors, v % vectors * LANES);
-            for slab in (0..rows).step_by(LANES) {
-                let mut lit = [0; LANES];
-                for (r, lit) in (slab..rows).zip(&mut lit) {
-                    *lit = s.lit(s.load(&x.row(r)[v].0));
-                }
-                for (g, lit) in lit.as_chunks::<GROUP>().0.iter().enumerate() {
-                    let any = lit.iter().fold(0, |any, lit| any | lit);
-                    if slab + g * GROUP < rows {
-                        let list = block * groups + slab / GROUP + g;
-                        zeros.by_row.add(s, list, any, within);
-                    }
-                }
-                if zeros.by_col.counts.is_empty() {
-                    continue;
-                }
-                for (q, rows) in s.quarters(&lit).into_iter().enumerate() {
-                    zeros.by_col.add(s, v * GROUPS + q, rows, slab);
-                }
-            }
+        for slab in (0..rows).step_by(LANES) {
+            mark(s, x, (slab, rows), &mut zeros.lit);
+            zeros.list(slab, rows);
         }
         zeros.found = rows;
+    }
+}
+
+/// Looks at up to sixteen rows, `slab..rows` of them.
+#[inline(always)]
+fn mark<S: Simd>(s: S, x: &Panel, (slab, rows): (usize, usize), lit: &mut [[u64; GROUP]]) {
+    lit.fill([0; GROUP]);
+    for r in 0..LANES.min(rows - slab) {
+        for (lit, Line(x)) in lit.iter_mut().zip(x.row(slab + r)) {
+            lit[r % GROUP] |= u64::from(s.lit(s.load(x))) << (r / GROUP * LANES);
+        }
     }
 }
