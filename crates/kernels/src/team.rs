@@ -71,7 +71,8 @@ impl Claim {
 
 /// What the workers run: a closure behind a thin pointer, and how to call it.
 struct Job<'a> {
-    run: &'a (dyn Fn(usize) + Sync),
+    /// Given the number of the thread and that of the task.
+    run: &'a (dyn Fn(usize, usize) + Sync),
 }
 
 /// One claim word to a cache line (two, for the prefetcher that fetches pairs).
@@ -99,7 +100,7 @@ impl Shared {
                 // protocol on top): `run` keeps the closure alive until `left` is 0, and this task is
                 // counted in it.
                 let job = unsafe { &*job };
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.run)(task))) {
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.run)(me, task))) {
                     *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
                 }
                 self.left.0.fetch_sub(1, Ordering::Release);
@@ -228,11 +229,16 @@ impl Team {
     /// # Panics
     /// With a task's panic, when no task runs any more; tasks that had not begun may be left out.
     pub fn for_each(&mut self, tasks: usize, task: impl Fn(usize) + Sync) {
+        self.run(tasks, |_, i| task(i));
+    }
+
+    /// Runs `task(thread, i)` for every `i < tasks`, where `thread` is the number of the thread that runs it.
+    fn run(&mut self, tasks: usize, task: impl Fn(usize, usize) + Sync) {
         if self.workers.is_empty() || tasks <= 1 {
-            return (0..tasks).for_each(task);
+            return (0..tasks).for_each(|i| task(0, i));
         }
         for from in (0..tasks).step_by(MAX_TASKS) {
-            self.phase(MAX_TASKS.min(tasks - from), &|i| task(from + i));
+            self.phase(MAX_TASKS.min(tasks - from), &|thread, i| task(thread, from + i));
         }
     }
 
@@ -246,60 +252,65 @@ impl Team {
         self.for_each(cells.len(), |i| task(i, unsafe { cells.get(i) }));
     }
 
-    /// Runs `a(i, &mut first[i])` and `b(j, &mut second[j])` for all items of both in one phase, in each
-    /// thread's range those of the first before those of the second.
+    /// Runs `a(own, i, &mut first[i])` and `b(own, j, &mut second[j])` for all items of both in one phase, in
+    /// each thread's range those of the first before those of the second. `own` is what the thread that runs a
+    /// task has for itself: one of `owns`.
     ///
     /// # Panics
-    /// With a task's panic, when no task runs any more; tasks that had not begun may be left out.
-    pub fn for_each_mut2<T: Send, U: Send>(
+    /// If there are fewer `owns` than threads; and with a task's panic, when no task runs any more. Tasks that
+    /// had not begun may be left out.
+    pub fn for_each_mut2<O: Send, T: Send, U: Send>(
         &mut self,
-        (first, a): (&mut [T], impl Fn(usize, &mut T) + Sync),
-        (second, b): (&mut [U], impl Fn(usize, &mut U) + Sync),
+        owns: &mut [O],
+        (first, a): (&mut [T], impl Fn(&mut O, usize, &mut T) + Sync),
+        second: (&mut [U], impl Fn(&mut O, usize, &mut U) + Sync),
     ) {
-        let (ts, us) = (Cells::new(first), Cells::new(second));
-        let (n, m, threads) = (ts.len(), us.len(), self.threads());
-        self.for_each(n + m, |i| match dealt(i, n, m, threads) {
-            // SAFETY: `for_each` hands out each index once and `dealt` is one to one, so each item has one
-            // borrower.
-            Kind::First(i) => a(i, unsafe { ts.get(i) }),
-            // SAFETY: as above.
-            Kind::Second(j) => b(j, unsafe { us.get(j) }),
-        });
+        let a = |own: &mut O, i: usize, item: &mut [T], _: &mut [()]| a(own, i, &mut item[0]);
+        self.for_each_zip(owns, first.len(), (first, &mut []), a, second);
     }
 
-    /// Cuts `first` and `second` into `n` pieces each and runs `a(i, piece i, piece i)` for all of them, and
-    /// in the same phase `b(j, &mut third[j])` for all items of `third`.
+    /// Cuts `first` and `second` into `n` pieces each and runs `a(own, i, piece i, piece i)` for all of them,
+    /// and in the same phase `b(own, j, &mut third[j])` for all items of `third`. `own` is what the thread that
+    /// runs a task has for itself: one of `owns`.
     ///
     /// # Panics
-    /// If a slice cannot be cut into `n` equal pieces; and with a task's panic, when no task runs any
-    /// more. Tasks that had not begun may be left out.
-    pub fn for_each_zip<T: Send, U: Send, V: Send>(
+    /// If a slice cannot be cut into `n` equal pieces, or there are fewer `owns` than threads; and with a task's
+    /// panic, when no task runs any more. Tasks that had not begun may be left out.
+    pub fn for_each_zip<O: Send, T: Send, U: Send, V: Send>(
         &mut self,
+        owns: &mut [O],
         n: usize,
         (first, second): (&mut [T], &mut [U]),
-        a: impl Fn(usize, &mut [T], &mut [U]) + Sync,
-        (third, b): (&mut [V], impl Fn(usize, &mut V) + Sync),
+        a: impl Fn(&mut O, usize, &mut [T], &mut [U]) + Sync,
+        (third, b): (&mut [V], impl Fn(&mut O, usize, &mut V) + Sync),
     ) {
         let (ts, us, vs) = (Cells::new(first), Cells::new(second), Cells::new(third));
         let piece = |len: usize| {
-            assert!(n > 0 && len.is_multiple_of(n), "{len} items in {n} equal pieces");
-            len / n
+            let piece = len / n.max(1);
+            assert_eq!(piece * n, len, "{len} items in {n} equal pieces");
+            piece
         };
         let (t, u) = (piece(ts.len()), piece(us.len()));
         let (m, threads) = (vs.len(), self.threads());
-        self.for_each(n + m, |i| match dealt(i, n, m, threads) {
-            Kind::First(i) => {
-                // SAFETY: `for_each` hands out each index once and `dealt` is one to one, so each piece has
-                // one borrower.
-                let (ts, us) = unsafe { (ts.piece(i * t, t), us.piece(i * u, u)) };
-                a(i, ts, us)
+        assert!(owns.len() >= threads, "one's own for each of {threads} threads");
+        let owns = Cells::new(owns);
+        self.run(n + m, |thread, i| {
+            // SAFETY: a thread runs one task at a time, and no two threads of a team have the same number.
+            let own = unsafe { owns.get(thread) };
+            match dealt(i, n, m, threads) {
+                Kind::First(i) => {
+                    // SAFETY: `run` hands out each index once and `dealt` is one to one, so each piece has
+                    // one borrower.
+                    let (ts, us) = unsafe { (ts.piece(i * t, t), us.piece(i * u, u)) };
+                    a(own, i, ts, us)
+                }
+                // SAFETY: as above.
+                Kind::Second(j) => b(own, j, unsafe { vs.get(j) }),
             }
-            // SAFETY: as above.
-            Kind::Second(j) => b(j, unsafe { vs.get(j) }),
         });
     }
 
-    fn phase(&mut self, tasks: usize, run: &(dyn Fn(usize) + Sync)) {
+    fn phase(&mut self, tasks: usize, run: &(dyn Fn(usize, usize) + Sync)) {
         let shared = &*self.shared;
         let threads = self.workers.len() + 1;
         let job = Job { run };

@@ -60,11 +60,20 @@ fn items_of_two_kinds_are_lent_once() {
     for threads in THREADS {
         let mut team = Team::new(threads);
         for (n, m) in [(0, 0), (0, 3), (3, 0), (1, 1), (13, 50), (4000, 200)] {
-            let (mut names, mut sums) = (vec![String::new(); n], vec![0; m]);
+            let (mut names, mut sums, mut owns) =
+                (vec![String::new(); n], vec![0; m], vec![0; threads]);
             team.for_each_mut2(
-                (&mut names, |i, s| s.push_str(&i.to_string())),
-                (&mut sums, |j, s| *s += j + 1),
+                &mut owns,
+                (&mut names, |own: &mut usize, i: usize, s: &mut String| {
+                    *own += 1;
+                    s.push_str(&i.to_string())
+                }),
+                (&mut sums, |own: &mut usize, j, s: &mut usize| {
+                    *own += 1;
+                    *s += j + 1
+                }),
             );
+            assert_eq!(owns.iter().sum::<usize>(), n + m, "tasks that the threads counted");
             assert!(names.iter().enumerate().all(|(i, s)| *s == i.to_string()));
             assert!(sums.iter().enumerate().all(|(j, s)| *s == j + 1));
         }
@@ -79,13 +88,19 @@ fn pieces_of_two_slices_and_items_of_a_third_are_lent_once() {
             [(1, 1, 1, 0), (2, 3, 0, 1), (5, 1, 4, 7), (13, 2, 2, 50), (600, 7, 1, 3)]
         {
             let (mut a, mut b, mut c) = (vec![0; n * t], vec![String::new(); n * u], vec![0; m]);
-            let piece = |i: usize, a: &mut [usize], b: &mut [String]| {
+            let mut owns = vec![0; threads];
+            let piece = |own: &mut usize, i: usize, a: &mut [usize], b: &mut [String]| {
+                *own += 1;
                 assert_eq!((a.len(), b.len()), (t, u));
                 a.iter_mut().zip(1..).for_each(|(a, k)| *a += 100 * i + k);
                 b.iter_mut().for_each(|b| b.push_str(&i.to_string()));
             };
-            let item = |j: usize, c: &mut usize| *c += j + 1;
-            team.for_each_zip(n, (&mut a, &mut b), piece, (&mut c, item));
+            let item = |own: &mut usize, j: usize, c: &mut usize| {
+                *own += 1;
+                *c += j + 1
+            };
+            team.for_each_zip(&mut owns, n, (&mut a, &mut b), piece, (&mut c, item));
+            assert_eq!(owns.iter().sum::<usize>(), n + m, "tasks that the threads counted");
             assert!(a.iter().enumerate().all(|(at, a)| *a == 100 * (at / t) + at % t + 1), "{n}");
             assert!(b.iter().enumerate().all(|(at, b)| *b == (at / u).to_string()), "{n}");
             assert!(c.iter().enumerate().all(|(j, c)| *c == j + 1), "{n}");
@@ -96,8 +111,15 @@ fn pieces_of_two_slices_and_items_of_a_third_are_lent_once() {
 #[test]
 #[should_panic(expected = "5 items in 2 equal pieces")]
 fn slices_that_cannot_be_cut_evenly_are_refused() {
-    let nothing = |_: usize, (): &mut ()| ();
-    Team::new(1).for_each_zip(2, (&mut [0; 4], &mut [0; 5]), |_, _, _| (), (&mut [], nothing));
+    let (pieces, nothing) = ((&mut [0; 4][..], &mut [0; 5][..]), |_: &mut (), _, (): &mut ()| ());
+    Team::new(1).for_each_zip(&mut [()], 2, pieces, |_, _, _, _| (), (&mut [], nothing));
+}
+
+#[test]
+#[should_panic(expected = "one's own for each of 2 threads")]
+fn each_thread_has_its_own() {
+    let nothing = |_: &mut (), _, (): &mut ()| ();
+    Team::new(2).for_each_mut2(&mut [()], (&mut [(); 3], nothing), (&mut [], nothing));
 }
 
 /// A phase sees all that the phase before it wrote, on whichever thread.

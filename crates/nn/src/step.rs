@@ -16,12 +16,18 @@ use crate::clock::{Clock, StepPart};
 use crate::data::{Inputs, Labels};
 use crate::layer::{Dense, Part, Task, block_width, forward};
 use crate::train::Running;
-use crate::workspace::{Examples, Gradient, Hidden, RowBlock, Workspace};
+use crate::workspace::{Batch, Examples, Gradient, Hidden, Own, RowBlock, Workspace};
 use kernels::{Blocks, CrossEntropy, Isa, PANEL_COLS, Panel, Step, Team, Then, View};
 
+/// Vectors of a full panel.
+const VECTORS: usize = PANEL_COLS / kernels::LANES;
+
+/// A task for an item that is nothing.
+type Nothing = fn(&mut Own, usize, &mut ());
+
 /// For phases with one kind of task.
-fn nothing_else() -> (&'static mut [()], fn(usize, &mut ())) {
-    (&mut [], |_, ()| ())
+fn nothing_else() -> (&'static mut [()], Nothing) {
+    (&mut [], |_, _, ()| ())
 }
 
 /// A training run: the layers, what they run on, and what they learn from.
@@ -46,24 +52,35 @@ impl Run<'_> {
     /// Fetches the first batch of an epoch and works out the first layer's outputs: later, the step before
     /// does both.
     pub(crate) fn begin(&mut self, batch: &[u32]) {
-        let Run { isa, inputs, labels, .. } = *self;
+        let Run { inputs, labels, .. } = *self;
         let now = self.workspace.now;
+        self.workspace.owns.iter_mut().for_each(Own::forget);
         self.team.for_each_mut(&mut self.workspace.blocks, |b, block| {
-            block.gather(isa, inputs, labels, (now, b), batch);
+            block.gather(inputs, labels, (now, b), batch);
         });
-        self.forward_first(now, self.number, batch);
+        self.forward_first(self.batch(0, batch));
     }
 
-    /// One step on the batch that was fetched; fetches the `next` one meanwhile, and asks for the one
+    /// The batch of the step that is `ahead` by 0 or 1.
+    fn batch<'a>(&self, ahead: usize, order: &'a [u32]) -> Batch<'a>
+    where
+        Self: 'a,
+    {
+        let at = self.workspace.now ^ ahead;
+        Batch { step: self.number + ahead as u64, at, inputs: self.inputs, order }
+    }
+
+    /// One step on `this` batch, which was fetched; fetches the `next` one meanwhile, and asks for the one
     /// `after` it.
-    pub(crate) fn step(&mut self, by: Step, [next, after]: [&[u32]; 2], running: &mut Running) {
+    pub(crate) fn step(&mut self, by: Step, batches: [&[u32]; 3], running: &mut Running) {
+        let [this, next, after] = batches;
         let task = if self.clip.is_some() { Task::Keep } else { Task::Update(by) };
         for l in 1..self.workspace.hidden.len() {
             self.forward(l);
         }
-        self.head(next);
+        self.head(this, next);
         for block in &self.workspace.blocks {
-            let rows = block.examples[self.workspace.now].rows;
+            let rows = block.taken[self.workspace.now].rows;
             for row in &block.losses[..rows] {
                 running.examples += 1;
                 running.loss += row.loss;
@@ -73,7 +90,7 @@ impl Run<'_> {
         for l in (1..self.layers.len().saturating_sub(1)).rev() {
             self.backward(l, task);
         }
-        self.update_first(task, next, after);
+        self.update_first(task, [this, next, after]);
         if let Some(limit) = self.clip {
             self.clipped(limit, by, next);
         }
@@ -99,39 +116,42 @@ impl Run<'_> {
             });
         }
         if !next.is_empty() {
-            self.forward_first(self.workspace.now ^ 1, self.number + 1, next);
+            self.forward_first(self.batch(1, next));
         }
     }
 
-    /// Outputs of the first hidden layer, if there is one, for the batch `at` of step `number`.
-    fn forward_first(&mut self, at: usize, number: u64, batch: &[u32]) {
-        let Run { isa, inputs, clock, .. } = *self;
-        let Workspace { blocks, hidden, .. } = &mut *self.workspace;
+    /// Outputs of the first hidden layer, if there is one, for a batch.
+    fn forward_first(&mut self, batch: Batch<'_>) {
+        let Run { isa, clock, .. } = *self;
+        let Workspace { blocks, hidden, owns, .. } = &mut *self.workspace;
         let Some(Hidden { h, behind, .. }) = hidden.first_mut() else { return };
-        let (columns, then) = (self.layers[0].columns(), behind.then());
+        let (columns, then, h) = (self.layers[0].columns(), behind.then(), &mut h[batch.at]);
         let half = self.layers[0].parts[0].half.is_some();
         if half {
             let parts = &mut self.layers[0].parts[..];
-            let column = |_: usize, parts: &mut [Part], out: &mut [Panel]| {
+            let column = |_: &mut Own, _: usize, parts: &mut [Part], out: &mut [Panel]| {
                 let mut watch = clock.start();
-                forward_half(&mut parts[0], then, isa, inputs, batch, out);
+                forward_half(&mut parts[0], then, isa, batch, out);
                 watch.lap(StepPart::Forward);
             };
-            return self.team.for_each_zip(columns, (parts, &mut h[at]), column, nothing_else());
+            return self.team.for_each_zip(owns, columns, (parts, h), column, nothing_else());
         }
         let layer = &self.layers[0];
-        self.team.for_each_mut(&mut h[at], |i, out| {
+        let panel = |own: &mut Own, i: usize, out: &mut Panel| {
             let mut watch = clock.start();
             let (column, b) = (i / blocks.len(), i % blocks.len());
-            forward_inputs(layer.column(column), then, isa, &blocks[b].examples[at], out);
-            behind.finish(isa, out, place(blocks, (number, at), b, column));
+            let examples = own.block(isa, batch, b, &blocks[b]);
+            watch.lap(StepPart::Fetch);
+            forward_inputs(layer.column(column), then, isa, examples, out);
+            behind.finish(isa, out, place(blocks, (batch.step, batch.at), b, column));
             watch.lap(StepPart::Forward);
-        });
+        };
+        self.team.for_each_mut2(owns, (h, panel), nothing_else());
     }
 
     /// Outputs of hidden layer `l`, not the first.
     fn forward(&mut self, l: usize) {
-        let Workspace { now, blocks, hidden } = &mut *self.workspace;
+        let Workspace { now, blocks, hidden, .. } = &mut *self.workspace;
         let (now, blocks, layer, isa) = (*now, &blocks[..], &self.layers[l], self.isa);
         let (below, here) = hidden.split_at_mut(l);
         let (below, Hidden { h, behind, .. }) = (&below[l - 1], &mut here[0]);
@@ -139,7 +159,7 @@ impl Run<'_> {
         self.team.for_each_mut(&mut h[now], |i, out| {
             let mut watch = clock.start();
             let (column, b) = (i / blocks.len(), i % blocks.len());
-            let rows = blocks[b].examples[now].rows;
+            let rows = blocks[b].taken[now].rows;
             let x = |k: usize| below.h(now, k, b).view().rows_at(0, rows);
             let x = Blocks::new(layer.blocks(), &x);
             forward(layer.column(column), behind.then(), isa, x, out, 0);
@@ -149,76 +169,69 @@ impl Run<'_> {
     }
 
     /// The output layer: logits, softmax, loss, gradient, and that of its inputs; and the next batch.
-    fn head(&mut self, next: &[u32]) {
+    fn head(&mut self, this: &[u32], next: &[u32]) {
         let Run { isa, inputs, labels, smoothing, clock, .. } = *self;
-        let Workspace { now, blocks, hidden } = &mut *self.workspace;
+        let this = self.batch(0, this);
+        let Workspace { now, blocks, hidden, owns } = &mut *self.workspace;
         let (now, count) = (*now, blocks.len());
-        let batch: usize = blocks.iter().map(|b| b.examples[now].rows).sum();
+        let batch: usize = blocks.iter().map(|b| b.taken[now].rows).sum();
         let (scale, weights) = (1.0 / batch as f32, labels.class_weights());
         let loss = CrossEntropy { scale, smoothing, weights };
         let Some(layer) = self.layers.last() else { unreachable!("a network has a dense layer") };
         let Some(Hidden { h, gradients, behind, .. }) = hidden.last_mut() else {
-            return self.team.for_each_mut(blocks, |b, block| {
+            let rows = |own: &mut Own, b: usize, block: &mut RowBlock| {
                 let mut watch = clock.start();
-                let RowBlock { examples, logits, .. } = &mut *block;
+                let examples = own.block(isa, this, b, block);
+                watch.lap(StepPart::Fetch);
                 for column in 0..layer.columns() {
-                    let x = |k: usize| layer.block(examples[now].view(), k);
-                    let x = Blocks::new(layer.blocks(), &x);
-                    layer.forward(isa, column, x, logits, column * (PANEL_COLS / kernels::LANES));
+                    let x = |k: usize| layer.block(examples.view(), k);
+                    let (x, at) = (Blocks::new(layer.blocks(), &x), column * VECTORS);
+                    layer.forward(isa, column, x, &mut block.logits, at);
                 }
                 block.loss(isa, now, loss);
                 watch.lap(StepPart::Output);
-                block.gather(isa, inputs, labels, (now ^ 1, b), next);
+                block.gather(inputs, labels, (now ^ 1, b), next);
                 watch.lap(StepPart::Fetch);
-            });
+            };
+            return self.team.for_each_mut2(owns, (blocks, rows), nothing_else());
         };
         let h = |q: usize, b: usize| &h[now][q * count + b];
-        self.team.for_each_zip(
-            count,
-            (blocks, gradients),
-            |b, block, gradients| {
-                let mut watch = clock.start();
-                let block = &mut block[0];
-                let rows = block.examples[now].rows;
-                let x = |q: usize| h(q, b).view().rows_at(0, rows);
-                for column in 0..layer.columns() {
-                    let x = Blocks::new(layer.blocks(), &x);
-                    layer.forward(
-                        isa,
-                        column,
-                        x,
-                        &mut block.logits,
-                        column * (PANEL_COLS / kernels::LANES),
-                    );
-                }
-                block.loss(isa, now, loss);
-                watch.lap(StepPart::Output);
-                for (q, gradient) in gradients.iter_mut().enumerate() {
-                    let dz_t = |c: usize| {
-                        let cols = PANEL_COLS.min(layer.shape.units - c * PANEL_COLS);
-                        block.dz_t.view().rows_at(c * PANEL_COLS, cols)
-                    };
-                    let dz_t = Blocks::new(layer.columns(), &dz_t);
-                    layer.backward(isa, q, dz_t, behind.gate(h(q, b)), gradient);
-                }
-                watch.lap(StepPart::Backward);
-                block.gather(isa, inputs, labels, (now ^ 1, b), next);
-                watch.lap(StepPart::Fetch);
-            },
-            nothing_else(),
-        );
+        let rows = |_: &mut Own, b: usize, block: &mut [RowBlock], gradients: &mut [Gradient]| {
+            let mut watch = clock.start();
+            let block = &mut block[0];
+            let rows = block.taken[now].rows;
+            let x = |q: usize| h(q, b).view().rows_at(0, rows);
+            for column in 0..layer.columns() {
+                let (x, at) = (Blocks::new(layer.blocks(), &x), column * VECTORS);
+                layer.forward(isa, column, x, &mut block.logits, at);
+            }
+            block.loss(isa, now, loss);
+            watch.lap(StepPart::Output);
+            for (q, gradient) in gradients.iter_mut().enumerate() {
+                let dz_t = |c: usize| {
+                    let cols = PANEL_COLS.min(layer.shape.units - c * PANEL_COLS);
+                    block.dz_t.view().rows_at(c * PANEL_COLS, cols)
+                };
+                let dz_t = Blocks::new(layer.columns(), &dz_t);
+                layer.backward(isa, q, dz_t, behind.gate(h(q, b)), gradient);
+            }
+            watch.lap(StepPart::Backward);
+            block.gather(inputs, labels, (now ^ 1, b), next);
+            watch.lap(StepPart::Fetch);
+        };
+        self.team.for_each_zip(owns, count, (blocks, gradients), rows, nothing_else());
     }
 
     /// Gradient of the inputs of layer `l`, not the last, and the update of the layer above it.
     fn backward(&mut self, l: usize, task: Task) {
-        let Workspace { now, blocks, hidden } = &mut *self.workspace;
+        let Workspace { now, blocks, hidden, owns } = &mut *self.workspace;
         let (now, blocks, isa, clock) = (*now, &blocks[..], self.isa, self.clock);
         let (layers, above) = self.layers.split_at_mut(l + 1);
         let layer = &layers[l];
         let (inputs, outputs) = hidden.split_at_mut(l);
         let (inputs, outputs) = (&mut inputs[l - 1], &*outputs);
         let (columns, h, behind) = (inputs.columns(), &inputs.h[now], &inputs.behind);
-        let gradient = |i: usize, gradient: &mut Gradient| {
+        let gradient = |_: &mut Own, i: usize, gradient: &mut Gradient| {
             let mut watch = clock.start();
             let (b, q) = (i / columns, i % columns);
             let dz_t = |c: usize| outputs[0].gradient(c, b).dz_t.view();
@@ -228,21 +241,23 @@ impl Run<'_> {
             watch.lap(StepPart::Backward);
         };
         let deltas = Deltas { now, blocks, gradients: outputs.get(1).map(|h| &h.gradients[..]) };
-        let update = |_: usize, part: &mut Part| {
+        let update = |_: &mut Own, _: usize, part: &mut Part| {
             let mut watch = clock.start();
             deltas.update_hidden(part, isa, &outputs[0].h[now], task);
             watch.lap(StepPart::Update);
         };
-        self.team.for_each_mut2((&mut above[0].parts, update), (&mut inputs.gradients, gradient));
+        let gradients = (&mut inputs.gradients[..], gradient);
+        self.team.for_each_mut2(owns, (&mut above[0].parts, update), gradients);
     }
 
     /// The updates of the first layer and the second, and the first one's outputs for the next batch if
     /// there is one. Each task also asks for a share of the examples of the batch `after` it: they lie all
     /// over the data set, each some dozen cache lines from memory, and this is the phase that leaves the
     /// memory idle the longest.
-    fn update_first(&mut self, task: Task, next: &[u32], after: &[u32]) {
-        let Run { isa, inputs, number, clock, .. } = *self;
-        let Workspace { now, blocks, hidden } = &mut *self.workspace;
+    fn update_first(&mut self, task: Task, [this, next, after]: [&[u32]; 3]) {
+        let Run { isa, inputs, clock, .. } = *self;
+        let (this, next) = (self.batch(0, this), self.batch(1, next));
+        let Workspace { now, blocks, hidden, owns } = &mut *self.workspace;
         let (now, blocks) = (*now, &blocks[..]);
         let (first, rest) = self.layers.split_at_mut(1);
         let columns = first[0].columns();
@@ -251,22 +266,24 @@ impl Run<'_> {
             let share = i * after.len() / of..(i + 1) * after.len() / of;
             after[share].iter().for_each(|&row| inputs.prefetch(row as usize));
         };
+        let of = parts.len();
         let Some((second, (here, above))) = rest.first_mut().zip(hidden.split_first_mut()) else {
-            let (of, deltas) = (parts.len(), Deltas { now, blocks, gradients: None });
-            return self.team.for_each_mut(parts, |i, part| {
+            let deltas = Deltas { now, blocks, gradients: None };
+            let update = |own: &mut Own, i: usize, part: &mut Part| {
                 let mut watch = clock.start();
                 ask(i, of);
                 watch.lap(StepPart::Fetch);
-                deltas.update_inputs(part, isa, task);
+                deltas.update_inputs(part, isa, own.blocks(isa, this, blocks), task);
                 watch.lap(StepPart::Update);
-            });
+            };
+            return self.team.for_each_mut2(owns, (parts, update), nothing_else());
         };
         let Hidden { h: [even, odd], gradients, behind, .. } = here;
         let (then, updates) = (behind.then(), matches!(task, Task::Update(_)));
         let (h, h_next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
         let deltas = Deltas { now, blocks, gradients: Some(gradients) };
         let above = Deltas { gradients: above.first().map(|h| &h.gradients[..]), ..deltas };
-        let update_second = |_: usize, part: &mut Part| {
+        let update_second = |_: &mut Own, _: usize, part: &mut Part| {
             let mut watch = clock.start();
             above.update_hidden(part, isa, h, task);
             watch.lap(StepPart::Update);
@@ -274,39 +291,42 @@ impl Run<'_> {
         // A column is a large task: where there is not one for each thread, smaller ones and one more
         // barrier are faster.
         let half = parts[0].half.is_some();
-        if half || updates && !next.is_empty() && columns >= self.team.threads() {
-            let column = |q: usize, parts: &mut [Part], out: &mut [Panel]| {
+        if half || updates && !next.order.is_empty() && columns >= self.team.threads() {
+            let column = |own: &mut Own, q: usize, parts: &mut [Part], out: &mut [Panel]| {
                 let mut watch = clock.start();
                 ask(q, columns);
                 watch.lap(StepPart::Fetch);
                 if half {
                     deltas.update_half(&mut parts[0], isa, inputs, task);
                     watch.lap(StepPart::Update);
-                    forward_half(&mut parts[0], then, isa, inputs, next, out);
+                    forward_half(&mut parts[0], then, isa, next, out);
                     return watch.lap(StepPart::Forward);
                 }
-                parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, task));
+                let examples = own.blocks(isa, this, blocks);
+                parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, examples, task));
                 watch.lap(StepPart::Update);
-                for (b, out) in out.iter_mut().enumerate() {
-                    forward_inputs(parts, then, isa, &blocks[b].examples[now ^ 1], out);
-                    behind.finish(isa, out, place(blocks, (number + 1, now ^ 1), b, q));
+                let examples = own.blocks(isa, next, blocks);
+                watch.lap(StepPart::Fetch);
+                for (b, (out, examples)) in out.iter_mut().zip(examples).enumerate() {
+                    forward_inputs(parts, then, isa, examples, out);
+                    behind.finish(isa, out, place(blocks, (next.step, next.at), b, q));
                 }
                 watch.lap(StepPart::Forward);
             };
             let second = (&mut second.parts[..], update_second);
-            return self.team.for_each_zip(columns, (parts, h_next), column, second);
+            return self.team.for_each_zip(owns, columns, (parts, h_next), column, second);
         }
-        let of = parts.len();
-        let update_first = |i: usize, part: &mut Part| {
+        let update_first = |own: &mut Own, i: usize, part: &mut Part| {
             let mut watch = clock.start();
             ask(i, of);
             watch.lap(StepPart::Fetch);
-            deltas.update_inputs(part, isa, task);
+            deltas.update_inputs(part, isa, own.blocks(isa, this, blocks), task);
             watch.lap(StepPart::Update);
         };
-        self.team.for_each_mut2((parts, update_first), (&mut second.parts, update_second));
-        if updates && !next.is_empty() {
-            self.forward_first(now ^ 1, number + 1, next);
+        let second = (&mut second.parts[..], update_second);
+        self.team.for_each_mut2(owns, (parts, update_first), second);
+        if updates && !next.order.is_empty() {
+            self.forward_first(next);
         }
     }
 }
@@ -314,33 +334,26 @@ impl Run<'_> {
 /// The outputs that a task of a layer is about: column `column` of block `b` of the batch `at` of a step.
 fn place(blocks: &[RowBlock], (step, at): (u64, usize), b: usize, column: usize) -> Place {
     let row = b * blocks[b].losses.len();
-    Place { step, row, rows: blocks[b].examples[at].rows, col: column * PANEL_COLS }
+    Place { step, row, rows: blocks[b].taken[at].rows, col: column * PANEL_COLS }
 }
 
 /// Outputs of a column of the first layer, of which these are the parts.
 fn forward_inputs(parts: &[Part], then: Then, isa: Isa, examples: &Examples, out: &mut Panel) {
     let finite = parts.iter().all(|part| part.finite);
     let block = |k: usize| examples.block(k, finite);
-    let count = examples.x.cols().div_ceil(block_width(examples.x.cols(), true));
+    let count = examples.features().div_ceil(block_width(examples.features(), true));
     let x = Blocks::new(count, &block);
     forward(parts, then, isa, x, out, 0);
 }
 
 /// Fetches a batch and works out the outputs of a column of the first layer, in bf16.
-fn forward_half(
-    part: &mut Part,
-    then: Then,
-    isa: Isa,
-    inputs: Inputs<'_>,
-    batch: &[u32],
-    out: &mut [Panel],
-) {
-    if batch.is_empty() {
+fn forward_half(part: &mut Part, then: Then, isa: Isa, batch: Batch<'_>, out: &mut [Panel]) {
+    if batch.order.is_empty() {
         return;
     }
     if let Some(mut half) = part.half.take() {
-        half.gather(isa, inputs, batch);
-        half.forward(part, then, inputs, out);
+        half.gather(isa, batch.inputs, batch.order);
+        half.forward(part, then, batch.inputs, out);
         part.half = Some(half);
     }
 }
@@ -355,10 +368,10 @@ struct Deltas<'a> {
 
 impl Deltas<'_> {
     /// The update of a part of the first layer.
-    fn update_inputs(self, part: &mut Part, isa: Isa, task: Task) {
+    fn update_inputs(self, part: &mut Part, isa: Isa, examples: &[Examples], task: Task) {
         let (from, rows) = (part.row0, part.owned.w.rows());
         let finite = self.finite(part.column);
-        let x = |b: usize| self.blocks[b].examples[self.now].cols_at(from, rows, finite);
+        let x = |b: usize| examples[b].cols_at(from, rows, finite);
         self.update(part, isa, Blocks::new(self.blocks.len(), &x), task);
     }
 
@@ -366,7 +379,7 @@ impl Deltas<'_> {
     fn update_hidden(self, part: &mut Part, isa: Isa, h: &[Panel], task: Task) {
         let count = self.blocks.len();
         let from = part.row0 / PANEL_COLS * count;
-        let rows = |i: usize| self.blocks[i % count].examples[self.now].rows;
+        let rows = |i: usize| self.blocks[i % count].taken[self.now].rows;
         let x = |i: usize| h[from + i].view().rows_at(0, rows(i));
         let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
         self.update(part, isa, Blocks::new(panels * count, &x), task);
@@ -403,7 +416,7 @@ impl<'a> Deltas<'a> {
 
     /// Those of a column for block `b` of the rows.
     fn dz(self, column: usize, cols: usize, b: usize) -> View<'a> {
-        let rows = self.blocks[b].examples[self.now].rows;
+        let rows = self.blocks[b].taken[self.now].rows;
         match self.gradients {
             Some(all) => {
                 let columns = all.len() / self.blocks.len();

@@ -74,7 +74,8 @@ impl<'r> Training<'r> {
         // A model that was trained before and the same model from a file go the same way.
         model.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::restart);
         let batch = config.batch_size.min(examples);
-        let workspace = Workspace::new(&model.architecture, batch, config);
+        let sizes = (batch, engine.threads());
+        let workspace = Workspace::new(&model.architecture, sizes, inputs, config);
         if config.precision == Precision::Bf16 {
             model.halve(engine.isa, batch, inputs, config.augment)?;
         }
@@ -345,7 +346,7 @@ impl<'r> Training<'r> {
             progress.step += 1;
             let by = optimizer.step(lr, progress.done);
             let step = progress.step;
-            run.step(by, [batch(step), batch(step + 1)], &mut progress.running);
+            run.step(by, [step - 1, step, step + 1].map(batch), &mut progress.running);
         });
         let Progress { epoch, step, running, .. } = self.progress;
         let batch_loss = (running.loss - before.loss) / (running.examples - before.examples) as f64;

@@ -24,43 +24,47 @@ pub(crate) fn block_rows(batch: usize) -> usize {
 /// Batches that go by without a look at their zeros, after one with hardly any.
 const REST: u32 = 15;
 
-/// Inputs and labels of one block of rows.
+/// A batch: whose examples it has, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    /// The step that it is of, counted from 1 over all epochs.
+    pub(crate) step: u64,
+    /// Which of two places is its.
+    pub(crate) at: usize,
+    pub(crate) inputs: Inputs<'a>,
+    pub(crate) order: &'a [u32],
+}
+
+/// Inputs of one block of rows, as floats.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Examples {
+    /// The step that they are of; 0 before the first.
+    step: u64,
     /// Rows in use; the others hold what an earlier batch left.
-    pub(crate) rows: usize,
-    /// Without rows if the first layer takes its inputs in bf16, by itself.
-    pub(crate) x: Panel,
+    rows: usize,
+    x: Panel,
     /// Where the inputs are zero, if anybody looks, and whether that is known of these.
     zeros: Option<Zeros>,
     known: bool,
     rest: u32,
-    labels: Vec<u16>,
-    /// Room for an image that is varied.
-    image: Vec<u8>,
 }
 
 impl Examples {
-    fn new(rows: usize, features: usize, config: &FitConfig) -> Examples {
-        let half = config.precision == Precision::Bf16;
+    fn new(rows: usize, features: usize, skip_zeros: bool) -> Examples {
         // Above that many rows a list's numbers would not be bytes.
-        let skip = config.skip_zeros && !half && rows <= 128;
+        let skip = skip_zeros && rows <= 128;
         let zeros = skip.then(|| Zeros::new(rows, features, block_width(features, true)));
-        let x = Panel::zeros(if half { 0 } else { rows }, features);
-        let image = vec![0; if config.augment.is_on() && !half { features } else { 0 }];
-        Examples { x, zeros, image, labels: vec![0; rows], ..Examples::default() }
+        Examples { x: Panel::zeros(rows, features), zeros, ..Examples::default() }
     }
 
-    /// Takes the examples at these indices.
-    fn gather(&mut self, isa: Isa, inputs: Inputs<'_>, labels: Labels<'_>, order: &[u32]) {
-        self.rows = order.len();
-        for (i, &at) in order.iter().enumerate() {
-            self.labels[i] = labels.get(at as usize);
-            if self.x.rows() > 0 {
-                self.load(isa, inputs, at, i);
-            }
+    /// Takes block `b` of a batch.
+    fn take(&mut self, isa: Isa, batch: Batch<'_>, b: usize, block: &RowBlock) {
+        let taken = &block.taken[batch.at];
+        let order = Workspace::share(block.losses.len(), b, batch.order);
+        for (i, at) in order.iter().enumerate() {
+            load_row(isa, taken.row(batch.inputs, *at, i), &mut self.x, i);
         }
-        self.known = false;
+        (self.step, self.rows, self.known) = (batch.step, taken.rows, false);
         if self.rest > 0 {
             self.rest -= 1;
         } else if let Some(zeros) = &mut self.zeros {
@@ -70,21 +74,9 @@ impl Examples {
         }
     }
 
-    /// Takes example `at` as row `i`.
-    fn load(&mut self, isa: Isa, inputs: Inputs<'_>, at: u32, i: usize) {
-        let row = inputs.row(at as usize);
-        let Some(augmenter) = inputs.augmenter else { return load_row(isa, row, &mut self.x, i) };
-        match row {
-            Row::U8 { data, scale } => {
-                augmenter.apply(at, data, &mut self.image);
-                load_row(isa, Row::U8 { data: &self.image, scale }, &mut self.x, i);
-            }
-            Row::F32(data) => {
-                let features = self.x.cols();
-                let to = &mut Line::flat_mut(self.x.row_mut(i))[..features];
-                augmenter.apply(at, data, to);
-            }
-        }
+    /// Features of an example.
+    pub(crate) fn features(&self) -> usize {
+        self.x.cols()
     }
 
     /// The inputs, the rows in use.
@@ -112,6 +104,100 @@ impl Examples {
     }
 }
 
+/// What a thread has for itself: the inputs of this step and the next. Bytes that all threads read are faster
+/// turned into floats by each than fetched as floats from another core, where they were just written.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
+    /// Block by block of either batch.
+    examples: [Vec<Examples>; 2],
+}
+
+impl Own {
+    /// The inputs of block `b` of a batch.
+    pub(crate) fn block(
+        &mut self,
+        isa: Isa,
+        batch: Batch<'_>,
+        b: usize,
+        block: &RowBlock,
+    ) -> &Examples {
+        let examples = &mut self.examples[batch.at][b];
+        if examples.step != batch.step {
+            examples.take(isa, batch, b, block);
+        }
+        examples
+    }
+
+    /// The inputs of a batch, block by block.
+    pub(crate) fn blocks(
+        &mut self,
+        isa: Isa,
+        batch: Batch<'_>,
+        blocks: &[RowBlock],
+    ) -> &[Examples] {
+        for (b, block) in blocks.iter().enumerate() {
+            self.block(isa, batch, b, block);
+        }
+        &self.examples[batch.at]
+    }
+
+    /// Takes nothing that was made for anything again.
+    pub(crate) fn forget(&mut self) {
+        self.examples.iter_mut().flatten().for_each(|examples| examples.step = 0);
+    }
+}
+
+/// Of one block of rows of a batch, what all threads share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taken {
+    /// Rows in use.
+    pub(crate) rows: usize,
+    labels: Vec<u16>,
+    /// Images that were varied, bytes or floats; none if they are taken as they are.
+    bytes: Vec<u8>,
+    floats: Vec<f32>,
+}
+
+impl Taken {
+    fn new(rows: usize, inputs: Inputs<'_>, config: &FitConfig) -> Taken {
+        let varied = config.augment.is_on() && config.precision != Precision::Bf16;
+        let size = if varied { rows * inputs.features() } else { 0 };
+        let (bytes, floats) = if inputs.is_u8() { (size, 0) } else { (0, size) };
+        Taken { rows: 0, labels: vec![0; rows], bytes: vec![0; bytes], floats: vec![0.0; floats] }
+    }
+
+    /// Takes the examples at these indices.
+    fn take(&mut self, inputs: Inputs<'_>, labels: Labels<'_>, order: &[u32]) {
+        self.rows = order.len();
+        for (label, at) in self.labels.iter_mut().zip(order) {
+            *label = labels.get(*at as usize);
+        }
+        let (Some(augmenter), features) = (inputs.augmenter, inputs.features()) else { return };
+        let images = self.bytes.chunks_exact_mut(features);
+        for (&at, image) in order.iter().zip(images) {
+            if let Row::U8 { data, .. } = inputs.row(at as usize) {
+                augmenter.apply(at, data, image);
+            }
+        }
+        for (&at, image) in order.iter().zip(self.floats.chunks_exact_mut(features)) {
+            if let Row::F32(data) = inputs.row(at as usize) {
+                augmenter.apply(at, data, image);
+            }
+        }
+    }
+
+    /// Row `i`, which is example `at`.
+    fn row<'a>(&'a self, inputs: Inputs<'a>, at: u32, i: usize) -> Row<'a> {
+        let row = inputs.row(at as usize);
+        let here = i * inputs.features()..(i + 1) * inputs.features();
+        match (inputs.augmenter, row) {
+            (None, row) => row,
+            (Some(_), Row::U8 { scale, .. }) => Row::U8 { data: &self.bytes[here], scale },
+            (Some(_), Row::F32(_)) => Row::F32(&self.floats[here]),
+        }
+    }
+}
+
 /// Writes one example into row `i` of a panel.
 pub(crate) fn load_row(isa: Isa, row: Row<'_>, to: &mut Panel, i: usize) {
     let features = to.cols();
@@ -122,10 +208,10 @@ pub(crate) fn load_row(isa: Isa, row: Row<'_>, to: &mut Panel, i: usize) {
     }
 }
 
-/// A block of rows: its examples (this batch's and the next's), its logits and what they become.
+/// A block of rows: what was taken (for this batch and the next), its logits and what they become.
 #[derive(Clone, Debug)]
 pub(crate) struct RowBlock {
-    pub(crate) examples: [Examples; 2],
+    pub(crate) taken: [Taken; 2],
     /// Logits, then their gradient.
     pub(crate) logits: Panel,
     /// The gradient, transposed.
@@ -134,10 +220,9 @@ pub(crate) struct RowBlock {
 }
 
 impl RowBlock {
-    fn new(rows: usize, features: usize, classes: usize, config: &FitConfig) -> RowBlock {
-        let examples = Examples::new(rows, features, config);
+    fn new(rows: usize, classes: usize, taken: &Taken) -> RowBlock {
         RowBlock {
-            examples: [examples.clone(), examples],
+            taken: [taken.clone(), taken.clone()],
             logits: Panel::zeros(rows, classes),
             dz_t: Panel::zeros(classes, rows),
             losses: vec![RowLoss::default(); rows],
@@ -147,19 +232,18 @@ impl RowBlock {
     /// Takes its share, as block `b`, of the examples at these indices.
     pub(crate) fn gather(
         &mut self,
-        isa: Isa,
         inputs: Inputs<'_>,
         labels: Labels<'_>,
         (at, b): (usize, usize),
         order: &[u32],
     ) {
         let share = Workspace::share(self.losses.len(), b, order);
-        self.examples[at].gather(isa, inputs, labels, share);
+        self.taken[at].take(inputs, labels, share);
     }
 
     /// Losses of the rows, and the gradient of their mean over the batch in place of the logits.
     pub(crate) fn loss(&mut self, isa: Isa, now: usize, how: CrossEntropy<'_>) {
-        let Examples { rows, ref labels, .. } = self.examples[now];
+        let Taken { rows, ref labels, .. } = self.taken[now];
         let (labels, losses) = (&labels[..rows], &mut self.losses[..rows]);
         if how.smoothing == 0.0 && how.weights.is_empty() {
             kernels::softmax_cross_entropy(isa, &mut self.logits, labels, how.scale, losses);
@@ -229,27 +313,37 @@ impl Hidden {
 /// Everything a training step touches besides the parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
-    /// Which of each block's examples this step uses; the others are the next step's.
+    /// Which of two places this step's batch has; the other is the next step's.
     pub(crate) now: usize,
     pub(crate) blocks: Vec<RowBlock>,
     /// The hidden layers.
     pub(crate) hidden: Vec<Hidden>,
+    /// Of each thread.
+    pub(crate) owns: Vec<Own>,
 }
 
 impl Workspace {
-    pub(crate) fn new(architecture: &Architecture, batch: usize, config: &FitConfig) -> Workspace {
+    pub(crate) fn new(
+        architecture: &Architecture,
+        (batch, threads): (usize, usize),
+        inputs: Inputs<'_>,
+        config: &FitConfig,
+    ) -> Workspace {
         let rows = block_rows(batch);
         let count = batch.div_ceil(rows);
-        let (features, classes) = (architecture.features(), architecture.classes());
         let shapes: Vec<DenseShape> = architecture.dense().collect();
-        // An output layer takes all of its inputs, so without hidden ones nobody asks for the zeros.
-        let config = FitConfig { skip_zeros: config.skip_zeros && shapes.len() > 1, ..*config };
-        let block = RowBlock::new(rows, features, classes, &config);
+        // In bf16 the first layer takes its inputs by itself. An output layer takes all of its inputs, so
+        // without hidden ones nobody asks for the zeros.
+        let own_rows = if config.precision == Precision::Bf16 { 0 } else { rows };
+        let skip_zeros = config.skip_zeros && own_rows > 0 && shapes.len() > 1;
+        let examples = vec![Examples::new(own_rows, architecture.features(), skip_zeros); count];
+        let own = Own { examples: [examples.clone(), examples] };
+        let block = RowBlock::new(rows, architecture.classes(), &Taken::new(rows, inputs, config));
         let hidden = |(shape, layer): (&DenseShape, u64)| {
             Hidden::new(rows, count, shape.units, Behind::new(shape, config.seed, layer))
         };
         let hidden = shapes[..shapes.len() - 1].iter().zip(0..).map(hidden).collect();
-        Workspace { now: 0, blocks: vec![block; count], hidden }
+        Workspace { now: 0, blocks: vec![block; count], hidden, owns: vec![own; threads] }
     }
 
     /// The indices that block `b` takes of a batch's.
