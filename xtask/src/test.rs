@@ -66,6 +66,15 @@ fn embedded() -> Result<(), String> {
     run(cargo.env("CARGO_TARGET_DIR", folder.join("embedded")))
 }
 
+/// The team of threads under the model checker, in a target folder of its own: everything is built for it.
+fn models() -> Result<(), String> {
+    let mut cargo = cargo();
+    cargo.args(["test", "--quiet", "--release", "--package", "kernels", "--test", "loom_team"]);
+    let folder =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    run(cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", folder.join("loom")))
+}
+
 /// Every benchmark once, on small inputs; the products of other libraries need a long build and are left out.
 fn benches() -> Result<(), String> {
     for name in ["gemm", "elementwise", "train"] {
@@ -160,6 +169,7 @@ pub(crate) fn test(args: &[String]) -> Result<(), String> {
     if deep {
         const DEEP: &[&str] = &["test", "--release", "--workspace", "--", "--ignored"];
         steps.push(step("exhaustive tests", DEEP));
+        steps.push(("the team under the model checker", Box::new(models)));
         steps.push(("the same models from one epoch of the data set", Box::new(same_models)));
     }
     let start = Instant::now();

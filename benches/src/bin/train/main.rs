@@ -4,14 +4,17 @@
 
 mod grown;
 mod parts;
+mod plot;
 mod predict;
 mod whole;
 
 use app::datasets::{Half, Options, locate};
+use clap::Parser;
 use kernels::{Isa, meter};
 use nn::{Activation, Engine, FitConfig, Inputs, Model, Precision, Sequential};
 use std::error::Error;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 /// What the machine can do, measured in this run.
 #[derive(Clone, Copy)]
@@ -28,10 +31,24 @@ struct Machine {
 /// Bytes of weights and moments of the first layer that a thread of two reads and writes in a step.
 const L2_BYTES: usize = 3 * 4 * 784 * 64;
 
+/// Training and prediction beside what the machine can do at most, in about two minutes.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench train")]
+struct Args {
+    /// A look at everything, on the sample of the data set
+    #[arg(long)]
+    quick: bool,
+    /// As little as shows that everything runs
+    #[arg(long)]
+    once: bool,
+    /// Draws how a step grows with batch, width and depth
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let asked = |flag: &str| std::env::args().any(|a| a == flag);
-    let once = asked("--once");
-    let quick = once || asked("--quick");
+    let Args { quick, once, plot } = Args::parse();
+    let quick = quick || once;
     let options = Options { sample: quick, ..Options::default() };
     let place = locate(&options, &mut |_| {})?;
     let (train, test) = (place.open(Half::Train)?, place.open(Half::Test)?);
@@ -51,9 +68,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     parts::table(machine, if quick { 3 } else { 30 });
     whole::table(machine, (train.images(), inputs), train.labels(), if quick { 1 } else { 7 });
-    let most_steps = if once { 2 } else { u64::MAX };
-    grown::tables(machine, (inputs, train.labels()), if quick { 1 } else { 5 }, most_steps);
+    let (most_steps, rounds) = (if once { 2 } else { u64::MAX }, if quick { 1 } else { 5 });
+    let growths = grown::tables(machine, (inputs, train.labels()), rounds, most_steps);
     predict::table(machine, tests, if quick { 3 } else { 20 });
+    if let Some(plot) = plot {
+        plot::write(&growths, &plot)?;
+        println!("\nGrowth with batch, width and depth: {}", plot.display());
+    }
     Ok(())
 }
 
