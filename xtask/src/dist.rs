@@ -35,6 +35,17 @@ pub(crate) fn dist(args: &[String]) -> Result<(), String> {
     for file in FILES {
         copy(&root().join(file), &folder.join(file))?;
     }
+    // What the README leads to.
+    for below in ["docs", "docs/images"] {
+        let to = folder.join(below);
+        fs::create_dir_all(&to).map_err(|e| failed(&to, &e))?;
+        let from = root().join(below);
+        for entry in fs::read_dir(&from).map_err(|e| failed(&from, &e))?.flatten() {
+            if entry.path().is_file() {
+                copy(&entry.path(), &to.join(entry.file_name()))?;
+            }
+        }
+    }
     for (shell, file) in SHELLS {
         let done = Command::new(&weft).args(["completions", shell]).output();
         let script = done.map_err(|e| failed(&weft, &e))?;
