@@ -5,7 +5,7 @@
 //! for k { for i in 0..MR { for j in 0..NV { acc[i][j] = a[i, k] * b[k, j] + acc[i][j] } } }
 //! ```
 
-use crate::isa::{Part, Picked, Rows, Simd, Steps, Strided, Walk};
+use crate::isa::{Panels, Part, Picked, Rows, Simd, Steps, Strided, Walk};
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
 /// loop whose index the optimiser does not see through would keep the accumulators in memory.
@@ -19,14 +19,37 @@ macro_rules! unroll {
 }
 pub(crate) use unroll;
 
+/// `$part::<E, $height, NV>`, outlined, for a height that is no constant.
+macro_rules! of_height {
+    ($simd:ident, $height:expr, $most:expr, $part:ident::<$nv:literal> $fields:tt) => {
+        of_height!(@ $simd, $height, $most, $part, $nv, $fields, 1 2 3 4 5 6 7 8 9 10 11 12)
+    };
+    (@ $simd:ident, $height:expr, $most:expr, $part:ident, $nv:literal, $fields:tt, $($mr:literal)*) => {
+        match $height {
+            $($mr if const { $mr <= $most } => $simd.outlined($part::<E, $mr, $nv> $fields),)*
+            other => unreachable!("tiles of {other} rows"),
+        }
+    };
+}
+
 /// Accumulators of a tile.
 pub(crate) type Acc<V, const MR: usize, const NV: usize> = [[V; NV]; MR];
 
 /// What the accumulators start from and what becomes of them: store, bias, ReLU, Adam...
 pub(crate) trait Ending<S: Simd> {
+    /// Whether there is anything to [`ask`](Ending::ask) for.
+    const ASKS: bool = false;
+    /// How often to ask while a tile is multiplied.
+    #[inline(always)]
+    fn asks(&self) -> usize {
+        0
+    }
+    /// Asks memory for a line that will be needed soon.
+    #[inline(always)]
+    fn ask(&mut self) {}
     /// Starts of the chains of the tile whose first row is `i` and first vector `v`.
     fn start<const MR: usize, const NV: usize>(
-        &self,
+        &mut self,
         s: S,
         i: usize,
         v: usize,
@@ -41,24 +64,38 @@ pub(crate) trait Ending<S: Simd> {
     );
 }
 
+/// Fewest steps of k from one ask to the next: their arithmetic hides what asking costs.
+const BETWEEN_ASKS: usize = 4;
+
 /// Adds the products of a walk onto the accumulators.
 #[inline(always)]
-fn multiply<'a, S: Simd, const MR: usize, const NV: usize>(
+fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     simd: S,
     acc: &mut Acc<S::V, MR, NV>,
     mut walk: impl Walk<'a, MR, NV>,
+    ending: &mut E,
 ) {
+    let steps = match ending.asks() {
+        0 => walk.left(),
+        asks => walk.left().div_ceil(asks).max(BETWEEN_ASKS),
+    };
     while walk.left() > 0 {
-        let (a, rows) = walk.take();
-        let mut b = [simd.splat(0.0); NV];
-        for j in 0..NV {
-            b[j] = simd.load(rows[j]);
-        }
-        for i in 0..MR {
-            let x = simd.splat(a[i]);
+        let end = walk.left().saturating_sub(steps);
+        while walk.left() > end {
+            let (a, rows) = walk.take();
+            let mut b = [simd.splat(0.0); NV];
             for j in 0..NV {
-                acc[i][j] = simd.fma(x, b[j], acc[i][j]);
+                b[j] = simd.load(rows[j]);
             }
+            for i in 0..MR {
+                let x = simd.splat(a[i]);
+                for j in 0..NV {
+                    acc[i][j] = simd.fma(x, b[j], acc[i][j]);
+                }
+            }
+        }
+        if E::ASKS {
+            ending.ask();
         }
     }
 }
@@ -138,25 +175,31 @@ fn tiles<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     (i + count * MR, ending)
 }
 
-/// One product of `rows × vectors`, its rows in tiles of heights as equal as possible: a short last tile
-/// would have too few chains to keep the multipliers busy.
+/// Tiles of `height` rows beside each other, one for each panel of B; their ending begins at row `i` and vector `v`.
 #[inline(always)]
-pub(crate) fn even<S: Simd, E: Ending<S>>(
+pub(crate) fn strip<S: Simd, E: Ending<S>>(
     simd: S,
-    rows: usize,
-    vectors: usize,
-    pair: &Pair<'_>,
-    ending: E,
+    height: usize,
+    (i, v): (usize, usize),
+    a: Strided<'_>,
+    panels: Panels<'_>,
+    ending: &mut E,
 ) {
-    match vectors {
-        4 if const { S::FLAT.1 == 4 } => heights::<S, E, 4>(simd, rows, S::FLAT.0, pair, ending),
-        2 if const { S::TALL.1 == 2 } => heights::<S, E, 2>(simd, rows, S::TALL.0, pair, ending),
-        1 => heights::<S, E, 1>(simd, rows, S::TALL.0, pair, ending),
+    let at = (i, v);
+    match panels.vectors() {
+        4 if const { S::FLAT.1 == 4 } => {
+            of_height!(simd, height, S::FLAT.0, Strip::<4> { at, a, panels, ending })
+        }
+        2 if const { S::TALL.1 == 2 } => {
+            of_height!(simd, height, S::TALL.0, Strip::<2> { at, a, panels, ending })
+        }
+        1 => of_height!(simd, height, S::TALL.0, Strip::<1> { at, a, panels, ending }),
         other => unreachable!("panels of {other} vectors"),
     }
 }
 
-/// Heights of tiles and their numbers: as equal as possible, `most` at most.
+/// Heights of strips and their numbers: as equal as possible, `most` at most. A low last strip would have too few
+/// chains to keep the multipliers busy.
 #[inline(always)]
 pub(crate) fn split(rows: usize, most: usize) -> [(usize, usize); 2] {
     let count = rows.div_ceil(most).max(1);
@@ -164,44 +207,25 @@ pub(crate) fn split(rows: usize, most: usize) -> [(usize, usize); 2] {
     [(height + 1, taller), (height, count - taller)]
 }
 
-#[inline(always)]
-fn heights<S: Simd, E: Ending<S>, const NV: usize>(
-    simd: S,
-    rows: usize,
-    most: usize,
-    pair: &Pair<'_>,
-    mut ending: E,
-) {
-    let mut i = 0;
-    for (height, count) in split(rows, most) {
-        if count > 0 {
-            let pair = (pair.0.of_height(height), pair.1);
-            ending = below_each_other::<S, E, NV>(simd, (i, height, count), &pair, ending);
-            i += count * height;
-        }
-    }
+/// Tiles of one shape beside each other.
+struct Strip<'e, 'a, E, const MR: usize, const NV: usize> {
+    at: (usize, usize),
+    a: Strided<'a>,
+    panels: Panels<'a>,
+    ending: &'e mut E,
 }
 
-/// `count` tiles of `height` rows from row `i` on.
-#[inline(always)]
-fn below_each_other<S: Simd, E: Ending<S>, const NV: usize>(
-    simd: S,
-    (i, height, count): (usize, usize, usize),
-    pair: &Pair<'_>,
-    ending: E,
-) -> E {
-    macro_rules! of {
-        ($($mr:literal)*) => {
-            match height {
-                $($mr if const { $mr <= if NV <= S::TALL.1 { S::TALL.0 } else { S::FLAT.0 } } => {
-                    let pairs = core::slice::from_ref(pair);
-                    simd.outlined(Tiles::<E, $mr, NV> { i, count, v: 0, pairs, ending })
-                })*
-                other => unreachable!("tiles of {other} rows"),
-            }
-        };
+impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize> Part<S> for Strip<'_, '_, E, MR, NV> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let Strip { at: (i, v), a, panels, ending } = self;
+        for p in 0..panels.count() {
+            let mut acc = ending.start::<MR, NV>(simd, i, v + p * NV);
+            multiply(simd, &mut acc, Steps::<MR, NV>::new(&a, 0, &panels.panel(p), 0), ending);
+            ending.finish(simd, i, v + p * NV, acc);
+        }
     }
-    of!(1 2 3 4 5 6 7 8 9 10 11 12)
 }
 
 /// Tiles of one shape below each other.
@@ -219,7 +243,7 @@ impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize> Part<S> for Tiles<
     fn run(self, simd: S) -> E {
         let Tiles { i, count, v, pairs, mut ending } = self;
         for t in 0..count {
-            tile::<S, MR, NV>(simd, i + t * MR, v, pairs, &mut ending);
+            tile::<S, E, MR, NV>(simd, i + t * MR, v, pairs, &mut ending);
         }
         ending
     }
@@ -227,19 +251,19 @@ impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize> Part<S> for Tiles<
 
 /// One tile: start, multiply through all pairs, finish.
 #[inline(always)]
-fn tile<S: Simd, const MR: usize, const NV: usize>(
+fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     simd: S,
     i: usize,
     v: usize,
     pairs: &[Pair<'_>],
-    ending: &mut impl Ending<S>,
+    ending: &mut E,
 ) {
     let mut acc = ending.start::<MR, NV>(simd, i, v);
     for (a, b) in pairs {
         let all = Steps::new(a, i, b, v);
         match a.few::<MR>(i) {
-            None => multiply(simd, &mut acc, all),
-            Some(few) => multiply(simd, &mut acc, Picked::new(all, few)),
+            None => multiply(simd, &mut acc, all, ending),
+            Some(few) => multiply(simd, &mut acc, Picked::new(all, few), ending),
         }
     }
     ending.finish(simd, i, v, acc);

@@ -1,29 +1,31 @@
 //! The loops around the tile.
 
 use super::Epilogue;
+use super::ahead::Lines;
 use super::pack::{a_lines, load, pack_a, pack_b};
-use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Rows, Simd};
-use crate::tile::{Acc, Ending, even, unroll};
+use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Panels, Simd};
+use crate::tile::{Acc, Ending, split, strip, unroll};
 use alloc::vec::Vec;
 
-/// Depth of a block: a panel of B, 32 KiB, stays in the first-level cache while the rows of A pass.
+/// Depth of a block: a strip of A, 12 KiB, stays in the first-level cache while the panels of B pass.
 const KC: usize = 256;
-/// Rows of a block: A's block, 256 KiB, stays in the second-level cache.
-const MC: usize = 256;
-/// With a k of at most this, writing C is the work: blocks of few rows go along whole rows of it.
-const SHORT: usize = 64;
-const LOW: usize = 24;
-/// Columns of a block: what is packed of B, 2 MiB, and the columns that one packing of A serves.
-const NC: usize = 2048;
+/// Columns of a block: its panels, 1 MiB, stay in the second-level cache while the strips of A pass.
+const NC: usize = 1024;
 /// With so few rows B is read where it lies: a copy would cost more than it saves.
 const FEW_ROWS: usize = 48;
-/// The same with so many, if all of B lies within so many floats, which the first-level cache holds.
-const SOME_ROWS: usize = 96;
-const SMALL: usize = 8192;
+/// The same where rows begin with a cache line, if all of B lies within so many floats: half of the second-level cache.
+const ALIGNED: usize = 1 << 18;
+/// Elsewhere each vector is two lines, and this holds for so few rows and floats.
+const SOME_ROWS: usize = 128;
+const SMALL: usize = 1 << 15;
 /// With so few columns A is read where it lies.
 const FEW_COLS: usize = 256;
+/// Lines asked for while a tile is multiplied: the next tile of C, and a share of the next strip of A.
+const ASKS: usize = 64;
+/// Operands of so few floats lie in the second-level cache: nothing is asked for.
+const NEAR: usize = 1 << 17;
 
-/// Memory for copies of blocks: grows to what the largest product needs, at most 2.3 MiB, and is then
+/// Memory for copies of blocks: grows to what the largest product needs, at most 1.1 MiB, and is then
 /// used again.
 ///
 /// ```
@@ -66,55 +68,129 @@ pub(super) struct Product<'a, 't, E> {
     pub(super) then: &'t E,
 }
 
-/// The parts, as equal as possible and at most `most` long, of `0..len`: start and length.
-fn parts(len: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+/// The parts of `0..len`, at most `most` long, that begin at multiples of `unit` and are as equal as that allows: start
+/// and length.
+fn parts(len: usize, most: usize, unit: usize) -> impl Iterator<Item = (usize, usize)> {
     let count = len.div_ceil(most).max(1);
-    (0..count).map(move |i| (i * len / count, (i + 1) * len / count - i * len / count))
+    let edge = move |i: usize| (len.div_ceil(unit) * i / count * unit).min(len);
+    (0..count).map(move |i| (edge(i), edge(i + 1) - edge(i)))
+}
+
+/// Columns of a block that become panels of one width.
+#[derive(Clone, Copy)]
+struct Group {
+    /// Vectors in a panel.
+    vectors: usize,
+    start: usize,
+    cols: usize,
+}
+
+/// The groups of a block with so many columns, of a product with `m` rows: as many wide panels as there are, then
+/// usual ones, and one for the rest.
+#[inline(always)]
+fn groups<S: Simd>(m: usize, cols: usize) -> [Group; 3] {
+    let ((few, wide), (_, usual)) = (S::FLAT, S::TALL);
+    let whole = |vectors: usize, cols: usize| cols / (vectors * LANES) * vectors * LANES;
+    let first = if m <= few { whole(wide, cols) } else { 0 };
+    let second = whole(usual, cols - first);
+    let rest = cols - first - second;
+    [
+        Group { vectors: wide, start: 0, cols: first },
+        Group { vectors: usual, start: first, cols: second },
+        Group { vectors: rest.div_ceil(LANES), start: first + second, cols: rest },
+    ]
+}
+
+/// The panels of a block of B, each group with its first vector, and how many groups there are: where they lie, or
+/// copied into `room`.
+#[inline(always)]
+fn panels<'b, S: Simd>(
+    s: S,
+    (b, scale): (MatRef<'b>, f32),
+    in_place: bool,
+    groups: [Group; 3],
+    mut room: &'b mut [Line],
+) -> ([(usize, Panels<'b>); 3], usize) {
+    let mut all = [(0, Panels::NONE); 3];
+    let mut count = 0;
+    for Group { vectors, start, cols } in groups.into_iter().filter(|group| group.cols > 0) {
+        let block = b.block((0, b.rows()), (start, cols));
+        let panels = if in_place && cols.is_multiple_of(LANES) {
+            block.panels(vectors)
+        } else {
+            let panels = cols.div_ceil(vectors * LANES);
+            let (here, rest) = room.split_at_mut(panels * vectors * b.rows());
+            room = rest;
+            pack_b(s, &block, scale, vectors, here);
+            Panels::packed(here, (b.rows(), vectors), panels)
+        };
+        all[count] = (start / LANES, panels);
+        count += 1;
+    }
+    (all, count)
+}
+
+impl<E: Epilogue> Product<'_, '_, E> {
+    /// Whether a copy of B would cost more than it saves.
+    #[inline(always)]
+    fn b_lies_well(&self) -> bool {
+        let (m, (b, scale)) = (self.a.0.rows(), self.b);
+        let floats = b.rows().saturating_mul(b.strides().0);
+        let few = m <= FEW_ROWS
+            || (m <= SOME_ROWS && floats <= SMALL)
+            || (b.rows_are_aligned() && floats <= ALIGNED);
+        few && b.strides().1 == 1 && scale == 1.0
+    }
+
+    /// Floats of all operands together.
+    fn floats(&self) -> usize {
+        let (m, n, k) = (self.c.rows(), self.c.cols(), self.b.0.rows());
+        let all = m.saturating_mul(n).saturating_add(m.saturating_mul(k));
+        all.saturating_add(k.saturating_mul(n))
+    }
 }
 
 impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        let in_place = self.b_lies_well();
+        let asks = if self.floats() <= NEAR { 0 } else { ASKS };
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = self;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
-        let rows = if k <= SHORT { LOW } else { MC };
-        let lies_well = m <= FEW_ROWS || (m <= SOME_ROWS && k * b.strides().0 <= SMALL);
-        let in_place = b.strides().1 == 1 && b_scale == 1.0 && lies_well;
         let copy_a = a_scale != 1.0 || n > FEW_COLS;
-        // One panel at a time, unless other rows will want it again.
-        let keep = m > rows;
-        let widest = if keep { S::TALL.1 } else { S::TALL.1.max(S::FLAT.1) };
-        let panel = KC.min(k) * widest;
-        let panels = if keep { NC.min(n).div_ceil(S::TALL.1 * LANES) } else { 1 };
-        let a_room = if copy_a { a_lines(rows.min(m), KC.min(k)) } else { 0 };
-        let (a_room, b_room) = scratch.rooms(a_room, panels * panel);
-        for (jc, nc) in parts(n, NC) {
-            for (pc, kc) in parts(k, KC) {
-                let beta = if pc == 0 { beta } else { 1.0 };
-                let last = pc + kc == k;
-                for (ic, mc) in parts(m, rows) {
-                    let a = a.block((ic, mc), (pc, kc));
-                    let a = if copy_a { pack_a(s, &a, a_scale, S::TALL.0, a_room) } else { a.a() };
-                    let (mut j, mut at) = (0, 0);
-                    while j < nc {
-                        let vectors = panel_vectors::<S>(m, nc - j);
-                        let cols = (vectors * LANES).min(nc - j);
-                        let b = b.block((pc, kc), (jc + j, cols));
-                        let rows = if in_place && cols.is_multiple_of(LANES) {
-                            b.b()
-                        } else {
-                            let room = &mut b_room[at..][..kc * vectors];
-                            at += if keep { panel } else { 0 };
-                            if ic == 0 {
-                                pack_b(s, &b, b_scale, vectors, room);
-                            }
-                            Rows::new(Line::flat(room), vectors * LANES, (kc, vectors))
-                        };
-                        let at = (ic, jc + j, cols);
-                        let ending = IntoC { c: &mut c, at, beta, then, last };
-                        even(s, mc, vectors, &(a, rows), ending);
-                        j += cols;
+        let highest = if m <= S::FLAT.0 { S::FLAT.0 } else { S::TALL.0 };
+        let unit = S::TALL.1.max(S::FLAT.1) * LANES;
+        let a_room = if copy_a { a_lines(highest.min(m), KC.min(k)) } else { 0 };
+        let (a_room, b_room) = scratch.rooms(a_room, KC.min(k) * NC.min(n).div_ceil(LANES));
+        for (jc, nc) in parts(n, NC, unit) {
+            for (pc, kc) in parts(k, KC, 1) {
+                let b = (b.block((pc, kc), (jc, nc)), b_scale);
+                let (panels, used) = panels(s, b, in_place, groups::<S>(m, nc), b_room);
+                let rows = |i: usize, height: usize| a.block((i, height.min(m - i)), (pc, kc));
+                let mut ending = IntoC {
+                    c: &mut c,
+                    cols: (jc, jc + nc),
+                    beta: if pc == 0 { beta } else { 1.0 },
+                    then,
+                    last: pc + kc == k,
+                    asks,
+                    next: [0; 4],
+                    asked: (0, 0),
+                    next_a: Lines::of(rows(0, 0)),
+                };
+                let mut i = 0;
+                for (height, count) in split(m, highest) {
+                    for _ in 0..count {
+                        let a = rows(i, height);
+                        let a = if copy_a { pack_a(s, &a, a_scale, a_room) } else { a.a() };
+                        if asks > 0 {
+                            ending.next_a = Lines::of(rows(i + height, height));
+                        }
+                        for (v, panels) in &panels[..used] {
+                            strip(s, height, (i, *v), a, *panels, &mut ending);
+                        }
+                        i += height;
                     }
                 }
             }
@@ -122,47 +198,70 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     }
 }
 
-/// Vectors of the next panel, of a product with `m` rows, when so many columns are left.
-#[inline(always)]
-fn panel_vectors<S: Simd>(m: usize, left: usize) -> usize {
-    let ((few, wide), (_, usual)) = (S::FLAT, S::TALL);
-    if m <= few && left >= wide * LANES { wide } else { usual.min(left.div_ceil(LANES)) }
-}
-
 /// Loads the tile's chains from C and stores them there.
 struct IntoC<'o, 'a, E> {
     c: &'o mut MatMut<'a>,
-    /// First row, first column and number of columns of this panel in C.
-    at: (usize, usize, usize),
+    /// First column of this block, and the one past its last.
+    cols: (usize, usize),
     /// β on the first block of k, 1 after it.
     beta: f32,
     /// What becomes of the elements after the last block of k.
     then: &'o E,
     last: bool,
+    asks: usize,
+    /// First row and column, and numbers of rows and vectors of the tile after this one.
+    next: [usize; 4],
+    /// Row and vector of it that memory is asked for next.
+    asked: (usize, usize),
+    /// The strip of A after this one.
+    next_a: Lines<'a>,
 }
 
 impl<E> IntoC<'_, '_, E> {
     /// Where the tile from row `i` and vector `v` on lies in C: row, column, and how many columns are left.
     #[inline(always)]
     fn place(&self, i: usize, v: usize) -> (usize, usize, usize) {
-        let (i0, j0, cols) = self.at;
-        (i0 + i, j0 + v * LANES, cols - v * LANES)
+        let (first, end) = self.cols;
+        let j = first + v * LANES;
+        (i, j, end - j)
     }
 }
 
 impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
+    const ASKS: bool = true;
+    #[inline(always)]
+    fn asks(&self) -> usize {
+        self.asks
+    }
+    #[inline(always)]
+    fn ask(&mut self) {
+        let [i, j, rows, vectors] = self.next;
+        let (row, vector) = self.asked;
+        if row < rows {
+            // Where rows begin within a line, a tile has a line more than vectors: the first, which the tile
+            // before it had too.
+            self.c.as_ref().prefetch::<false>(i + row, j + vector * LANES + LANES - 1);
+            self.asked = if vector + 1 < vectors { (row, vector + 1) } else { (row + 1, 0) };
+        } else {
+            self.next_a.ask();
+        }
+    }
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
-        &self,
+        &mut self,
         s: S,
         i: usize,
         v: usize,
     ) -> Acc<S::V, MR, NV> {
         let mut acc = [[s.splat(0.0); NV]; MR];
+        let (i, j, left) = self.place(i, v);
+        let width = NV * LANES;
+        self.next =
+            if left > width { [i, j + width, MR, NV] } else { [i + MR, self.cols.0, MR, NV] };
+        self.asked = (0, 0);
         if self.beta == 0.0 {
             return acc;
         }
-        let (i, j, left) = self.place(i, v);
         let rows = self.c.runs::<MR>(i, j, left.min(NV * LANES));
         if left >= NV * LANES {
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
@@ -177,9 +276,6 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
             let beta = s.splat(self.beta);
             unroll!(R in 0..MR => unroll!(J in 0..NV => acc[R][J] = s.mul(beta, acc[R][J])));
         }
-        // The next tile's, while this one is multiplied.
-        let c = self.c.as_ref();
-        unroll!(R in 0..MR => unroll!(J in 0..NV => c.prefetch(i + MR + R, j + J * LANES)));
         acc
     }
     #[inline(always)]

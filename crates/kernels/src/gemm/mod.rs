@@ -11,6 +11,7 @@
 //! 2 goes over the panels of B, 1 over the rows of a panel in tiles. Panels of B and blocks of A are copied
 //! (`pack.rs`) where that pays.
 
+mod ahead;
 mod blocks;
 mod epilogue;
 mod pack;

@@ -1,93 +1,109 @@
 //! Copies of blocks of A and B that the tile reads well.
 
 use crate::isa::{LANES, Line, MatRef, Simd, Strided};
-use crate::tile::split;
 
-/// Copies a block of B, times its factor, into rows of `vectors` whole vectors, the lanes past its last
+/// Panels that are filled row by row together: each row is then read a kilobyte at a time, and what is written
+/// lies on lines that the first-level cache can hold beside each other.
+const TOGETHER: usize = 8;
+
+/// Copies a block of B, times its factor, into panels of `vectors` whole vectors, the lanes past its last
 /// column zero.
 #[inline(always)]
 pub(super) fn pack_b<S: Simd>(s: S, b: &MatRef<'_>, scale: f32, vectors: usize, to: &mut [Line]) {
-    let (kc, cols) = (b.rows(), b.cols());
-    match b.strides() {
-        (_, 1) => match vectors {
-            4 => pack_rows::<S, 4>(s, b, scale, to),
-            2 => pack_rows::<S, 2>(s, b, scale, to),
-            _ => pack_rows::<S, 1>(s, b, scale, to),
-        },
-        (1, _) => {
-            for v in 0..vectors {
-                let width = LANES.min(cols - v * LANES);
-                for p in (0..kc).step_by(LANES) {
-                    let depth = LANES.min(kc - p);
-                    let mut square = [s.splat(0.0); LANES];
-                    for (c, column) in square.iter_mut().enumerate().take(width) {
-                        *column = scaled(s, scale, load(s, b.t().run(v * LANES + c, p, depth)));
-                    }
-                    s.transpose(&mut square);
-                    for (r, row) in square.iter().enumerate().take(depth) {
-                        s.store(*row, &mut to[(p + r) * vectors + v].0);
-                    }
-                }
-            }
-        }
-        _ => {
-            for (p, row) in to.chunks_exact_mut(vectors).take(kc).enumerate() {
-                for (j, x) in Line::flat_mut(row).iter_mut().enumerate() {
-                    *x = if j < cols { scale * b.get(p, j) } else { 0.0 };
-                }
-            }
-        }
+    match vectors {
+        4 => pack_panels::<S, 4>(s, b, scale, to),
+        2 => pack_panels::<S, 2>(s, b, scale, to),
+        _ => pack_panels::<S, 1>(s, b, scale, to),
     }
 }
 
-/// Where rows of B are contiguous.
 #[inline(always)]
-fn pack_rows<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &mut [Line]) {
-    let (kc, cols) = (b.rows(), b.cols());
-    assert!(to.len() == kc * NV, "room for {kc} rows");
+fn pack_panels<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &mut [Line]) {
+    let (kc, cols, width) = (b.rows(), b.cols(), NV * LANES);
+    let mut j = 0;
+    while j < cols {
+        let whole = (cols - j) / width;
+        let panels = if b.strides().1 == 1 { whole.clamp(1, TOGETHER) } else { 1 };
+        let block = b.block((0, kc), (j, (panels * width).min(cols - j)));
+        let to = &mut to[j / LANES * kc..][..panels * NV * kc];
+        match b.strides() {
+            (_, 1) if panels == 1 => pack_panel::<S, NV>(s, &block, scale, to),
+            (_, 1) => pack_rows::<S, NV>(s, &block, scale, to),
+            (1, _) => pack_columns::<S, NV>(s, &block, scale, to),
+            _ => {
+                for (p, row) in to.chunks_exact_mut(NV).enumerate() {
+                    for (c, x) in Line::flat_mut(row).iter_mut().enumerate() {
+                        *x = if c < block.cols() { scale * block.get(p, c) } else { 0.0 };
+                    }
+                }
+            }
+        }
+        j += panels * width;
+    }
+}
+
+/// A panel, perhaps not full, of which the rows are contiguous in B.
+#[inline(always)]
+fn pack_panel<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &mut [Line]) {
     for (p, to) in to.as_chunks_mut::<NV>().0.iter_mut().enumerate() {
-        let from = b.run(p, 0, cols);
+        let from = b.run(p, 0, b.cols());
         for (v, Line(line)) in to.iter_mut().enumerate() {
-            // The panel after this one lies beside it.
-            b.prefetch(p, (NV + v) * LANES);
             let x = match from.get(v * LANES..(v + 1) * LANES) {
                 Some(whole) => load(s, whole),
-                None => s.load_first(&from[(v * LANES).min(cols)..]),
+                None => s.load_first(&from[(v * LANES).min(from.len())..]),
             };
             s.store(scaled(s, scale, x), line);
         }
     }
 }
 
-/// Copies a block of A, times its factor, tile by tile, each column by column.
+/// Whole panels of which the rows are contiguous in B.
+#[inline(always)]
+fn pack_rows<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &mut [Line]) {
+    for p in 0..b.rows() {
+        let panels = b.run(p, 0, b.cols()).as_chunks().0.chunks_exact(NV);
+        for (to, from) in to.chunks_exact_mut(NV * b.rows()).zip(panels) {
+            for (Line(line), x) in to[p * NV..][..NV].iter_mut().zip(from) {
+                s.store(scaled(s, scale, s.load(x)), line);
+            }
+        }
+    }
+}
+
+/// A panel of which the columns are contiguous in B.
+#[inline(always)]
+fn pack_columns<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &mut [Line]) {
+    let (kc, cols) = (b.rows(), b.cols());
+    for v in 0..NV {
+        let width = LANES.min(cols.saturating_sub(v * LANES));
+        for p in (0..kc).step_by(LANES) {
+            let depth = LANES.min(kc - p);
+            let mut square = [s.splat(0.0); LANES];
+            for (c, column) in square.iter_mut().enumerate().take(width) {
+                *column = scaled(s, scale, load(s, b.t().run(v * LANES + c, p, depth)));
+            }
+            s.transpose(&mut square);
+            for (r, row) in square.iter().enumerate().take(depth) {
+                s.store(*row, &mut to[(p + r) * NV + v].0);
+            }
+        }
+    }
+}
+
+/// Copies a strip of A, times its factor, column by column. Whole vectors are written, what is too much of one is
+/// overwritten by the next.
 #[inline(always)]
 pub(super) fn pack_a<'t, S: Simd>(
     s: S,
     a: &MatRef<'_>,
     scale: f32,
-    most: usize,
     to: &'t mut [Line],
 ) -> Strided<'t> {
-    let (rows, depth) = (a.rows(), a.cols());
     let to = Line::flat_mut(to);
-    let mut i = 0;
-    for (height, count) in split(rows, most) {
-        for _ in 0..count {
-            let tile = a.block((i, height), (0, depth));
-            pack_tile(s, &tile, scale, &mut to[i * depth..]);
-            i += height;
-        }
-    }
-    Strided::packed(to, (rows, depth))
-}
-
-/// Column by column. Whole vectors are written, what is too much of one is overwritten by the next.
-#[inline(always)]
-fn pack_tile<S: Simd>(s: S, a: &MatRef<'_>, scale: f32, to: &mut [f32]) {
     let (height, depth) = (a.rows(), a.cols());
     let put = |to: &mut [f32], k: usize, x: S::V| {
         let Some(to) = to[k * height..].first_chunk_mut() else {
-            unreachable!("`a_lines` has a vector more than the block")
+            unreachable!("`a_lines` has a vector more than the strip")
         };
         s.store(x, to);
     };
@@ -97,7 +113,6 @@ fn pack_tile<S: Simd>(s: S, a: &MatRef<'_>, scale: f32, to: &mut [f32]) {
                 let width = LANES.min(depth - k);
                 let mut square = [s.splat(0.0); LANES];
                 for (r, row) in square.iter_mut().enumerate().take(height) {
-                    a.prefetch(r + height, k);
                     *row = scaled(s, scale, load(s, a.run(r, k, width)));
                 }
                 s.transpose(&mut square);
@@ -108,7 +123,6 @@ fn pack_tile<S: Simd>(s: S, a: &MatRef<'_>, scale: f32, to: &mut [f32]) {
         }
         (1, _) => {
             for k in 0..depth {
-                a.prefetch(height, k);
                 put(to, k, scaled(s, scale, load(s, a.t().run(k, 0, height))));
             }
         }
@@ -120,9 +134,10 @@ fn pack_tile<S: Simd>(s: S, a: &MatRef<'_>, scale: f32, to: &mut [f32]) {
             }
         }
     }
+    Strided::new(to, (height, depth), (1, height))
 }
 
-/// Lines that [`pack_a`] needs for a block.
+/// Lines that [`pack_a`] needs for a strip.
 pub(super) fn a_lines(rows: usize, depth: usize) -> usize {
     (rows * depth).div_ceil(LANES) + 1
 }

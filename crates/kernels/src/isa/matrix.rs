@@ -1,7 +1,7 @@
 //! Matrices with any strides: checked once when they are made, then read and written without touching
 //! what lies between their elements.
 
-use super::{LANES, Rows, Strided};
+use super::{LANES, Line, Panels, Strided};
 use core::marker::PhantomData;
 
 /// A matrix to read: element (i, j) is `data[i * rs + j * cs]`.
@@ -173,11 +173,18 @@ impl<'a> MatRef<'a> {
         unsafe { core::slice::from_raw_parts(self.data.wrapping_add(i * self.rs + j), len) }
     }
 
-    /// Asks for the cache line of element (i, j), which need not exist.
+    /// Whether every row begins with a cache line.
     #[inline(always)]
-    pub(crate) fn prefetch(&self, i: usize, j: usize) {
+    pub(crate) fn rows_are_aligned(&self) -> bool {
+        self.data.addr().is_multiple_of(size_of::<Line>()) && self.rs.is_multiple_of(LANES)
+    }
+
+    /// Asks for the cache line of element (i, j), which need not exist: into the first-level cache or, `FAR`, only
+    /// into the second.
+    #[inline(always)]
+    pub(crate) fn prefetch<const FAR: bool>(&self, i: usize, j: usize) {
         let offset = i.wrapping_mul(self.rs).wrapping_add(j.wrapping_mul(self.cs));
-        prefetch_line(self.data.wrapping_add(offset));
+        prefetch_line::<FAR>(self.data.wrapping_add(offset));
     }
 
     /// As the A operand.
@@ -187,12 +194,13 @@ impl<'a> MatRef<'a> {
         unsafe { Strided::from_raw_parts(self.data, (self.rows, self.cols), (self.rs, self.cs)) }
     }
 
-    /// As the B operand: rows are contiguous and whole vectors.
+    /// As the B operand: rows are contiguous, and as many whole vectors as panels of this width have.
     #[inline(always)]
-    pub(crate) fn b(&self) -> Rows<'a> {
-        assert!(self.cs == 1 && self.cols.is_multiple_of(LANES));
+    pub(crate) fn panels(&self, vectors: usize) -> Panels<'a> {
+        let count = self.cols / (vectors * LANES);
+        assert!(self.cs == 1 && self.cols == count * vectors * LANES);
         // SAFETY: `from_raw_parts` had the promise for every element.
-        unsafe { Rows::from_raw_parts(self.data, self.rs, (self.rows, self.cols / LANES)) }
+        unsafe { Panels::from_raw_parts(self.data, self.rs, (self.rows, vectors), count) }
     }
 }
 
@@ -345,12 +353,18 @@ impl<'a> MatMut<'a> {
 
 /// Asks for a cache line. A hint: it changes nothing else.
 #[inline(always)]
-fn prefetch_line(at: *const f32) {
+fn prefetch_line<const FAR: bool>(at: *const f32) {
     #[cfg(target_arch = "x86_64")]
     {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use core::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
         // SAFETY: a prefetch reads nothing that the program can see, and SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        unsafe {
+            if FAR {
+                _mm_prefetch::<_MM_HINT_T1>(at.cast());
+            } else {
+                _mm_prefetch::<_MM_HINT_T0>(at.cast());
+            }
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;

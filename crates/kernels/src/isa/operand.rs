@@ -40,8 +40,6 @@ pub(crate) struct Strided<'a> {
     data: *const f32,
     rs: usize,
     cs: usize,
-    /// As `rs`, from tile to tile: another number where tiles are packed one after the other.
-    ts: usize,
     rows: usize,
     depth: usize,
     lit: Lit<'a>,
@@ -66,15 +64,8 @@ impl Lit<'_> {
 
 impl<'a> Strided<'a> {
     /// No elements.
-    pub(crate) const NONE: Strided<'a> = Strided {
-        data: core::ptr::null(),
-        rs: 0,
-        cs: 0,
-        ts: 0,
-        rows: 0,
-        depth: 0,
-        lit: Lit::UNKNOWN,
-    };
+    pub(crate) const NONE: Strided<'a> =
+        Strided { data: core::ptr::null(), rs: 0, cs: 0, rows: 0, depth: 0, lit: Lit::UNKNOWN };
 
     /// Checks that every element of the matrix lies in `data`.
     ///
@@ -105,25 +96,7 @@ impl<'a> Strided<'a> {
         (rows, depth): (usize, usize),
         (rs, cs): (usize, usize),
     ) -> Self {
-        Strided { data, rs, cs, ts: rs, rows, depth, lit: Lit::UNKNOWN }
-    }
-
-    /// Tiles one after the other, each column by column: of heights that [`of_height`](Self::of_height)
-    /// tells.
-    ///
-    /// # Panics
-    /// If `data` does not hold `rows × depth` floats.
-    #[inline(always)]
-    pub(crate) fn packed(data: &'a [f32], (rows, depth): (usize, usize)) -> Self {
-        assert!(rows * depth <= data.len(), "{rows}x{depth} packed in {} floats", data.len());
-        let data = data.as_ptr();
-        Strided { data, rs: 1, cs: 0, ts: depth, rows, depth, lit: Lit::UNKNOWN }
-    }
-
-    /// The operand of tiles of this height.
-    #[inline(always)]
-    pub(crate) fn of_height(self, height: usize) -> Self {
-        if self.cs == 0 && self.ts != self.rs { Strided { cs: height, ..self } } else { self }
+        Strided { data, rs, cs, rows, depth, lit: Lit::UNKNOWN }
     }
 
     /// The same matrix, of which this is known.
@@ -196,6 +169,73 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Panels of B beside each other, all as deep and as wide.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a> {
+    first: Rows<'a>,
+    /// Floats from one to the next.
+    step: usize,
+    count: usize,
+}
+
+impl<'a> Panels<'a> {
+    /// None.
+    pub(crate) const NONE: Panels<'a> = Panels { first: Rows::NONE, step: 0, count: 0 };
+
+    /// Panels that follow each other in memory, each row after row.
+    ///
+    /// # Panics
+    /// If they do not fill `data`.
+    #[inline(always)]
+    pub(crate) fn packed(data: &'a [Line], (depth, vectors): (usize, usize), count: usize) -> Self {
+        assert!(data.len() == count * depth * vectors, "{count} panels of {depth} rows");
+        let step = depth * vectors * LANES;
+        // SAFETY: the lines are borrowed for 'a, and just checked to be all those of the panels.
+        let first = unsafe {
+            Rows::from_raw_parts(data.as_ptr().cast(), vectors * LANES, (depth, vectors))
+        };
+        Panels { first, step, count }
+    }
+
+    /// Columns of vectors of one matrix.
+    ///
+    /// # Safety
+    /// As of [`Rows::from_raw_parts`], for rows of `count * vectors` vectors.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw_parts(
+        data: *const f32,
+        stride: usize,
+        (depth, vectors): (usize, usize),
+        count: usize,
+    ) -> Self {
+        // SAFETY: the caller's promise has more vectors.
+        let first = unsafe { Rows::from_raw_parts(data, stride, (depth, vectors)) };
+        Panels { first, step: vectors * LANES, count }
+    }
+
+    /// How many.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Vectors in a row of each.
+    #[inline(always)]
+    pub(crate) fn vectors(&self) -> usize {
+        self.first.vectors
+    }
+
+    /// One of them.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[inline(always)]
+    pub(crate) fn panel(&self, p: usize) -> Rows<'a> {
+        assert!(p < self.count);
+        Rows { data: self.first.data.wrapping_add(p * self.step), ..self.first }
+    }
+}
+
 /// A step of a tile along k: a column of `MR` elements of A and a row of `NV` vectors of B.
 pub(crate) type Step<'a, const MR: usize, const NV: usize> = ([f32; MR], [&'a [f32; LANES]; NV]);
 
@@ -249,13 +289,11 @@ impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
     #[inline(always)]
     pub(crate) fn new(a: &Strided<'a>, i: usize, b: &Rows<'a>, v: usize) -> Self {
         assert!(i + MR <= a.rows && v + NV <= b.vectors && a.depth == b.depth);
-        // Packed tiles are as high as `of_height` was told: the last step then ends where the tile does.
-        assert!(a.ts == a.rs || a.cs == MR);
         const { assert!(MR <= REACH * BASES) };
         let mut bases = [a.data; BASES];
         for (group, base) in bases.iter_mut().enumerate() {
             if group * REACH < MR {
-                *base = opaque(a.data.wrapping_add(i * a.ts + group * REACH * a.rs));
+                *base = opaque(a.data.wrapping_add((i + group * REACH) * a.rs));
             }
         }
         Steps {
@@ -303,7 +341,7 @@ impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Steps<'a, MR, NV
         let step = unsafe { self.ahead(0) };
         self.left -= 1;
         for base in &mut self.a {
-            *base = base.wrapping_add(self.cs);
+            *base = opaque(base.wrapping_add(self.cs));
         }
         self.b = self.b.wrapping_add(self.stride);
         step

@@ -96,7 +96,7 @@ struct IntoPanel<'o> {
 impl<S: Simd> Ending<S> for IntoPanel<'_> {
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
-        &self,
+        &mut self,
         s: S,
         i: usize,
         v: usize,

@@ -20,7 +20,7 @@ struct Store<'o> {
 impl<S: Simd> Ending<S> for Store<'_> {
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
-        &self,
+        &mut self,
         s: S,
         _: usize,
         _: usize,

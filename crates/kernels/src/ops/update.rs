@@ -169,7 +169,7 @@ impl<S: Simd, R: Rule> Update<'_, S, R> {
 impl<S: Simd, R: Rule> Ending<S> for Update<'_, S, R> {
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
-        &self,
+        &mut self,
         s: S,
         _: usize,
         _: usize,
