@@ -7,9 +7,9 @@
 //! ```
 //! whatever the blocking, the ISA, the strides and the threads. With β = 0, C is never read.
 //!
-//! Five loops, in the names of BLIS (`blocks.rs`): 5 splits N (columns of B and C), 4 splits K, 3 splits M,
-//! 2 goes over the panels of B, 1 over the rows of a panel in tiles. Panels of B and blocks of A are copied
-//! (`pack.rs`) where that pays.
+//! The loops around the tile (`blocks.rs`), from the outside: blocks of columns of B and C, blocks of k, strips of
+//! A's and C's rows, panels of B. A block of B becomes panels and a strip of A is copied (`pack.rs`) where that pays;
+//! the next tile of C and the next strip of A are asked of memory while a tile is multiplied (`ahead.rs`).
 
 mod ahead;
 mod blocks;
