@@ -7,8 +7,10 @@ use std::process::{Command, Stdio};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 const LINKER: &str = "aarch64-linux-gnu-gcc";
-/// The loader and the C library of the target, where Debian and Ubuntu put them.
-const LIBRARIES: &str = "/usr/aarch64-linux-gnu";
+/// Where Debian and Ubuntu put the loader and the C library of the target: those of a system with packages for both
+/// machines, and those of the cross compiler. The emulator finds the former's library whatever it is told, and with
+/// the latter's loader that never starts a thread; so they come first.
+const LIBRARIES: [&str; 2] = ["/", "/usr/aarch64-linux-gnu"];
 const LOADER: &str = "lib/ld-linux-aarch64.so.1";
 
 /// What runs: everything of the kernels, and of networks that which ties the bits of one machine to those of
@@ -43,27 +45,29 @@ fn compiler() -> Option<PathBuf> {
     asked.into_iter().chain(others).find(|rustc| compiles(rustc))
 }
 
-/// A compiler and an emulator.
-fn tools() -> Result<(PathBuf, &'static str), String> {
+/// A compiler, an emulator and the place of the libraries.
+fn tools() -> Result<(PathBuf, &'static str, &'static str), String> {
     let rustc = compiler();
+    let libraries = LIBRARIES.into_iter().find(|at| Path::new(at).join(LOADER).exists());
     let emulator = ["qemu-aarch64", "qemu-aarch64-static"].into_iter().find(|q| answers(q));
     let mut missing = Vec::new();
     if rustc.is_none() {
         missing.push(format!(
-            "a Rust compiler for {TARGET}: rustup target add {TARGET}, or set RUSTC to one that has it"
+            "a Rust compiler for {TARGET}: rustup target add {TARGET}, or set RUSTC to one that has it, or, of \
+             Debian: dpkg --add-architecture arm64; apt update; apt install rustc-web libstd-rust-web-dev:arm64"
         ));
     }
-    if !answers(LINKER) || !Path::new(LIBRARIES).join(LOADER).exists() {
+    if !answers(LINKER) || libraries.is_none() {
         missing.push(format!(
-            "the linker {LINKER} and {LIBRARIES}/{LOADER}: \
-             apt install gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+            "the linker {LINKER} and {}/{LOADER}: apt install gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+            LIBRARIES[1]
         ));
     }
     if emulator.is_none() {
         missing.push("the emulator qemu-aarch64: apt install qemu-user".to_owned());
     }
-    match (rustc, emulator) {
-        (Some(rustc), Some(emulator)) if missing.is_empty() => Ok((rustc, emulator)),
+    match (rustc, emulator, libraries) {
+        (Some(rustc), Some(emulator), Some(at)) if missing.is_empty() => Ok((rustc, emulator, at)),
         _ => Err(format!("missing:\n  {}", missing.join("\n  "))),
     }
 }
@@ -76,8 +80,8 @@ pub(crate) fn test(target: &str) -> Result<(), String> {
     if cfg!(target_arch = "aarch64") {
         return Err("this machine needs no emulator for AArch64: cargo xtask test".to_owned());
     }
-    let (rustc, emulator) = tools()?;
-    let runner = format!("{emulator} -L {LIBRARIES}");
+    let (rustc, emulator, libraries) = tools()?;
+    let runner = format!("{emulator} -L {libraries}");
     println!("{TARGET} with {} under {runner}", rustc.display());
     for tests in TESTS {
         let mut cargo = cargo();
