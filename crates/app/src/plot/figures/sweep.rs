@@ -31,7 +31,10 @@ pub(super) fn draw(
     canvas.label(Label::new("learning rate", at).size(SMALL).colour(MUTED).end(HPos::Center))?;
 
     let across = Axis::decades(rates[0], rates[rates.len() - 1]);
-    let up = Axis::holding(smoothed.iter().copied());
+    // Losses of single steps may lie far above the curve, and are then left out; below it, none are.
+    let highest = smoothed.iter().copied().fold(f64::MIN, f64::max);
+    let shown = losses.iter().filter(|loss| **loss <= highest);
+    let up = Axis::holding(smoothed.iter().chain(shown).copied());
     let (left, right, low, high) = (across.low, across.high, up.low, up.high);
     let write: [Write; 2] = [|power, _| format!("1e{power:.0}"), number];
     let mut chart = axes::chart(canvas, plot, [across, up], write)?;
