@@ -175,25 +175,25 @@ fn tiles<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     (i + count * MR, ending)
 }
 
-/// Tiles of `height` rows beside each other, one for each panel of B; their ending begins at row `i` and vector `v`.
+/// `count` strips of A's rows below each other, all of one height: each a row of tiles, one for each panel of B. For
+/// their ending the first one is at row `i` and vector `v`.
 #[inline(always)]
-pub(crate) fn strip<S: Simd, E: Ending<S>>(
+pub(crate) fn strips<S: Simd, E: Ending<S>>(
     simd: S,
-    height: usize,
-    (i, v): (usize, usize),
+    (height, count): (usize, usize),
+    at: (usize, usize),
     a: Strided<'_>,
     panels: Panels<'_>,
     ending: &mut E,
 ) {
-    let at = (i, v);
     match panels.vectors() {
         4 if const { S::FLAT.1 == 4 } => {
-            of_height!(simd, height, S::FLAT.0, Strip::<4> { at, a, panels, ending })
+            of_height!(simd, height, S::FLAT.0, Strips::<4> { at, count, a, panels, ending })
         }
         2 if const { S::TALL.1 == 2 } => {
-            of_height!(simd, height, S::TALL.0, Strip::<2> { at, a, panels, ending })
+            of_height!(simd, height, S::TALL.0, Strips::<2> { at, count, a, panels, ending })
         }
-        1 => of_height!(simd, height, S::TALL.0, Strip::<1> { at, a, panels, ending }),
+        1 => of_height!(simd, height, S::TALL.0, Strips::<1> { at, count, a, panels, ending }),
         other => unreachable!("panels of {other} vectors"),
     }
 }
@@ -207,23 +207,30 @@ pub(crate) fn split(rows: usize, most: usize) -> [(usize, usize); 2] {
     [(height + 1, taller), (height, count - taller)]
 }
 
-/// Tiles of one shape beside each other.
-struct Strip<'e, 'a, E, const MR: usize, const NV: usize> {
+/// Tiles of one shape beside and below each other.
+struct Strips<'e, 'a, E, const MR: usize, const NV: usize> {
     at: (usize, usize),
+    count: usize,
     a: Strided<'a>,
     panels: Panels<'a>,
     ending: &'e mut E,
 }
 
-impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize> Part<S> for Strip<'_, '_, E, MR, NV> {
+impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize> Part<S>
+    for Strips<'_, '_, E, MR, NV>
+{
     type Out = ();
     #[inline(always)]
     fn run(self, simd: S) {
-        let Strip { at: (i, v), a, panels, ending } = self;
-        for p in 0..panels.count() {
-            let mut acc = ending.start::<MR, NV>(simd, i, v + p * NV);
-            multiply(simd, &mut acc, Steps::<MR, NV>::new(&a, 0, &panels.panel(p), 0), ending);
-            ending.finish(simd, i, v + p * NV, acc);
+        let Strips { at: (i, v), count, a, panels, ending } = self;
+        for t in 0..count {
+            for p in 0..panels.count() {
+                let (i, v) = (i + t * MR, v + p * NV);
+                let mut acc = ending.start::<MR, NV>(simd, i, v);
+                let walk = Steps::<MR, NV>::new(&a, t * MR, &panels.panel(p), 0);
+                multiply(simd, &mut acc, walk, ending);
+                ending.finish(simd, i, v, acc);
+            }
         }
     }
 }

@@ -4,11 +4,13 @@ use super::Epilogue;
 use super::ahead::Lines;
 use super::pack::{a_lines, load, pack_a, pack_b};
 use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Panels, Simd};
-use crate::tile::{Acc, Ending, split, strip, unroll};
+use crate::tile::{Acc, Ending, split, strips, unroll};
 use alloc::vec::Vec;
 
 /// Depth of a block: a strip of A, 12 KiB, stays in the first-level cache while the panels of B pass.
 const KC: usize = 256;
+/// The same for as few columns as `FEW_COLS`, where C is most of the traffic.
+const KC_NARROW: usize = 512;
 /// Columns of a block: its panels, 1 MiB, stay in the second-level cache while the strips of A pass.
 const NC: usize = 1024;
 /// With so few rows B is read where it lies: a copy would cost more than it saves.
@@ -159,15 +161,16 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = self;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let copy_a = a_scale != 1.0 || n > FEW_COLS;
+        let deepest = if n > FEW_COLS { KC } else { KC_NARROW };
         let highest = if m <= S::FLAT.0 { S::FLAT.0 } else { S::TALL.0 };
         let unit = S::TALL.1.max(S::FLAT.1) * LANES;
-        let a_room = if copy_a { a_lines(highest.min(m), KC.min(k)) } else { 0 };
-        let (a_room, b_room) = scratch.rooms(a_room, KC.min(k) * NC.min(n).div_ceil(LANES));
+        let a_room = if copy_a { a_lines(highest.min(m), deepest.min(k)) } else { 0 };
+        let (a_room, b_room) = scratch.rooms(a_room, deepest.min(k) * NC.min(n).div_ceil(LANES));
         for (jc, nc) in parts(n, NC, unit) {
-            for (pc, kc) in parts(k, KC, 1) {
+            for (pc, kc) in parts(k, deepest, 1) {
                 let b = (b.block((pc, kc), (jc, nc)), b_scale);
                 let (panels, used) = panels(s, b, in_place, groups::<S>(m, nc), b_room);
-                let rows = |i: usize, height: usize| a.block((i, height.min(m - i)), (pc, kc));
+                let a = a.block((0, m), (pc, kc));
                 let mut ending = IntoC {
                     c: &mut c,
                     cols: (jc, jc + nc),
@@ -177,20 +180,21 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                     asks,
                     next: [0; 4],
                     asked: (0, 0),
-                    next_a: Lines::of(rows(0, 0)),
+                    a,
+                    next_a: Lines::of(a),
                 };
                 let mut i = 0;
                 for (height, count) in split(m, highest) {
-                    for _ in 0..count {
-                        let a = rows(i, height);
-                        let a = if copy_a { pack_a(s, &a, a_scale, a_room) } else { a.a() };
-                        if asks > 0 {
-                            ending.next_a = Lines::of(rows(i + height, height));
-                        }
+                    // A copy holds one strip.
+                    let together = if copy_a { 1 } else { count };
+                    for _ in 0..count.checked_div(together).unwrap_or(0) {
+                        let rows = a.block((i, together * height), (0, kc));
+                        let rows =
+                            if copy_a { pack_a(s, &rows, a_scale, a_room) } else { rows.a() };
                         for (v, panels) in &panels[..used] {
-                            strip(s, height, (i, *v), a, *panels, &mut ending);
+                            strips(s, (height, together), (i, *v), rows, *panels, &mut ending);
                         }
-                        i += height;
+                        i += together * height;
                     }
                 }
             }
@@ -213,7 +217,8 @@ struct IntoC<'o, 'a, E> {
     next: [usize; 4],
     /// Row and vector of it that memory is asked for next.
     asked: (usize, usize),
-    /// The strip of A after this one.
+    /// The rows of A for this block, and of them the strip after this one.
+    a: MatRef<'a>,
     next_a: Lines<'a>,
 }
 
@@ -259,6 +264,11 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         self.next =
             if left > width { [i, j + width, MR, NV] } else { [i + MR, self.cols.0, MR, NV] };
         self.asked = (0, 0);
+        if self.asks > 0 && j == self.cols.0 {
+            let below = (i + MR).min(self.a.rows());
+            let rows = (below, MR.min(self.a.rows() - below));
+            self.next_a = Lines::of(self.a.block(rows, (0, self.a.cols())));
+        }
         if self.beta == 0.0 {
             return acc;
         }
