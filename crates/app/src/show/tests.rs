@@ -1,3 +1,6 @@
+//! Decoders of our own read what is drawn. Others do, too (by hand, 26 November 2026, `weft show 0..3 --dataset sample`):
+//! libsixel's `sixel2png` and Pillow see every pixel of the data set, kitty's PNG exactly, sixels within the 32 greys.
+
 use super::*;
 use base64::Engine as _;
 

@@ -28,10 +28,11 @@ impl Display for Summary<'_> {
         let plural = if epochs == 1 { "" } else { "s" };
         writeln!(
             f,
-            "Trained on {}: {epochs} epoch{plural} in {:.2} s, {:.2} s with everything else.",
+            "Trained on {}: {epochs} epoch{plural} in {:.2} s, {:.2} s {}.",
             self.dataset.name,
             self.history.seconds(),
-            self.total
+            self.total,
+            if self.config.resume { "since it was resumed" } else { "with everything else" }
         )?;
         if self.history.stopped_early {
             writeln!(f, "Stopped early: the images held back were no longer done better.")?;
