@@ -42,12 +42,16 @@ fn draw(
         low / MARGIN..high * MARGIN
     };
     let (across, up) = (ends(&mut all().map(|p| p.0)), ends(&mut all().map(|p| p.1)));
+    let sizes: Vec<f64> = lines.iter().take(1).flat_map(|line| &line.points).map(|p| p.0).collect();
     let mut chart = ChartBuilder::on(area)
         .caption(format!("µs a step, by {what}"), (FONT, 17))
         .margin(12)
         .x_label_area_size(34)
         .y_label_area_size(56)
-        .build_cartesian_2d(across.clone().log_scale(), up.clone().log_scale())?;
+        .build_cartesian_2d(
+            across.clone().log_scale().with_key_points(sizes),
+            up.clone().log_scale(),
+        )?;
     let number = |x: &f64| format!("{x:.0}");
     chart
         .configure_mesh()
