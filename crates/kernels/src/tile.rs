@@ -19,19 +19,6 @@ macro_rules! unroll {
 }
 pub(crate) use unroll;
 
-/// `$part::<E, $height, NV>`, outlined, for a height that is no constant.
-macro_rules! of_height {
-    ($simd:ident, $height:expr, $most:expr, $part:ident::<$nv:literal> $fields:tt) => {
-        of_height!(@ $simd, $height, $most, $part, $nv, $fields, 1 2 3 4 5 6 7 8 9 10 11 12)
-    };
-    (@ $simd:ident, $height:expr, $most:expr, $part:ident, $nv:literal, $fields:tt, $($mr:literal)*) => {
-        match $height {
-            $($mr if const { $mr <= $most } => $simd.outlined($part::<E, $mr, $nv> $fields),)*
-            other => unreachable!("tiles of {other} rows"),
-        }
-    };
-}
-
 /// Accumulators of a tile.
 pub(crate) type Acc<V, const MR: usize, const NV: usize> = [[V; NV]; MR];
 
@@ -186,14 +173,39 @@ pub(crate) fn strips<S: Simd, E: Ending<S>>(
     panels: Panels<'_>,
     ending: &mut E,
 ) {
+    if count == 1 && a.is_packed() {
+        strips_of::<S, E, true>(simd, (height, count), at, a, panels, ending);
+    } else {
+        strips_of::<S, E, false>(simd, (height, count), at, a, panels, ending);
+    }
+}
+
+#[inline(always)]
+fn strips_of<S: Simd, E: Ending<S>, const PACKED: bool>(
+    simd: S,
+    (height, count): (usize, usize),
+    at: (usize, usize),
+    a: Strided<'_>,
+    panels: Panels<'_>,
+    ending: &mut E,
+) {
+    macro_rules! outlined {
+        ($most:expr, $nv:literal) => {
+            outlined!(@ $most, $nv, 1 2 3 4 5 6 7 8 9 10 11 12)
+        };
+        (@ $most:expr, $nv:literal, $($mr:literal)*) => {
+            match height {
+                $($mr if const { $mr <= $most } => {
+                    simd.outlined(Strips::<E, $mr, $nv, PACKED> { at, count, a, panels, ending })
+                })*
+                other => unreachable!("tiles of {other} rows"),
+            }
+        };
+    }
     match panels.vectors() {
-        4 if const { S::FLAT.1 == 4 } => {
-            of_height!(simd, height, S::FLAT.0, Strips::<4> { at, count, a, panels, ending })
-        }
-        2 if const { S::TALL.1 == 2 } => {
-            of_height!(simd, height, S::TALL.0, Strips::<2> { at, count, a, panels, ending })
-        }
-        1 => of_height!(simd, height, S::TALL.0, Strips::<1> { at, count, a, panels, ending }),
+        4 if const { S::FLAT.1 == 4 } => outlined!(S::FLAT.0, 4),
+        2 if const { S::TALL.1 == 2 } => outlined!(S::TALL.0, 2),
+        1 => outlined!(S::TALL.0, 1),
         other => unreachable!("panels of {other} vectors"),
     }
 }
@@ -208,7 +220,7 @@ pub(crate) fn split(rows: usize, most: usize) -> [(usize, usize); 2] {
 }
 
 /// Tiles of one shape beside and below each other.
-struct Strips<'e, 'a, E, const MR: usize, const NV: usize> {
+struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const PACKED: bool> {
     at: (usize, usize),
     count: usize,
     a: Strided<'a>,
@@ -216,8 +228,8 @@ struct Strips<'e, 'a, E, const MR: usize, const NV: usize> {
     ending: &'e mut E,
 }
 
-impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize> Part<S>
-    for Strips<'_, '_, E, MR, NV>
+impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize, const PACKED: bool> Part<S>
+    for Strips<'_, '_, E, MR, NV, PACKED>
 {
     type Out = ();
     #[inline(always)]
@@ -227,7 +239,7 @@ impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize> Part<S>
             for p in 0..panels.count() {
                 let (i, v) = (i + t * MR, v + p * NV);
                 let mut acc = ending.start::<MR, NV>(simd, i, v);
-                let walk = Steps::<MR, NV>::new(&a, t * MR, &panels.panel(p), 0);
+                let walk = Steps::<MR, NV, PACKED>::new(&a, t * MR, &panels.panel(p), 0);
                 multiply(simd, &mut acc, walk, ending);
                 ending.finish(simd, i, v, acc);
             }
@@ -267,7 +279,7 @@ fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
 ) {
     let mut acc = ending.start::<MR, NV>(simd, i, v);
     for (a, b) in pairs {
-        let all = Steps::new(a, i, b, v);
+        let all = Steps::<MR, NV>::new(a, i, b, v);
         match a.few::<MR>(i) {
             None => multiply(simd, &mut acc, all, ending),
             Some(few) => multiply(simd, &mut acc, Picked::new(all, few), ending),

@@ -73,8 +73,9 @@ pub(super) struct Product<'a, 't, E> {
 /// The parts of `0..len`, at most `most` long, that begin at multiples of `unit` and are as equal as that allows: start
 /// and length.
 fn parts(len: usize, most: usize, unit: usize) -> impl Iterator<Item = (usize, usize)> {
-    let count = len.div_ceil(most).max(1);
-    let edge = move |i: usize| (len.div_ceil(unit) * i / count * unit).min(len);
+    let units = len.div_ceil(unit);
+    let count = units.div_ceil(most / unit).max(1);
+    let edge = move |i: usize| (units * i / count * unit).min(len);
     (0..count).map(move |i| (edge(i), edge(i + 1) - edge(i)))
 }
 
@@ -87,17 +88,16 @@ struct Group {
     cols: usize,
 }
 
-/// The groups of a block with so many columns, of a product with `m` rows: as many wide panels as there are, then
-/// usual ones, and one for the rest.
+/// The groups of a block with so many columns: as many panels of `widest` vectors as there are, then of `usual`, and
+/// one for the rest.
 #[inline(always)]
-fn groups<S: Simd>(m: usize, cols: usize) -> [Group; 3] {
-    let ((few, wide), (_, usual)) = (S::FLAT, S::TALL);
+fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
     let whole = |vectors: usize, cols: usize| cols / (vectors * LANES) * vectors * LANES;
-    let first = if m <= few { whole(wide, cols) } else { 0 };
+    let first = if widest > usual { whole(widest, cols) } else { 0 };
     let second = whole(usual, cols - first);
     let rest = cols - first - second;
     [
-        Group { vectors: wide, start: 0, cols: first },
+        Group { vectors: widest, start: 0, cols: first },
         Group { vectors: usual, start: first, cols: second },
         Group { vectors: rest.div_ceil(LANES), start: first + second, cols: rest },
     ]
@@ -162,14 +162,14 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let copy_a = a_scale != 1.0 || n > FEW_COLS;
         let deepest = if n > FEW_COLS { KC } else { KC_NARROW };
-        let highest = if m <= S::FLAT.0 { S::FLAT.0 } else { S::TALL.0 };
+        let (highest, widest) = if m <= S::FLAT.0 { S::FLAT } else { S::TALL };
         let unit = S::TALL.1.max(S::FLAT.1) * LANES;
         let a_room = if copy_a { a_lines(highest.min(m), deepest.min(k)) } else { 0 };
         let (a_room, b_room) = scratch.rooms(a_room, deepest.min(k) * NC.min(n).div_ceil(LANES));
         for (jc, nc) in parts(n, NC, unit) {
             for (pc, kc) in parts(k, deepest, 1) {
                 let b = (b.block((pc, kc), (jc, nc)), b_scale);
-                let (panels, used) = panels(s, b, in_place, groups::<S>(m, nc), b_room);
+                let (panels, used) = panels(s, b, in_place, groups(nc, widest, S::TALL.1), b_room);
                 let a = a.block((0, m), (pc, kc));
                 let mut ending = IntoC {
                     c: &mut c,

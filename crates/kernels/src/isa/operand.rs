@@ -99,6 +99,12 @@ impl<'a> Strided<'a> {
         Strided { data, rs, cs, rows, depth, lit: Lit::UNKNOWN }
     }
 
+    /// Whether it is a strip whose columns lie one after the other.
+    #[inline(always)]
+    pub(crate) fn is_packed(&self) -> bool {
+        (self.rs, self.cs) == (1, self.rows)
+    }
+
     /// The same matrix, of which this is known.
     #[inline(always)]
     pub(crate) fn with_lit(self, lit: Lit<'a>) -> Self {
@@ -256,8 +262,9 @@ const REACH: usize = 3;
 /// Pointers for the tallest tile.
 const BASES: usize = 16usize.div_ceil(REACH);
 
-/// Through all of k.
-pub(crate) struct Steps<'a, const MR: usize, const NV: usize> {
+/// Through all of k. `PACKED`: the tile's columns of A lie one after the other, which takes one pointer instead of
+/// several; what the loop does besides multiplying takes turns with the multiply-adds.
+pub(crate) struct Steps<'a, const MR: usize, const NV: usize, const PACKED: bool = false> {
     /// Of rows 0, 3, 6...
     a: [*const f32; BASES],
     b: *const f32,
@@ -281,14 +288,15 @@ fn opaque(mut p: *const f32) -> *const f32 {
     p
 }
 
-impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
+impl<'a, const MR: usize, const NV: usize, const PACKED: bool> Steps<'a, MR, NV, PACKED> {
     /// The tile of rows `i..i + MR` and vectors `v..v + NV`.
     ///
     /// # Panics
-    /// If the tile leaves the product or the operands differ in depth.
+    /// If the tile leaves the product, the operands differ in depth, or A is not packed as it should be.
     #[inline(always)]
     pub(crate) fn new(a: &Strided<'a>, i: usize, b: &Rows<'a>, v: usize) -> Self {
         assert!(i + MR <= a.rows && v + NV <= b.vectors && a.depth == b.depth);
+        assert!(!PACKED || (a.rs, a.cs) == (1, MR));
         const { assert!(MR <= REACH * BASES) };
         let mut bases = [a.data; BASES];
         for (group, base) in bases.iter_mut().enumerate() {
@@ -321,7 +329,11 @@ impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
             let b = self.b.add(k * self.stride);
             (
                 core::array::from_fn(|i| {
-                    *self.a[i / REACH].add(k * self.cs).add(i % REACH * self.rs)
+                    if PACKED {
+                        *self.a[0].add(k * MR + i)
+                    } else {
+                        *self.a[i / REACH].add(k * self.cs).add(i % REACH * self.rs)
+                    }
                 }),
                 core::array::from_fn(|j| &*b.add(j * LANES).cast::<[f32; LANES]>()),
             )
@@ -329,7 +341,9 @@ impl<'a, const MR: usize, const NV: usize> Steps<'a, MR, NV> {
     }
 }
 
-impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Steps<'a, MR, NV> {
+impl<'a, const MR: usize, const NV: usize, const PACKED: bool> Walk<'a, MR, NV>
+    for Steps<'a, MR, NV, PACKED>
+{
     #[inline(always)]
     fn left(&self) -> usize {
         self.left
@@ -340,8 +354,12 @@ impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Steps<'a, MR, NV
         // SAFETY: 0 is less than `left`.
         let step = unsafe { self.ahead(0) };
         self.left -= 1;
-        for base in &mut self.a {
-            *base = opaque(base.wrapping_add(self.cs));
+        if PACKED {
+            self.a[0] = self.a[0].wrapping_add(MR);
+        } else {
+            for base in &mut self.a {
+                *base = opaque(base.wrapping_add(self.cs));
+            }
         }
         self.b = self.b.wrapping_add(self.stride);
         step
