@@ -106,8 +106,8 @@ const KNOWN: [Known; 6] = [
     },
 ];
 
-/// Those that can be loaded here.
-pub(crate) fn all() -> Vec<(&'static str, Box<dyn Rival>)> {
+/// Those that are wanted and can be loaded here.
+pub(crate) fn all(wanted: impl Fn(&str) -> bool) -> Vec<(&'static str, Box<dyn Rival>)> {
     let places: Vec<PathBuf> = std::env::var_os("WEFT_RIVALS")
         .map(|p| std::env::split_paths(&p).collect())
         .unwrap_or_default();
@@ -115,7 +115,7 @@ pub(crate) fn all() -> Vec<(&'static str, Box<dyn Rival>)> {
     places.iter().for_each(|place| libraries(place, &mut files));
     let load =
         |known: &Known| Some((known.name, Box::new(Loaded::new(known, &files)?) as Box<dyn Rival>));
-    KNOWN.iter().filter_map(load).collect()
+    KNOWN.iter().filter(|known| wanted(known.name)).filter_map(load).collect()
 }
 
 /// All shared libraries below a folder.

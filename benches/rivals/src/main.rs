@@ -24,10 +24,12 @@ pub(crate) trait Rival {
     fn product(&mut self, job: &Job, operands: &mut Operands) -> bool;
 }
 
-/// All libraries that are here, by name.
-fn rivals() -> Vec<(&'static str, Box<dyn Rival>)> {
+/// The libraries that are here and wanted, by name. Only those are loaded: of two C libraries in one process the first
+/// one's functions may serve the other.
+fn rivals(wanted: impl Fn(&str) -> bool) -> Vec<(&'static str, Box<dyn Rival>)> {
     let mut all = crates::all();
-    all.extend(blas::all());
+    all.retain(|(name, _)| wanted(name));
+    all.extend(blas::all(wanted));
     all
 }
 
@@ -52,7 +54,7 @@ fn time(rival: &mut dyn Rival, job: &Job, operands: &mut Operands) -> Option<f64
 
 /// Answers until the input ends.
 fn serve(name: &str) -> Result<(), String> {
-    let found = rivals().into_iter().find(|(n, _)| *n == name);
+    let found = rivals(|n| n == name).pop();
     let (_, mut rival) = found.ok_or_else(|| format!("there is no `{name}` here"))?;
     // Operands are kept, for the same products come again in every round.
     let mut kept: Vec<(Job, Operands)> = Vec::new();
@@ -81,7 +83,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["list"] => {
-            for (name, rival) in rivals() {
+            for (name, rival) in rivals(|_| true) {
                 println!("{name}\t{}", rival.version());
             }
             Ok(())
