@@ -204,6 +204,7 @@ fn strips_of<S: Simd, E: Ending<S>, const PACKED: bool>(
     }
     match panels.vectors() {
         4 if const { S::FLAT.1 == 4 } => outlined!(S::FLAT.0, 4),
+        3 if const { S::WIDE.1 == 3 } => outlined!(S::WIDE.0, 3),
         2 if const { S::TALL.1 == 2 } => outlined!(S::TALL.0, 2),
         1 => outlined!(S::TALL.0, 1),
         other => unreachable!("panels of {other} vectors"),

@@ -148,6 +148,24 @@ fn edges_of_the_blocks() {
     }
 }
 
+/// Panels of every width and a rest of every kind, one strip and several, B copied and in place, and so much of it that
+/// memory is asked ahead.
+#[test]
+fn wide_products() {
+    for isa in isas() {
+        for cols in [479, 480, 481, 500, 513, 527, 1056, 1057, 1100, 2113] {
+            for layout in [Layout::Rows, Layout::Columns, Layout::Scattered] {
+                Case::new((13, cols, 7), 1.0, 0.5, [layout; 3], [0; 3]).equals_its_twin(isa);
+            }
+        }
+        for shape in [(61, 1500, 300), (300, 90, 1100), (200, 512, 64)] {
+            for offset in [0, 4] {
+                Case::new(shape, 1.0, 0.0, [Layout::Rows; 3], [offset; 3]).equals_its_twin(isa);
+            }
+        }
+    }
+}
+
 #[test]
 fn very_long_chains() {
     for isa in isas() {

@@ -12,7 +12,7 @@ const KC: usize = 256;
 /// The same for as few columns as `FEW_COLS`, where C is most of the traffic.
 const KC_NARROW: usize = 512;
 /// Columns of a block: its panels, 1 MiB, stay in the second-level cache while the strips of A pass.
-const NC: usize = 1024;
+const NC: usize = 1056;
 /// With so few rows B is read where it lies: a copy would cost more than it saves.
 const FEW_ROWS: usize = 48;
 /// The same where rows begin with a cache line, if all of B lies within so many floats: half of the second-level cache.
@@ -22,6 +22,8 @@ const SOME_ROWS: usize = 128;
 const SMALL: usize = 1 << 15;
 /// With so few columns A is read where it lies.
 const FEW_COLS: usize = 256;
+/// With so many columns a product is wide.
+const MANY_COLS: usize = 480;
 /// Lines asked for while a tile is multiplied: the next tile of C, and a share of the next strip of A.
 const ASKS: usize = 64;
 /// Operands of so few floats lie in the second-level cache: nothing is asked for.
@@ -162,8 +164,12 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let copy_a = a_scale != 1.0 || n > FEW_COLS;
         let deepest = if n > FEW_COLS { KC } else { KC_NARROW };
-        let (highest, widest) = if m <= S::FLAT.0 { S::FLAT } else { S::TALL };
-        let unit = S::TALL.1.max(S::FLAT.1) * LANES;
+        let (highest, widest) = match (m, n) {
+            (m, _) if m <= S::FLAT.0 => S::FLAT,
+            (_, MANY_COLS..) => S::WIDE,
+            _ => S::TALL,
+        };
+        let unit = widest * LANES;
         let a_room = if copy_a { a_lines(highest.min(m), deepest.min(k)) } else { 0 };
         let (a_room, b_room) = scratch.rooms(a_room, deepest.min(k) * NC.min(n).div_ceil(LANES));
         for (jc, nc) in parts(n, NC, unit) {

@@ -108,6 +108,7 @@ impl Simd for Avx2 {
     // Six rows would fit, but the compiler keeps constants of the ending in registers too, and sends an
     // accumulator through the stack in every step.
     const TALL: (usize, usize) = (5, 1);
+    const WIDE: (usize, usize) = Self::TALL;
     const FLAT: (usize, usize) = (1, 4);
 
     // The attribute is here because on `alone`, which has instructions of its own, it has no effect.

@@ -98,6 +98,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// fill the register file.
     #[doc(hidden)]
     const TALL: (usize, usize);
+    /// The same of a wide product, with longer runs of C: not higher than `TALL`.
+    const WIDE: (usize, usize);
     /// The same where there are only so few rows: all the wider, for more chains beside each other.
     #[doc(hidden)]
     const FLAT: (usize, usize);
