@@ -10,7 +10,8 @@ fuzz_target!(|bytes: &[u8]| {
     let written =
         checkpoint::state_to_bytes(&state, &metadata).expect("what was read can be written");
     let (again, _) = checkpoint::state_from_bytes(&written).expect("and read again");
-    assert_eq!(state, again);
+    // NaN equals nothing; as text it is the same.
+    assert!(state == again || format!("{state:?}") == format!("{again:?}"));
     // Trainings as large as the seeds'.
     let (features, examples) = (state.architecture().features(), state.examples());
     let small = features <= 16 && examples.0 <= 64 && examples.1 <= 64;
@@ -18,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let count = examples.0 + examples.1;
-    let (data, labels) = (vec![100; count * features], vec![0; count]);
+    let (data, labels) = (vec![100; count * features], vec![0u8; count]);
     let inputs = Inputs::u8(&data, features, 0.01).expect("whole examples");
     let mut engine = Engine::new(Some(1), None);
     let mut model: Model = state.model().expect("a model");
