@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: what is handed on: the binary, completions, manual pages, licences.
+//! `cargo xtask dist`: what is handed on: an archive of the binary, completions, manual pages, documents, licences.
 
 use crate::run::{cargo, root, run};
 use std::fs;
@@ -13,16 +13,40 @@ const SHELLS: [(&str, &str); 5] = [
     ("powershell", "_weft.ps1"),
     ("elvish", "weft.elv"),
 ];
-/// Files that go along as they are.
-const FILES: [&str; 5] = ["README.md", "CHANGELOG.md", "LICENSE", "LICENSE-APACHE", "LICENSE-MIT"];
+/// Files that go along as they are: what the README leads to, and the licences of all that the binary holds.
+const FILES: [&str; 8] = [
+    "README.md",
+    "CHANGELOG.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "data/sample/LICENSE",
+];
 
-/// Builds the release binary and gathers everything in a folder.
+/// Builds the release binary, gathers everything in a folder below the one that is named, and packs it.
 pub(crate) fn dist(args: &[String]) -> Result<(), String> {
-    let folder = match args {
+    let below = match args {
         [] => root().join("target/dist"),
         [folder] if !folder.starts_with('-') => PathBuf::from(folder),
         _ => return Err("dist takes the folder to fill, or nothing: target/dist".to_owned()),
     };
+    let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+    let name = format!("weft-{}-{arch}-{os}", env!("CARGO_PKG_VERSION"));
+    let folder = below.join(&name);
+    match fs::remove_dir_all(&folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(&folder, &e)),
+        _ => gather(&folder)?,
+    }
+    let archive = below.join(format!("{name}.tar.gz"));
+    run(Command::new("tar").arg("-czf").arg(&archive).arg("-C").arg(&below).arg(&name))?;
+    println!("{}", archive.display());
+    Ok(())
+}
+
+/// Fills a new folder.
+fn gather(folder: &Path) -> Result<(), String> {
     run(cargo().args(["build", "--release", "--package", "app", "--bin", "weft"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let release = target.unwrap_or_else(|| root().join("target")).join("release");
@@ -33,9 +57,12 @@ pub(crate) fn dist(args: &[String]) -> Result<(), String> {
     fs::create_dir_all(&completions).map_err(|e| failed(&completions, &e))?;
     copy(&weft, &folder.join(name))?;
     for file in FILES {
-        copy(&root().join(file), &folder.join(file))?;
+        let to = folder.join(file);
+        let into = to.parent().unwrap_or(folder);
+        fs::create_dir_all(into).map_err(|e| failed(into, &e))?;
+        copy(&root().join(file), &to)?;
     }
-    // What the README leads to.
+    copy(&root().join("crates/app/assets/inter-latin.LICENSE.txt"), &folder.join("LICENSE-INTER"))?;
     for below in ["docs", "docs/images"] {
         let to = folder.join(below);
         fs::create_dir_all(&to).map_err(|e| failed(&to, &e))?;
@@ -60,7 +87,6 @@ pub(crate) fn dist(args: &[String]) -> Result<(), String> {
     if !pages.status.success() {
         return Err(format!("weft man: {}", String::from_utf8_lossy(&pages.stderr)));
     }
-    println!("{}", folder.display());
     Ok(())
 }
 

@@ -32,7 +32,7 @@ Developing weft:
   test --blas  Netlib's BLAS testers and NumPy over libweft_blas
   tidy       only the checks of the repository's own rules
   bench      the benchmarks: train, gemm, elementwise; [--quick], and --help says more
-  dist [DIR]  the release binary with completions, manual pages and licences [target/dist]
+  dist [DIR]  an archive of the release binary, completions, manual pages and licences [target/dist]
   fuzz [SECONDS]  every fuzz target in turn (needs nightly and cargo-fuzz)
 
 Examples:
