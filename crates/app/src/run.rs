@@ -104,8 +104,7 @@ impl RunFolder {
 
     /// Fails now rather than after the training if the folder takes no files.
     fn probe(&self) -> Outcome {
-        let probe = tempfile::Builder::new().prefix(PART).tempfile_in(&self.path);
-        probe.map(drop).map_err(|e| refused(&self.path, &e))
+        store::temporary(&self.path).map(drop).map_err(|e| refused(&self.path, &e))
     }
 
     /// The path of a file in the folder.

@@ -28,12 +28,7 @@ pub fn write_atomic(
     };
     let path = target(path)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(PART);
-    // What any new file has; the umask takes its part.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
+    let mut file = temporary(folder)?;
     if let Some(old) = old {
         file.as_file().set_permissions(old.permissions())?;
     }
@@ -45,6 +40,21 @@ pub fn write_atomic(
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+/// A new file that goes when it is dropped, made as any new file is, less what the umask takes. The error is the
+/// system's alone: as `tempfile` words it, it names a file that nobody asked for.
+///
+/// # Errors
+/// What the system says.
+pub fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut code = None;
+    let made = tempfile::Builder::new().prefix(PART).make_in(folder, |path| {
+        let made = fs::File::create_new(path);
+        code = made.as_ref().err().and_then(io::Error::raw_os_error);
+        made
+    });
+    made.map_err(|e| code.map_or(e, io::Error::from_raw_os_error))
 }
 
 fn write_through(
@@ -118,7 +128,9 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_or_none_is_an_error() {
-        assert!(write_bytes(Path::new("no/such/folder/f"), b"x").is_err());
+        let error = write_bytes(Path::new("no/such/folder/f"), b"x").expect_err("no folder");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains(PART), "names the temporary file: {error}");
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("f");
         write_bytes(&file, b"old").expect("written");

@@ -1,6 +1,6 @@
 //! `weft lr-find`: which learning rate to take.
 
-use super::train::{PIXEL_SCALE, class_weights, network};
+use super::train::{PIXEL_SCALE, class_weights, data_flags, network};
 use super::{inputs, locate, network_failure, open};
 use crate::config::LrFind;
 use crate::events;
@@ -48,7 +48,7 @@ pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
         let event = Found { suggestion, diverged, rates, losses, smoothed, plot };
         return print_bytes(&events::line("lr-find", &event)?);
     }
-    print(told(&found, config.sweep, plot))
+    print(told(&found, config, plot))
 }
 
 fn draw(config: &LrFind, found: &RateSweep) -> Outcome<PathBuf> {
@@ -64,8 +64,8 @@ fn draw(config: &LrFind, found: &RateSweep) -> Outcome<PathBuf> {
     Ok(path.clone())
 }
 
-fn told(found: &RateSweep, sweep: Sweep, plot: Option<PathBuf>) -> String {
-    let Sweep { first, last, .. } = sweep;
+fn told(found: &RateSweep, config: &LrFind, plot: Option<PathBuf>) -> String {
+    let Sweep { first, last, .. } = config.sweep;
     let steps = found.rates.len();
     let mut text = format!("{steps} steps with learning rates from {first:e} to {last:e}");
     if found.diverged {
@@ -78,7 +78,8 @@ fn told(found: &RateSweep, sweep: Sweep, plot: Option<PathBuf>) -> String {
             if let Some(path) = plot {
                 text += &format!("The losses are drawn in {}.\n", path.display());
             }
-            text += &format!("\nTry next:\n  weft train --lr {rate:.1e}\n");
+            let data = data_flags(&config.train.data);
+            text += &format!("\nTry next:\n  weft train --lr {rate:.1e}{data}\n");
         }
         None => text += "The loss falls nowhere: try other rates with --from and --to.\n",
     }

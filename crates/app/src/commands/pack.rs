@@ -1,5 +1,6 @@
 //! `weft data pack`: a data set from folders of pictures.
 
+use super::train::quoted;
 use crate::cli::{FitName, PackArgs};
 use crate::config::available_threads;
 use crate::exit::{Code, Failure, Outcome};
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &PackArgs, terminal: Terminal) -> Outcome {
     let packed = pack::pack(&plan, look, work, &args.out, &mut |n| counted.reached(n));
     counted.finish();
     let packed = packed.map_err(failure)?;
-    tell(&packed, &plan, look, terminal);
+    tell(&packed, &plan, look, &args.out, terminal);
     print(format_args!("{}\n", args.out.display()))
 }
 
@@ -88,7 +89,7 @@ fn look(args: &PackArgs, plan: &Plan, work: Work, terminal: Terminal) -> Outcome
     Ok(Look { width, height, fit, invert: args.invert })
 }
 
-fn tell(packed: &Packed, plan: &Plan, look: Look, terminal: Terminal) {
+fn tell(packed: &Packed, plan: &Plan, look: Look, out: &Path, terminal: Terminal) {
     if !packed.skipped.is_empty() {
         terminal.warn(format_args!("{} pictures were left out:", Grouped(packed.skipped.len())));
         for skipped in packed.skipped.iter().take(NAMED) {
@@ -100,10 +101,11 @@ fn tell(packed: &Packed, plan: &Plan, look: Look, terminal: Terminal) {
     }
     let [train, test] = packed.images.map(Grouped);
     terminal.note(format_args!(
-        "{train} training and {test} test images of {}x{} in {} classes. Now: weft train --data DIR",
+        "{train} training and {test} test images of {}x{} in {} classes. Now: weft train --data {}",
         look.width,
         look.height,
-        plan.classes.len()
+        plan.classes.len(),
+        quoted(out)
     ));
 }
 

@@ -209,6 +209,7 @@ fn a_learning_rate_is_found_and_drawn() {
     for part in ["100 steps", "The loss falls best around", "lr-find.png", "weft train --lr "] {
         assert!(done.out.contains(part), "{part}: {}", done.out);
     }
+    assert!(done.out.ends_with(" --dataset sample\n"), "the same data: {}", done.out);
     assert!(room.read("lr-find.png").starts_with(b"\x89PNG"));
     let line =
         "lr-find --dataset sample --hidden 30 --from 1e-5 --to 1e4 --steps 60 --json --out l.svg";

@@ -26,7 +26,8 @@ use nn::{Activation, Engine, Evaluation, Event, History, Labels, Model, Sequenti
 use record::{Finished, Record, Resolved, Timings};
 use std::path::PathBuf;
 use std::time::Instant;
-use summary::{Summary, invoked_as, quoted};
+use summary::{Summary, invoked_as};
+pub(super) use summary::{data_flags, quoted};
 
 /// Brings pixels to 0..1.
 pub(super) const PIXEL_SCALE: f32 = 1.0 / 255.0;

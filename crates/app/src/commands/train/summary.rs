@@ -4,7 +4,7 @@ use crate::commands::report::REPORT;
 use crate::config::{MODEL, Train};
 use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD};
 use crate::term::Grouped;
-use app::datasets::Dataset;
+use app::datasets::{Dataset, Options, manifest};
 use app::report::over_fitting;
 use nn::{EpochStats, Evaluation, History};
 use std::fmt::{self, Display};
@@ -86,15 +86,29 @@ impl Summary<'_> {
     fn next(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weft = invoked_as();
         let model = quoted(&self.folder.join(MODEL));
-        let data = match &self.config.data.data {
-            Some(folder) => format!(" --data {}", quoted(folder)),
-            None if self.config.data.sample => " --dataset sample".to_owned(),
-            None => String::new(),
-        };
+        let data = data_flags(&self.config.data);
         writeln!(f, "Try next:")?;
         writeln!(f, "  {weft} predict --model {model} --index 0 12{data}")?;
         writeln!(f, "  {weft} predict --model {model} --image YOUR.png")
     }
+}
+
+/// What names the same data on another command line, with a space before; nothing for what is taken anyway.
+pub(in crate::commands) fn data_flags(options: &Options) -> String {
+    let mut flags = String::new();
+    if options.sample {
+        flags += " --dataset sample";
+    } else if !options.set.is_empty() && options.set != manifest::DEFAULT {
+        flags += &format!(" --dataset {}", options.set);
+    }
+    if let Some(folder) = &options.data {
+        flags += &format!(" --data {}", quoted(folder));
+    }
+    if let Some(files) = &options.files {
+        flags += " --files";
+        files.iter().for_each(|file| flags += &format!(" {}", quoted(file)));
+    }
+    flags
 }
 
 /// How the user called us: with a path, or by name.
@@ -105,7 +119,7 @@ pub(super) fn invoked_as() -> String {
 }
 
 /// A path as a shell takes it.
-pub(super) fn quoted(path: &Path) -> String {
+pub(in crate::commands) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=\\".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
