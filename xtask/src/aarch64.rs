@@ -1,7 +1,7 @@
 //! `cargo xtask test --target aarch64`: the kernels compiled for AArch64, where the portable instruction set is
 //! NEON and multiply-add rounds once, and their tests under an emulator.
 
-use crate::run::{cargo, root, run};
+use crate::run::{cargo, root, run, target as build_folder};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -87,9 +87,7 @@ pub(crate) fn test(target: &str) -> Result<(), String> {
         let mut cargo = cargo();
         cargo.args(["test", "--target", TARGET]).args(tests).env("RUSTC", &rustc);
         // A folder of its own, since two compilers would throw away each other's work.
-        let folder = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| root().join("target"), PathBuf::from);
-        cargo.env("CARGO_TARGET_DIR", folder.join("aarch64"));
+        cargo.env("CARGO_TARGET_DIR", build_folder().join("aarch64"));
         cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER);
         cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", &runner);
         // The lints of the host do not see what only this target leaves unused.

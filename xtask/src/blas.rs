@@ -1,7 +1,7 @@
 //! `cargo xtask test --blas`: the library for C under programs that others made to test a BLAS, and under
 //! NumPy. It is put in front of the system's BLAS, which has the other routines.
 
-use crate::run::{cargo, root, run};
+use crate::run::{cargo, root, run, target};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -66,9 +66,7 @@ pub(crate) fn test() -> Result<(), String> {
         format!("Netlib's testers, the reference BLAS or {PYTHON} with NumPy is missing: {INSTALL}")
     })?;
     run(cargo().args(["build", "--release", "--package", "cblas"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root().join("target"), |folder| root().join(folder));
-    let library = target.join("release/libweft_blas.so");
+    let library = target().join("release/libweft_blas.so");
     let scratch = std::env::temp_dir().join(format!("weft-blas-{}", std::process::id()));
     fs::create_dir_all(&scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
     let done = TESTERS

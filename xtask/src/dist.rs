@@ -1,6 +1,6 @@
 //! `cargo xtask dist`: what is handed on: an archive of the binary, completions, manual pages, documents, licences.
 
-use crate::run::{cargo, root, run};
+use crate::run::{cargo, root, run, target};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,7 +28,7 @@ const FILES: [&str; 8] = [
 /// Builds the release binary, gathers everything in a folder below the one that is named, and packs it.
 pub(crate) fn dist(args: &[String]) -> Result<(), String> {
     let below = match args {
-        [] => root().join("target/dist"),
+        [] => target().join("dist"),
         [folder] if !folder.starts_with('-') => PathBuf::from(folder),
         _ => return Err("dist takes the folder to fill, or nothing: target/dist".to_owned()),
     };
@@ -48,10 +48,8 @@ pub(crate) fn dist(args: &[String]) -> Result<(), String> {
 /// Fills a new folder.
 fn gather(folder: &Path) -> Result<(), String> {
     run(cargo().args(["build", "--release", "--package", "app", "--bin", "weft"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let release = target.unwrap_or_else(|| root().join("target")).join("release");
     let name = format!("weft{}", std::env::consts::EXE_SUFFIX);
-    let weft = release.join(&name);
+    let weft = target().join("release").join(&name);
 
     let completions = folder.join("completions");
     fs::create_dir_all(&completions).map_err(|e| failed(&completions, &e))?;

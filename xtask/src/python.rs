@@ -1,6 +1,6 @@
 //! `cargo xtask test --python`: what other programs make of weft's files, and weft of theirs.
 
-use crate::run::{cargo, root, run};
+use crate::run::{cargo, root, run, target};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,9 +12,7 @@ const NEEDED: [&str; 4] = ["numpy", "onnx", "onnxruntime", "safetensors"];
 pub(crate) fn test() -> Result<(), String> {
     let python = python()?;
     run(cargo().args(["build", "--quiet", "--release", "--package", "app"]))?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let weft = target.join("release").join(format!("weft{}", std::env::consts::EXE_SUFFIX));
+    let weft = target().join("release").join(format!("weft{}", std::env::consts::EXE_SUFFIX));
     let folder = std::env::temp_dir().join(format!("weft-exchange-{}", std::process::id()));
     std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let data = data();

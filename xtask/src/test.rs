@@ -1,9 +1,8 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
-use crate::run::{cargo, root, run};
+use crate::run::{cargo, root, run, target};
 use crate::tidy::tidy;
 use crate::{aarch64, blas, python};
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -61,18 +60,14 @@ fn embedded() -> Result<(), String> {
     let mut cargo = cargo();
     cargo.args(["run", "--quiet", "--manifest-path"]).arg(manifest);
     // In the target folder of the others.
-    let folder =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    run(cargo.env("CARGO_TARGET_DIR", folder.join("embedded")))
+    run(cargo.env("CARGO_TARGET_DIR", target().join("embedded")))
 }
 
 /// The team of threads under the model checker, in a target folder of its own: everything is built for it.
 fn models() -> Result<(), String> {
     let mut cargo = cargo();
     cargo.args(["test", "--quiet", "--release", "--package", "kernels", "--test", "loom_team"]);
-    let folder =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    run(cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", folder.join("loom")))
+    run(cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", target().join("loom")))
 }
 
 /// Every benchmark once, on small inputs; the products of other libraries need a long build and are left out.

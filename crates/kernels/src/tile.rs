@@ -24,9 +24,7 @@ pub(crate) type Acc<V, const MR: usize, const NV: usize> = [[V; NV]; MR];
 
 /// What the accumulators start from and what becomes of them: store, bias, ReLU, Adam...
 pub(crate) trait Ending<S: Simd> {
-    /// Whether there is anything to [`ask`](Ending::ask) for.
-    const ASKS: bool = false;
-    /// How often to ask while a tile is multiplied.
+    /// How often to [`ask`](Ending::ask) while a tile is multiplied; with 0, once behind it.
     #[inline(always)]
     fn asks(&self) -> usize {
         0
@@ -81,9 +79,7 @@ fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
                 }
             }
         }
-        if E::ASKS {
-            ending.ask();
-        }
+        ending.ask();
     }
 }
 
@@ -173,31 +169,18 @@ pub(crate) fn strips<S: Simd, E: Ending<S>>(
     panels: Panels<'_>,
     ending: &mut E,
 ) {
-    if count == 1 && a.is_packed() {
-        strips_of::<S, E, true>(simd, (height, count), at, a, panels, ending);
-    } else {
-        strips_of::<S, E, false>(simd, (height, count), at, a, panels, ending);
-    }
-}
-
-#[inline(always)]
-fn strips_of<S: Simd, E: Ending<S>, const PACKED: bool>(
-    simd: S,
-    (height, count): (usize, usize),
-    at: (usize, usize),
-    a: Strided<'_>,
-    panels: Panels<'_>,
-    ending: &mut E,
-) {
+    let packed = count == 1 && a.is_packed();
     macro_rules! outlined {
         ($most:expr, $nv:literal) => {
             outlined!(@ $most, $nv, 1 2 3 4 5 6 7 8 9 10 11 12)
         };
         (@ $most:expr, $nv:literal, $($mr:literal)*) => {
             match height {
-                $($mr if const { $mr <= $most } => {
-                    simd.outlined(Strips::<E, $mr, $nv, PACKED> { at, count, a, panels, ending })
-                })*
+                $($mr if const { $mr <= $most } => if packed {
+                    simd.outlined(Strips::<E, $mr, $nv, true> { at, count, a, panels, ending })
+                } else {
+                    simd.outlined(Strips::<E, $mr, $nv, false> { at, count, a, panels, ending })
+                },)*
                 other => unreachable!("tiles of {other} rows"),
             }
         };

@@ -11,7 +11,7 @@
 //! So a network with one hidden layer has two barriers a step. A gradient of weights never reaches memory:
 //! the optimiser is the ending of its tile.
 
-use crate::behind::Place;
+use crate::behind::{Behind, Place};
 use crate::clock::{Clock, StepPart};
 use crate::data::{Inputs, Labels};
 use crate::layer::{Dense, Part, Task, block_width, forward};
@@ -251,9 +251,7 @@ impl Run<'_> {
     }
 
     /// The updates of the first layer and the second, and the first one's outputs for the next batch if
-    /// there is one. Each task also asks for a share of the examples of the batch `after` it: they lie all
-    /// over the data set, each some dozen cache lines from memory, and this is the phase that leaves the
-    /// memory idle the longest.
+    /// there is one.
     fn update_first(&mut self, task: Task, [this, next, after]: [&[u32]; 3]) {
         let Run { isa, inputs, clock, .. } = *self;
         let (this, next) = (self.batch(0, this), self.batch(1, next));
@@ -262,24 +260,20 @@ impl Run<'_> {
         let (first, rest) = self.layers.split_at_mut(1);
         let columns = first[0].columns();
         let parts = &mut first[0].parts;
-        let ask = |i: usize, of: usize| {
-            let share = i * after.len() / of..(i + 1) * after.len() / of;
-            after[share].iter().for_each(|&row| inputs.prefetch(row as usize));
+        let (ask, of) = (Ask { inputs, after }, parts.len());
+        let update = |deltas: Deltas<'_>, own: &mut Own, i: usize, part: &mut Part| {
+            let mut watch = clock.start();
+            ask.share(i, of);
+            watch.lap(StepPart::Fetch);
+            deltas.update_inputs(part, isa, own.blocks(isa, this, blocks), task);
+            watch.lap(StepPart::Update);
         };
-        let of = parts.len();
         let Some((second, (here, above))) = rest.first_mut().zip(hidden.split_first_mut()) else {
             let deltas = Deltas { now, blocks, gradients: None };
-            let update = |own: &mut Own, i: usize, part: &mut Part| {
-                let mut watch = clock.start();
-                ask(i, of);
-                watch.lap(StepPart::Fetch);
-                deltas.update_inputs(part, isa, own.blocks(isa, this, blocks), task);
-                watch.lap(StepPart::Update);
-            };
+            let update = |own: &mut Own, i: usize, part: &mut Part| update(deltas, own, i, part);
             return self.team.for_each_mut2(owns, (parts, update), nothing_else());
         };
         let Hidden { h: [even, odd], gradients, behind, .. } = here;
-        let (then, updates) = (behind.then(), matches!(task, Task::Update(_)));
         let (h, h_next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
         let deltas = Deltas { now, blocks, gradients: Some(gradients) };
         let above = Deltas { gradients: above.first().map(|h| &h.gradients[..]), ..deltas };
@@ -288,46 +282,78 @@ impl Run<'_> {
             above.update_hidden(part, isa, h, task);
             watch.lap(StepPart::Update);
         };
+        let second = (&mut second.parts[..], update_second);
         // A column is a large task: where there is not one for each thread, smaller ones and one more
         // barrier are faster.
-        let half = parts[0].half.is_some();
-        if half || updates && !next.order.is_empty() && columns >= self.team.threads() {
+        let updates = matches!(task, Task::Update(_)) && !next.order.is_empty();
+        if parts[0].half.is_some() || updates && columns >= self.team.threads() {
+            let column = Column { isa, clock, ask, of: columns, this, next, deltas, task, behind };
             let column = |own: &mut Own, q: usize, parts: &mut [Part], out: &mut [Panel]| {
-                let mut watch = clock.start();
-                ask(q, columns);
-                watch.lap(StepPart::Fetch);
-                if half {
-                    deltas.update_half(&mut parts[0], isa, inputs, task);
-                    watch.lap(StepPart::Update);
-                    forward_half(&mut parts[0], then, isa, next, out);
-                    return watch.lap(StepPart::Forward);
-                }
-                let examples = own.blocks(isa, this, blocks);
-                parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, examples, task));
-                watch.lap(StepPart::Update);
-                let examples = own.blocks(isa, next, blocks);
-                watch.lap(StepPart::Fetch);
-                for (b, (out, examples)) in out.iter_mut().zip(examples).enumerate() {
-                    forward_inputs(parts, then, isa, examples, out);
-                    behind.finish(isa, out, place(blocks, (next.step, next.at), b, q));
-                }
-                watch.lap(StepPart::Forward);
+                column.pass(own, q, parts, out);
             };
-            let second = (&mut second.parts[..], update_second);
             return self.team.for_each_zip(owns, columns, (parts, h_next), column, second);
         }
-        let update_first = |own: &mut Own, i: usize, part: &mut Part| {
-            let mut watch = clock.start();
-            ask(i, of);
-            watch.lap(StepPart::Fetch);
-            deltas.update_inputs(part, isa, own.blocks(isa, this, blocks), task);
-            watch.lap(StepPart::Update);
-        };
-        let second = (&mut second.parts[..], update_second);
-        self.team.for_each_mut2(owns, (parts, update_first), second);
-        if updates && !next.order.is_empty() {
+        let update = |own: &mut Own, i: usize, part: &mut Part| update(deltas, own, i, part);
+        self.team.for_each_mut2(owns, (parts, update), second);
+        if updates {
             self.forward_first(next);
         }
+    }
+}
+
+/// Asks for the examples of the batch `after` the next one: they lie all over the data set, each some dozen cache
+/// lines from memory, and the first layer's update is the phase that leaves the memory idle the longest.
+#[derive(Clone, Copy)]
+struct Ask<'a> {
+    inputs: Inputs<'a>,
+    after: &'a [u32],
+}
+
+impl Ask<'_> {
+    /// For share `i` of `of`.
+    fn share(self, i: usize, of: usize) {
+        let share = i * self.after.len() / of..(i + 1) * self.after.len() / of;
+        self.after[share].iter().for_each(|&row| self.inputs.prefetch(row as usize));
+    }
+}
+
+/// What becomes of a column of the first layer in one task: its update, then its outputs for the next batch.
+struct Column<'a> {
+    isa: Isa,
+    clock: Clock<'a>,
+    ask: Ask<'a>,
+    /// Columns in all.
+    of: usize,
+    this: Batch<'a>,
+    next: Batch<'a>,
+    deltas: Deltas<'a>,
+    task: Task,
+    behind: &'a Behind,
+}
+
+impl Column<'_> {
+    fn pass(&self, own: &mut Own, q: usize, parts: &mut [Part], out: &mut [Panel]) {
+        let Column { isa, this, next, deltas, task, behind, .. } = *self;
+        let (then, blocks) = (behind.then(), deltas.blocks);
+        let mut watch = self.clock.start();
+        self.ask.share(q, self.of);
+        watch.lap(StepPart::Fetch);
+        if parts[0].half.is_some() {
+            deltas.update_half(&mut parts[0], isa, this.inputs, task);
+            watch.lap(StepPart::Update);
+            forward_half(&mut parts[0], then, isa, next, out);
+            return watch.lap(StepPart::Forward);
+        }
+        let examples = own.blocks(isa, this, blocks);
+        parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, examples, task));
+        watch.lap(StepPart::Update);
+        let examples = own.blocks(isa, next, blocks);
+        watch.lap(StepPart::Fetch);
+        for (b, (out, examples)) in out.iter_mut().zip(examples).enumerate() {
+            forward_inputs(parts, then, isa, examples, out);
+            behind.finish(isa, out, place(blocks, (next.step, next.at), b, q));
+        }
+        watch.lap(StepPart::Forward);
     }
 }
 

@@ -2,20 +2,21 @@
 
 use super::{Facts, Percent, Section, grouped, time};
 use maud::{Markup, html};
+use nn::StepPart;
 use serde_json::Value;
 
 /// The parts of a run in time; parts of other names come before them.
 const ORDER: [&str; 4] = ["load", "train", "evaluate", "save"];
 
 /// The parts of a step, and what each is.
-const STEP: [(&str, &str); 7] = [
-    ("fetch", "Fetching the next images"),
-    ("forward", "Forward: hidden layers"),
-    ("output", "Output layer, softmax and loss"),
-    ("backward", "Backward: hidden layers"),
-    ("update", "Weight gradients and optimiser"),
-    ("average", "Averaging the weights"),
-    ("wait", "Waiting, and the rest"),
+const STEP: [(StepPart, &str); StepPart::ALL.len()] = [
+    (StepPart::Fetch, "Fetching the next images"),
+    (StepPart::Forward, "Forward: hidden layers"),
+    (StepPart::Output, "Output layer, softmax and loss"),
+    (StepPart::Backward, "Backward: hidden layers"),
+    (StepPart::Update, "Weight gradients and optimiser"),
+    (StepPart::Average, "Averaging the weights"),
+    (StepPart::Wait, "Waiting, and the rest"),
 ];
 
 pub(super) fn section(facts: &Facts<'_>) -> Option<Section> {
@@ -48,7 +49,8 @@ pub(super) fn section(facts: &Facts<'_>) -> Option<Section> {
 /// Where the time of a step went.
 fn step(step: &Value) -> Option<Markup> {
     let (timed, whole) = (step["timed"].as_u64()?, step["seconds"].as_f64().filter(|s| *s > 0.0)?);
-    let parts = STEP.iter().filter_map(|(name, what)| Some((what, step["parts"][name].as_f64()?)));
+    let parts =
+        STEP.iter().filter_map(|(part, what)| Some((what, step["parts"][part.name()].as_f64()?)));
     let parts: Vec<_> = parts.collect();
     let longest = parts.iter().map(|(_, s)| *s).fold(f64::MIN_POSITIVE, f64::max);
     Some(html! {

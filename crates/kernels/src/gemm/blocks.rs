@@ -190,10 +190,10 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                     next_a: Lines::of(a),
                 };
                 let mut i = 0;
-                for (height, count) in split(m, highest) {
+                for (height, count) in split(m, highest).into_iter().filter(|s| s.1 > 0) {
                     // A copy holds one strip.
-                    let together = if copy_a { 1 } else { count };
-                    for _ in 0..count.checked_div(together).unwrap_or(0) {
+                    let (times, together) = if copy_a { (count, 1) } else { (1, count) };
+                    for _ in 0..times {
                         let rows = a.block((i, together * height), (0, kc));
                         let rows =
                             if copy_a { pack_a(s, &rows, a_scale, a_room) } else { rows.a() };
@@ -229,17 +229,16 @@ struct IntoC<'o, 'a, E> {
 }
 
 impl<E> IntoC<'_, '_, E> {
-    /// Where the tile from row `i` and vector `v` on lies in C: row, column, and how many columns are left.
+    /// Column of C where the tile from vector `v` on begins, and how many columns of this block are left.
     #[inline(always)]
-    fn place(&self, i: usize, v: usize) -> (usize, usize, usize) {
+    fn place(&self, v: usize) -> (usize, usize) {
         let (first, end) = self.cols;
         let j = first + v * LANES;
-        (i, j, end - j)
+        (j, end - j)
     }
 }
 
 impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
-    const ASKS: bool = true;
     #[inline(always)]
     fn asks(&self) -> usize {
         self.asks
@@ -265,7 +264,7 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         v: usize,
     ) -> Acc<S::V, MR, NV> {
         let mut acc = [[s.splat(0.0); NV]; MR];
-        let (i, j, left) = self.place(i, v);
+        let (j, left) = self.place(v);
         let width = NV * LANES;
         self.next =
             if left > width { [i, j + width, MR, NV] } else { [i + MR, self.cols.0, MR, NV] };
@@ -302,7 +301,7 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         v: usize,
         mut acc: Acc<S::V, MR, NV>,
     ) {
-        let (i, j, left) = self.place(i, v);
+        let (j, left) = self.place(v);
         if self.last {
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
                 acc[R][J] = self.then.apply(s, (i + R, j + J * LANES), acc[R][J]);

@@ -1,7 +1,7 @@
 //! Matrices with any strides: checked once when they are made, then read and written without touching
 //! what lies between their elements.
 
-use super::{LANES, Line, Panels, Strided};
+use super::{LANES, Line, Panels, Strided, prefetch_line};
 use core::marker::PhantomData;
 
 /// A matrix to read: element (i, j) is `data[i * rs + j * cs]`.
@@ -184,7 +184,7 @@ impl<'a> MatRef<'a> {
     #[inline(always)]
     pub(crate) fn prefetch<const FAR: bool>(&self, i: usize, j: usize) {
         let offset = i.wrapping_mul(self.rs).wrapping_add(j.wrapping_mul(self.cs));
-        prefetch_line::<FAR>(self.data.wrapping_add(offset));
+        prefetch_line::<FAR>(self.data.wrapping_add(offset).cast());
     }
 
     /// As the A operand.
@@ -349,23 +349,4 @@ impl<'a> MatMut<'a> {
             core::array::from_fn(|r| core::slice::from_raw_parts_mut(at.add(r * self.rs), len))
         }
     }
-}
-
-/// Asks for a cache line. A hint: it changes nothing else.
-#[inline(always)]
-fn prefetch_line<const FAR: bool>(at: *const f32) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing that the program can see, and SSE is part of x86-64.
-        unsafe {
-            if FAR {
-                _mm_prefetch::<_MM_HINT_T1>(at.cast());
-            } else {
-                _mm_prefetch::<_MM_HINT_T0>(at.cast());
-            }
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }

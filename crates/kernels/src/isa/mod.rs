@@ -99,6 +99,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[doc(hidden)]
     const TALL: (usize, usize);
     /// The same of a wide product, with longer runs of C: not higher than `TALL`.
+    #[doc(hidden)]
     const WIDE: (usize, usize);
     /// The same where there are only so few rows: all the wider, for more chains beside each other.
     #[doc(hidden)]
@@ -211,14 +212,27 @@ pub(crate) fn fold(mut lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 
 /// ```
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
+    bytes.chunks(64).for_each(|line| prefetch_line::<true>(line.as_ptr()));
+}
+
+/// Asks for the cache line of an address, into the first-level cache or, `FAR`, only into the second. A hint: it changes
+/// nothing else, and there need not be anything.
+#[inline(always)]
+fn prefetch_line<const FAR: bool>(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    for line in bytes.chunks(64) {
-        use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
         // SAFETY: a prefetch reads nothing that the program can see, and SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+        unsafe {
+            if FAR {
+                _mm_prefetch::<_MM_HINT_T1>(at.cast());
+            } else {
+                _mm_prefetch::<_MM_HINT_T0>(at.cast());
+            }
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
+    let _ = at;
 }
 
 /// A whole operation, generic over the ISA, for [`Isa::run`]. Implementations of `run`, and functions it calls, are
