@@ -4,7 +4,7 @@
 //! lanes past its last column. A wide matrix is a list of panels of [`PANEL_COLS`] columns ([`Panels`]);
 //! columns past the last multiple of 64 go into a narrower panel, so at most fifteen lanes are padding.
 
-use crate::isa::{LANES, Line, Lit, Rows, Strided};
+use crate::isa::{GROUP, LANES, Line, Lit, Rows, Strided};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -159,7 +159,7 @@ impl<'a> View<'a> {
         self.cols
     }
 
-    /// The rows `from..from + count`.
+    /// The rows `from..from + count`. Of whole groups of four rows it stays known where they are zero.
     ///
     /// # Panics
     /// If they are not all there.
@@ -167,7 +167,11 @@ impl<'a> View<'a> {
     pub fn rows_at(self, from: usize, count: usize) -> View<'a> {
         assert!(from + count <= self.rows, "rows {from}+{count} of {}", self.rows);
         let data = if count == 0 { &[] } else { &self.data[from * self.stride..] };
-        View { data, rows: count, lit: Known::Nothing, ..self }
+        let lit = match self.lit {
+            Known::Rows(lit) if from.is_multiple_of(GROUP) => Known::Rows(lit.past(from / GROUP)),
+            _ => Known::Nothing,
+        };
+        View { data, rows: count, lit, ..self }
     }
 
     /// The columns `from..from + count`, `from` a multiple of sixteen.

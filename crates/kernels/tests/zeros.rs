@@ -35,18 +35,23 @@ fn check(isa: Isa, (rows, used): (usize, usize), cols: usize, units: usize, lit:
     let dz = panel_of(used, units, &g.floats(used * units));
     let what = format!("{isa}, {used} of {rows} rows, {cols} columns by {block}, {units} units");
 
-    let forward = |skip: bool| {
-        let mut out = Panel::zeros(used, units);
-        let x = |k: usize| match skip {
+    // All rows, and those from the second group on.
+    let forward = |skip: bool, from: usize| {
+        let mut out = Panel::zeros(used - from, units);
+        let all = |k: usize| match skip {
             true => zeros.block(view, k),
             false => view.cols_at(k * block, block.min(cols - k * block)),
         };
+        let x = |k: usize| all(k).rows_at(from, used - from);
         let (x, whole) = (Blocks::new(cols.div_ceil(block), &x), |_: usize| w.view());
         let bias = vec![Line::ZERO; units.div_ceil(LANES)];
         dense_forward(isa, x, Blocks::new(1, &whole), &bias, Then::Linear, &mut out, 0);
         out
     };
-    assert_eq!(bits(&forward(true)), bits(&forward(false)), "forward: {what}");
+    for from in [0, 4.min(used)] {
+        let [with, without] = [true, false].map(|skip| bits(&forward(skip, from)));
+        assert_eq!(with, without, "forward from row {from}: {what}");
+    }
 
     let update = |skip: bool| {
         let mut owned = Owned { w: w.clone(), ..Owned::zeros(cols, units) };

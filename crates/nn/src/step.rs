@@ -140,9 +140,14 @@ impl Run<'_> {
         let panel = |own: &mut Own, i: usize, out: &mut Panel| {
             let mut watch = clock.start();
             let (column, b) = (i / blocks.len(), i % blocks.len());
-            let examples = own.block(isa, batch, b, &blocks[b]);
+            let count = own.blocks_in_band();
+            let band = blocks.chunks(count).nth(b / count).unwrap_or_default();
+            let examples = own.band(isa, batch, b / count, band);
             watch.lap(StepPart::Fetch);
-            forward_inputs(layer.column(column), then, isa, examples, out);
+            // In a batch that is not full, a block may have none.
+            let from = (b % count * blocks[b].rows()).min(examples.rows());
+            let rows = (from, blocks[b].taken[batch.at].rows);
+            forward_inputs(layer.column(column), then, isa, (examples, rows), out);
             behind.finish(isa, out, place(blocks, (batch.step, batch.at), b, column));
             watch.lap(StepPart::Forward);
         };
@@ -181,7 +186,7 @@ impl Run<'_> {
         let Some(Hidden { h, gradients, behind, .. }) = hidden.last_mut() else {
             let rows = |own: &mut Own, b: usize, block: &mut RowBlock| {
                 let mut watch = clock.start();
-                let examples = own.block(isa, this, b, block);
+                let examples = own.band(isa, this, b, std::slice::from_ref(block));
                 watch.lap(StepPart::Fetch);
                 for column in 0..layer.columns() {
                     let x = |k: usize| layer.block(examples.view(), k);
@@ -265,7 +270,7 @@ impl Run<'_> {
             let mut watch = clock.start();
             ask.share(i, of);
             watch.lap(StepPart::Fetch);
-            deltas.update_inputs(part, isa, own.blocks(isa, this, blocks), task);
+            deltas.update_inputs(part, isa, own, this, task);
             watch.lap(StepPart::Update);
         };
         let Some((second, (here, above))) = rest.first_mut().zip(hidden.split_first_mut()) else {
@@ -344,13 +349,24 @@ impl Column<'_> {
             forward_half(&mut parts[0], then, isa, next, out);
             return watch.lap(StepPart::Forward);
         }
-        let examples = own.blocks(isa, this, blocks);
-        parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, examples, task));
+        parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, own, this, task));
         watch.lap(StepPart::Update);
-        let examples = own.blocks(isa, next, blocks);
+        let (examples, band, wide) = own.bands(isa, next, blocks, parts[0].owned.w.cols());
         watch.lap(StepPart::Fetch);
-        for (b, (out, examples)) in out.iter_mut().zip(examples).enumerate() {
-            forward_inputs(parts, then, isa, examples, out);
+        for (examples, out) in examples.iter().zip(out.chunks_mut(band)) {
+            let rows = (0, examples.rows());
+            match out {
+                [out] => forward_inputs(parts, then, isa, (examples, rows), out),
+                _ => {
+                    forward_inputs(parts, then, isa, (examples, rows), wide);
+                    let each = blocks[0].rows() * wide.vectors();
+                    for (out, wide) in out.iter_mut().zip(wide.lines().chunks(each)) {
+                        out.lines_mut()[..each].copy_from_slice(wide);
+                    }
+                }
+            }
+        }
+        for (b, out) in out.iter_mut().enumerate() {
             behind.finish(isa, out, place(blocks, (next.step, next.at), b, q));
         }
         watch.lap(StepPart::Forward);
@@ -363,10 +379,16 @@ fn place(blocks: &[RowBlock], (step, at): (u64, usize), b: usize, column: usize)
     Place { step, row, rows: blocks[b].taken[at].rows, col: column * PANEL_COLS }
 }
 
-/// Outputs of a column of the first layer, of which these are the parts.
-fn forward_inputs(parts: &[Part], then: Then, isa: Isa, examples: &Examples, out: &mut Panel) {
+/// Outputs of a column of the first layer, of which these are the parts, for some rows of a band.
+fn forward_inputs(
+    parts: &[Part],
+    then: Then,
+    isa: Isa,
+    (examples, (from, rows)): (&Examples, (usize, usize)),
+    out: &mut Panel,
+) {
     let finite = parts.iter().all(|part| part.finite);
-    let block = |k: usize| examples.block(k, finite);
+    let block = |k: usize| examples.block(k, finite).rows_at(from, rows);
     let count = examples.features().div_ceil(block_width(examples.features(), true));
     let x = Blocks::new(count, &block);
     forward(parts, then, isa, x, out, 0);
@@ -394,11 +416,31 @@ struct Deltas<'a> {
 
 impl Deltas<'_> {
     /// The update of a part of the first layer.
-    fn update_inputs(self, part: &mut Part, isa: Isa, examples: &[Examples], task: Task) {
+    fn update_inputs(self, part: &mut Part, isa: Isa, own: &mut Own, this: Batch<'_>, task: Task) {
         let (from, rows) = (part.row0, part.owned.w.rows());
         let finite = self.finite(part.column);
+        let (examples, band, wide) = own.bands(isa, this, self.blocks, part.owned.w.cols());
         let x = |b: usize| examples[b].cols_at(from, rows, finite);
-        self.update(part, isa, Blocks::new(self.blocks.len(), &x), task);
+        let x = Blocks::new(examples.len(), &x);
+        if band == 1 {
+            return self.update(part, isa, x, task);
+        }
+        self.join(part.column, wide);
+        let dz = |_: usize| wide.view().rows_at(0, examples[0].rows());
+        part.update(isa, x, Blocks::new(1, &dz), task);
+    }
+
+    /// Writes those of a column for all blocks of a band below each other.
+    fn join(self, column: usize, to: &mut Panel) {
+        let Some(all) = self.gradients else {
+            unreachable!("bands of several blocks are for networks with hidden layers")
+        };
+        let columns = all.len() / self.blocks.len();
+        let of_column = all.iter().skip(column).step_by(columns);
+        let each = self.blocks[0].rows() * to.vectors();
+        for (to, from) in to.lines_mut().chunks_mut(each).zip(of_column) {
+            to.copy_from_slice(from.dz.lines());
+        }
     }
 
     /// The update of a part of a layer whose inputs are these outputs of the layer below.

@@ -21,6 +21,12 @@ pub(crate) fn block_rows(batch: usize) -> usize {
     rows.next_multiple_of(LANES)
 }
 
+/// Blocks of so many rows whose inputs are taken together: products of many rows pause less often. Above 64 rows the
+/// first-level cache would not hold what they share.
+fn band_blocks(rows: usize) -> usize {
+    (PANEL_COLS / rows).max(1)
+}
+
 /// Batches that go by without a look at their zeros, after one with hardly any.
 const REST: u32 = 15;
 
@@ -35,7 +41,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) order: &'a [u32],
 }
 
-/// Inputs of one block of rows, as floats.
+/// Inputs of a band of the batch, some blocks of rows, as floats.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Examples {
     /// The step that they are of; 0 before the first.
@@ -57,14 +63,14 @@ impl Examples {
         Examples { x: Panel::zeros(rows, features), zeros, ..Examples::default() }
     }
 
-    /// Takes block `b` of a batch.
-    fn take(&mut self, isa: Isa, batch: Batch<'_>, b: usize, block: &RowBlock) {
-        let taken = &block.taken[batch.at];
-        let order = Workspace::share(block.losses.len(), b, batch.order);
+    /// Takes band `b` of a batch, which these are the blocks of.
+    fn take(&mut self, isa: Isa, batch: Batch<'_>, b: usize, blocks: &[RowBlock]) {
+        let (each, order) = (blocks[0].rows(), Workspace::share(self.x.rows(), b, batch.order));
         for (i, at) in order.iter().enumerate() {
-            load_row(isa, taken.row(batch.inputs, *at, i), &mut self.x, i);
+            let taken = &blocks[i / each].taken[batch.at];
+            load_row(isa, taken.row(batch.inputs, *at, i % each), &mut self.x, i);
         }
-        (self.step, self.rows, self.known) = (batch.step, taken.rows, false);
+        (self.step, self.rows, self.known) = (batch.step, order.len(), false);
         if self.rest > 0 {
             self.rest -= 1;
         } else if let Some(zeros) = &mut self.zeros {
@@ -77,6 +83,11 @@ impl Examples {
     /// Features of an example.
     pub(crate) fn features(&self) -> usize {
         self.x.cols()
+    }
+
+    /// Rows in use.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// The inputs, the rows in use.
@@ -108,37 +119,48 @@ impl Examples {
 /// turned into floats by each than fetched as floats from another core, where they were just written.
 #[derive(Clone, Debug)]
 pub(crate) struct Own {
-    /// Block by block of either batch.
+    /// Band by band of either batch.
     examples: [Vec<Examples>; 2],
+    /// Blocks in a band.
+    band: usize,
+    /// For gradients or outputs of all of a band's rows in a column of the first layer: a full column, and the last.
+    wide: [Panel; 2],
 }
 
 impl Own {
-    /// The inputs of block `b` of a batch.
-    pub(crate) fn block(
+    /// The inputs of band `b` of a batch, which these are the blocks of.
+    pub(crate) fn band(
         &mut self,
         isa: Isa,
         batch: Batch<'_>,
         b: usize,
-        block: &RowBlock,
+        blocks: &[RowBlock],
     ) -> &Examples {
         let examples = &mut self.examples[batch.at][b];
         if examples.step != batch.step {
-            examples.take(isa, batch, b, block);
+            examples.take(isa, batch, b, blocks);
         }
         examples
     }
 
-    /// The inputs of a batch, block by block.
-    pub(crate) fn blocks(
+    /// The inputs of a batch, band by band, how many blocks a band has, and a panel for all rows of one in `cols` columns.
+    pub(crate) fn bands(
         &mut self,
         isa: Isa,
         batch: Batch<'_>,
         blocks: &[RowBlock],
-    ) -> &[Examples] {
-        for (b, block) in blocks.iter().enumerate() {
-            self.block(isa, batch, b, block);
+        cols: usize,
+    ) -> (&[Examples], usize, &mut Panel) {
+        for (b, blocks) in blocks.chunks(self.band).enumerate() {
+            self.band(isa, batch, b, blocks);
         }
-        &self.examples[batch.at]
+        let wide = &mut self.wide[usize::from(cols < PANEL_COLS)];
+        (&self.examples[batch.at], self.band, wide)
+    }
+
+    /// Blocks in a band.
+    pub(crate) fn blocks_in_band(&self) -> usize {
+        self.band
     }
 
     /// Takes nothing that was made for anything again.
@@ -220,6 +242,11 @@ pub(crate) struct RowBlock {
 }
 
 impl RowBlock {
+    /// Rows, in use or not.
+    pub(crate) fn rows(&self) -> usize {
+        self.losses.len()
+    }
+
     fn new(rows: usize, classes: usize, taken: &Taken) -> RowBlock {
         RowBlock {
             taken: [taken.clone(), taken.clone()],
@@ -334,10 +361,14 @@ impl Workspace {
         let shapes: Vec<DenseShape> = architecture.dense().collect();
         // In bf16 the first layer takes its inputs by itself. An output layer takes all of its inputs, so
         // without hidden ones nobody asks for the zeros.
-        let own_rows = if config.precision == Precision::Bf16 { 0 } else { rows };
+        let band = if shapes.len() > 1 { band_blocks(rows).min(count) } else { 1 };
+        let own_rows = if config.precision == Precision::Bf16 { 0 } else { band * rows };
         let skip_zeros = config.skip_zeros && own_rows > 0 && shapes.len() > 1;
-        let examples = vec![Examples::new(own_rows, architecture.features(), skip_zeros); count];
-        let own = Own { examples: [examples.clone(), examples] };
+        let bands = count.div_ceil(band);
+        let examples = vec![Examples::new(own_rows, architecture.features(), skip_zeros); bands];
+        let wide =
+            [PANEL_COLS, shapes[0].units % PANEL_COLS].map(|cols| Panel::zeros(own_rows, cols));
+        let own = Own { examples: [examples.clone(), examples], band, wide };
         let block = RowBlock::new(rows, architecture.classes(), &Taken::new(rows, inputs, config));
         let hidden = |(shape, layer): (&DenseShape, u64)| {
             Hidden::new(rows, count, shape.units, Behind::new(shape, config.seed, layer))

@@ -15,7 +15,6 @@ mod ahead;
 mod blocks;
 mod epilogue;
 mod pack;
-mod swapped;
 #[cfg(feature = "std")]
 mod threads;
 

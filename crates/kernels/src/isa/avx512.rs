@@ -38,28 +38,25 @@ fn first(n: usize) -> __mmask16 {
     if n >= LANES { 0xffff } else { (1 << n) - 1 }
 }
 
-/// `sqrt(a)`, rounded once, by multiply-adds; lanes that are negative get anything.
+/// `1 / a`, rounded once, by multiply-adds, for positive `a` from 2^-126 to 2^126, zero, infinity and NaN.
 ///
-/// The mantissa, in [1/2, 2) so that the exponent that is left is even, times an estimate of its reciprocal
-/// root of fourteen bits; a step of Goldschmidt's iteration for root and half the reciprocal root; and what
-/// the square of that root misses, times the latter (P. Markstein, "Computation of elementary functions on
-/// the IBM RISC System/6000 processor", 1990). A test compares it with the divider's for every float. Zero
-/// and infinity have exponents of ∓∞, so that scaling makes of any mantissa what they are.
+/// An estimate of fourteen bits and two steps of Newton; the result is to the nearest if what the second starts from is
+/// within an ulp, for every mantissa but that of all ones (P. Markstein, "Computation of elementary functions on
+/// the IBM RISC System/6000 processor", 1990). The first step is rounded up, which makes that one right too. A test
+/// tries every float. Zero and infinity, whose estimates are right, would come out as NaN.
 #[inline(always)]
-fn root(s: Avx512, a: __m512) -> __m512 {
-    let half = s.splat(0.5);
+fn reciprocal(s: Avx512, a: __m512) -> __m512 {
+    const UP: i32 = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC;
+    /// What to do where `a` is zero, infinite or negative infinite: infinity, zero, negative zero.
+    const FIX: i32 = 6 << 8 | 7 << 16 | 8 << 20;
+    let one = s.splat(1.0);
     // SAFETY: the token proves AVX-512F; no memory is touched.
-    let (exponent, a, y) = unsafe {
-        let exponent = _mm512_getexp_ps(a);
-        let a = _mm512_getmant_ps::<_MM_MANT_NORM_P5_2, _MM_MANT_SIGN_SRC>(a);
-        (exponent, a, _mm512_rsqrt14_ps(a))
-    };
-    let (g, h) = (s.mul(a, y), s.mul(y, half));
-    let r = missing(s, half, g, h);
-    let (g, h) = (s.fma(g, r, g), s.fma(h, r, h));
-    let g = s.fma(missing(s, a, g, g), h, g);
-    // SAFETY: the token proves AVX-512F; no memory is touched. The scale is rounded down.
-    unsafe { _mm512_scalef_ps(g, s.fma(exponent, half, half)) }
+    unsafe {
+        let y = _mm512_rcp14_ps(a);
+        let y = _mm512_fmadd_round_ps::<UP>(missing(s, one, a, y), y, y);
+        let y = s.fma(missing(s, one, a, y), y, y);
+        _mm512_fixupimm_ps::<0>(y, a, _mm512_set1_epi32(FIX))
+    }
 }
 
 /// `a - b c`
@@ -140,8 +137,8 @@ impl Simd for Avx512 {
         unsafe { _mm512_sqrt_ps(a) }
     }
     #[inline(always)]
-    fn sqrts(self, [a, b]: [__m512; 2]) -> [__m512; 2] {
-        [self.sqrt(a), root(self, b)]
+    fn recip(self, a: __m512) -> __m512 {
+        reciprocal(self, a)
     }
     #[inline(always)]
     fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {

@@ -131,11 +131,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `sqrt(a)`
     fn sqrt(self, a: Self::V) -> Self::V;
-    /// `sqrt` of two vectors without a negative lane: bits are the same, but the CPU's one divider need not
-    /// do all of it.
+    /// `1 / a`, for `a` from 2^-126 to 2^126, zero, infinity and NaN, none of it negative: the bits of
+    /// [`div`](Simd::div), but the CPU's divider need not do it.
     #[inline(always)]
-    fn sqrts(self, [a, b]: [Self::V; 2]) -> [Self::V; 2] {
-        [self.sqrt(a), self.sqrt(b)]
+    fn recip(self, a: Self::V) -> Self::V {
+        self.div(self.splat(1.0), a)
     }
     /// `a * b + c`, rounded once where [`FUSED`](Simd::FUSED).
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
@@ -440,19 +440,17 @@ mod tests {
     use super::*;
 
     kernel! {
-        /// The first float of a range, taken `step` apart, whose root by [`Simd::sqrts`] has other bits than that
-        /// by [`Simd::sqrt`].
-        fn wrong_root(s, from: u32, to: u32, step: u32) -> Option<f32> {
+        /// The first float of a range, taken `step` apart, whose reciprocal by [`Simd::recip`] has other bits than
+        /// that by [`Simd::div`].
+        fn wrong_reciprocal(s, from: u32, to: u32, step: u32) -> Option<f32> {
             let mut at = from;
             while at < to {
                 let floats = core::array::from_fn(|l| f32::from_bits((at + l as u32 * step).min(to - 1)));
                 let x = s.load(&floats);
-                let want = s.to_array(s.sqrt(x));
-                for got in s.sqrts([x, x]).map(|v| s.to_array(v)) {
-                    let same = |l: usize| got[l].to_bits() == want[l].to_bits();
-                    if let Some(l) = (0..LANES).find(|l| !same(*l)) {
-                        return Some(floats[l]);
-                    }
+                let [got, want] = [s.recip(x), s.div(s.splat(1.0), x)].map(|v| s.to_array(v));
+                let same = |l: usize| got[l].to_bits() == want[l].to_bits();
+                if let Some(l) = (0..LANES).find(|l| !same(*l)) {
+                    return Some(floats[l]);
                 }
                 at += step * LANES as u32;
             }
@@ -460,24 +458,41 @@ mod tests {
         }
     }
 
-    /// One above infinity.
-    const END: u32 = 0x7f80_0001;
+    /// The range of floats of which reciprocals are promised, its end included.
+    const RANGE: [u32; 2] = [f32::MIN_POSITIVE.to_bits(), 0x7e80_0000];
 
-    fn roots_from_zero_to_infinity(step: u32) {
+    fn reciprocals(step: u32) {
         for isa in Isa::available() {
-            assert_eq!(wrong_root(isa, 0, END, step), None, "on {isa}");
-            assert_eq!(wrong_root(isa, END - 64, END, 1), None, "infinity on {isa}");
+            let [from, last] = RANGE;
+            assert_eq!(wrong_reciprocal(isa, from, last + 1, step), None, "on {isa}");
+            // An exponent, and of it the mantissa of all ones and what is beside it.
+            for edge in (from..=last).step_by(1 << 23) {
+                assert_eq!(wrong_reciprocal(isa, edge - 32, edge, 1), None, "on {isa}");
+            }
         }
     }
 
     #[test]
-    fn roots_of_two_vectors_are_those_of_one() {
-        roots_from_zero_to_infinity(4_099);
+    fn reciprocals_have_the_bits_of_the_divider() {
+        reciprocals(4_099);
     }
 
     #[test]
-    #[ignore = "all positive floats: seconds, in a release build"]
-    fn roots_of_all_floats_are_exact() {
-        roots_from_zero_to_infinity(1);
+    fn reciprocals_of_zero_infinity_and_nan_are_as_ieee_has_them() {
+        for isa in Isa::available() {
+            for (x, want) in [(0.0, f32::INFINITY), (f32::INFINITY, 0.0)] {
+                assert_eq!(
+                    wrong_reciprocal(isa, x.to_bits(), x.to_bits() + 1, 1),
+                    None,
+                    "{isa}: {want}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "all floats of the range: seconds, in a release build"]
+    fn reciprocals_of_all_floats_are_exact() {
+        reciprocals(1);
     }
 }

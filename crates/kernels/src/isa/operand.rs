@@ -60,6 +60,14 @@ pub(crate) struct Lit<'a> {
 impl Lit<'_> {
     /// Nothing is known.
     pub(crate) const UNKNOWN: Self = Lit { columns: &[], counts: &[], stride: 0 };
+
+    /// Without the first `groups` groups.
+    #[inline(always)]
+    pub(crate) fn past(self, groups: usize) -> Self {
+        let groups = groups.min(self.counts.len());
+        let (columns, counts) = (&self.columns[groups * self.stride..], &self.counts[groups..]);
+        Lit { columns, counts, ..self }
+    }
 }
 
 impl<'a> Strided<'a> {

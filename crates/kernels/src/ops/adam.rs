@@ -3,7 +3,7 @@
 //! ```text
 //! m = normal(m + (g - m)(1 - β1))
 //! v = normal(v + (g² - v)(1 - β2))
-//! w -= α m / (√v + ε√(1 - β2^t)),   α = lr √(1 - β2^t) / (1 - β1^t)
+//! w -= α (m · 1 / (√v + ε√(1 - β2^t))),   α = lr √(1 - β2^t) / (1 - β1^t)
 //! ```
 //! which is `w -= lr m̂ / (√v̂ + ε)` with `m̂ = m / (1 - β1^t)`, `v̂ = v / (1 - β2^t)`, as the paper's
 //! algorithm 1 and PyTorch have it. Keras leaves the factor of ε out; with its ε of 1e-7 that moves the
@@ -16,15 +16,16 @@
 //! AdamW first takes its share of the parameter, whatever the gradient is:
 //!
 //! ```text
-//! w = normal(w (1 - lr λ) - α m / (√v + ε√(1 - β2^t)))
+//! w = normal(w (1 - lr λ) - α (m · 1 / (√v + ε√(1 - β2^t))))
 //! ```
 //! where `normal` keeps what decays without end from becoming denormal.
 //!
-//! Square root and division are IEEE. Sources: D. P. Kingma, J. Ba, "Adam: a method for stochastic
+//! Square root and reciprocal are rounded once, as IEEE has them: for a reciprocal multiply-adds can do that, and a
+//! processor's divider is then left to the roots. Sources: D. P. Kingma, J. Ba, "Adam: a method for stochastic
 //! optimization", 2015; I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", 2019.
 
-use super::update::{Rule, Sixteen, step_slices};
-use crate::isa::{Simd, kernel};
+use super::update::{Rule, step_slices};
+use crate::isa::{LANES, Simd, kernel};
 use crate::math::root64;
 
 /// The constants of one step of Adam.
@@ -106,69 +107,46 @@ pub(super) fn moments<S: Simd>(
     s: S,
     step: &AdamStep,
     g: S::V,
-    mv: (S::V, S::V),
+    (m, v): (S::V, S::V),
 ) -> (S::V, S::V, S::V) {
-    let (m, v) = averages(s, step, g, mv);
+    let m = s.normal(s.fma(s.sub(g, m), s.splat(step.rate1), m));
+    let v = s.normal(s.fma(s.fms(g, g, v), s.splat(step.rate2), v));
     (m, v, s.add(s.sqrt(v), s.splat(step.eps)))
 }
 
-/// One vector of moments `(m, v)` after the step.
+/// One vector of parameters after the step, given the first moment and what it is divided by.
 #[inline(always)]
-fn averages<S: Simd>(s: S, step: &AdamStep, g: S::V, (m, v): (S::V, S::V)) -> (S::V, S::V) {
-    let m = s.normal(s.fma(s.sub(g, m), s.splat(step.rate1), m));
-    let v = s.normal(s.fma(s.fms(g, g, v), s.splat(step.rate2), v));
-    (m, v)
-}
-
-/// One vector of parameters after the step, given the quotient.
-#[inline(always)]
-pub(super) fn stepped<S: Simd>(s: S, step: &AdamStep, w: S::V, quotient: S::V) -> S::V {
-    s.fma(quotient, s.splat(-step.alpha), w)
-}
-
-/// A step of two vectors, whose parameters first shrink to a share of themselves if there is one.
-#[inline(always)]
-fn adam<S: Simd>(
-    s: S,
-    step: &AdamStep,
-    keep: Option<f32>,
-    [g, h]: [S::V; 2],
-    [[w, m, v], [x, n, u]]: [Sixteen<'_>; 2],
-) -> [S::V; 2] {
-    let (new_m, new_v) = averages(s, step, g, (s.load(m), s.load(v)));
-    let (new_n, new_u) = averages(s, step, h, (s.load(n), s.load(u)));
-    s.store(new_m, m);
-    s.store(new_n, n);
-    s.store(new_v, v);
-    s.store(new_u, u);
-    let [root_v, root_u] = s.sqrts([new_v, new_u]);
-    let (eps, mut old) = (s.splat(step.eps), [s.load(w), s.load(x)]);
-    if let Some(keep) = keep {
-        old = [s.mul(old[0], s.splat(keep)), s.mul(old[1], s.splat(keep))];
-    }
-    let mut new = [
-        stepped(s, step, old[0], s.div(new_m, s.add(root_v, eps))),
-        stepped(s, step, old[1], s.div(new_n, s.add(root_u, eps))),
-    ];
-    if keep.is_some() {
-        new = [s.normal(new[0]), s.normal(new[1])];
-    }
-    s.store(new[0], w);
-    s.store(new[1], x);
-    new
+pub(super) fn stepped<S: Simd>(s: S, step: &AdamStep, w: S::V, m: S::V, root: S::V) -> S::V {
+    s.fma(s.mul(m, s.recip(root)), s.splat(-step.alpha), w)
 }
 
 impl Rule for AdamStep {
     #[inline(always)]
-    fn steps<S: Simd>(&self, s: S, g: [S::V; 2], wmv: [Sixteen<'_>; 2]) -> [S::V; 2] {
-        adam(s, self, None, g, wmv)
+    fn moments<S: Simd>(&self, s: S, g: S::V, [m, v]: [&mut [f32; LANES]; 2]) -> S::V {
+        let (new_m, new_v, root) = moments(s, self, g, (s.load(m), s.load(v)));
+        s.store(new_m, m);
+        s.store(new_v, v);
+        root
+    }
+    #[inline(always)]
+    fn parameters<S: Simd>(&self, s: S, root: S::V, [w, m]: [&mut [f32; LANES]; 2]) -> S::V {
+        let new = stepped(s, self, s.load(w), s.load(m), root);
+        s.store(new, w);
+        new
     }
 }
 
 impl Rule for AdamWStep {
     #[inline(always)]
-    fn steps<S: Simd>(&self, s: S, g: [S::V; 2], wmv: [Sixteen<'_>; 2]) -> [S::V; 2] {
-        adam(s, &self.adam, Some(self.keep), g, wmv)
+    fn moments<S: Simd>(&self, s: S, g: S::V, mv: [&mut [f32; LANES]; 2]) -> S::V {
+        self.adam.moments(s, g, mv)
+    }
+    #[inline(always)]
+    fn parameters<S: Simd>(&self, s: S, root: S::V, [w, m]: [&mut [f32; LANES]; 2]) -> S::V {
+        let old = s.mul(s.load(w), s.splat(self.keep));
+        let new = s.normal(stepped(s, &self.adam, old, s.load(m), root));
+        s.store(new, w);
+        new
     }
 }
 
@@ -189,7 +167,7 @@ kernel! {
     pub fn adam_step<'a>(
         s, step: &'a AdamStep, g: &'a [f32], w: &'a mut [f32], m: &'a mut [f32], v: &'a mut [f32],
     ) {
-        step_slices(s, step, g, [w, m, v]);
+        step_slices(s, *step, g, [w, m, v]);
     }
 }
 
@@ -209,6 +187,6 @@ kernel! {
     pub fn adamw_step<'a>(
         s, step: &'a AdamWStep, g: &'a [f32], w: &'a mut [f32], m: &'a mut [f32], v: &'a mut [f32],
     ) {
-        step_slices(s, step, g, [w, m, v]);
+        step_slices(s, *step, g, [w, m, v]);
     }
 }

@@ -166,10 +166,9 @@ impl<const V: usize> Update<'_, V> {
     fn weights(&mut self, row: usize, waiting: Waiting<V>) -> [Vector; V] {
         let (s, step) = (self.amx.simd(), &self.step);
         let w = &mut self.w[row];
-        // A root of at least zero and ε; `moments` leaves no denormal, and zero is positive.
-        let mut new = self.amx.quotients(waiting.m, waiting.roots, step.eps);
+        let mut new = waiting.m;
         for j in 0..V {
-            new[j] = adam::stepped(s, step, s.load(&w[j].0), new[j]);
+            new[j] = adam::stepped(s, step, s.load(&w[j].0), waiting.m[j], waiting.roots[j]);
             s.store(new[j], &mut w[j].0);
         }
         new

@@ -10,7 +10,7 @@
 //! "Some methods of speeding up the convergence of iteration methods", 1964; I. Sutskever et al., "On the
 //! importance of initialization and momentum in deep learning", 2013.
 
-use super::update::{Rule, Sixteen};
+use super::update::Rule;
 use crate::isa::{LANES, Simd, kernel};
 
 /// The constants of one step of gradient descent.
@@ -32,10 +32,14 @@ pub struct SgdStep {
     pub decay: f32,
 }
 
-impl SgdStep {
-    /// A step of one vector.
+/// A gradient waits for the second stage as it is.
+impl Rule for SgdStep {
     #[inline(always)]
-    fn step<S: Simd>(&self, s: S, g: S::V, [w, m, _]: Sixteen<'_>) -> S::V {
+    fn moments<S: Simd>(&self, _: S, g: S::V, _: [&mut [f32; LANES]; 2]) -> S::V {
+        g
+    }
+    #[inline(always)]
+    fn parameters<S: Simd>(&self, s: S, g: S::V, [w, m]: [&mut [f32; LANES]; 2]) -> S::V {
         let old = s.load(w);
         let g = s.fma(old, s.splat(self.decay), g);
         let mut d = g;
@@ -50,13 +54,6 @@ impl SgdStep {
         let new = s.normal(s.fma(d, s.splat(-self.lr), old));
         s.store(new, w);
         new
-    }
-}
-
-impl Rule for SgdStep {
-    #[inline(always)]
-    fn steps<S: Simd>(&self, s: S, [g, h]: [S::V; 2], [a, b]: [Sixteen<'_>; 2]) -> [S::V; 2] {
-        [self.step(s, g, a), self.step(s, h, b)]
     }
 }
 
@@ -79,13 +76,11 @@ kernel! {
         let (gs, g_rest) = g.as_chunks::<LANES>();
         let (ws, w_rest) = w.as_chunks_mut::<LANES>();
         let (ms, m_rest) = m.as_chunks_mut::<LANES>();
-        let mut none = [0.0; LANES];
         for ((g, w), m) in gs.iter().zip(ws).zip(ms) {
-            step.step(s, s.load(g), [w, m, &mut none]);
+            step.parameters(s, s.load(g), [w, m]);
         }
         let mut rest = [&*w_rest, m_rest].map(|from| s.to_array(s.load_first(from)));
-        let [w, m] = &mut rest;
-        step.step(s, s.load_first(g_rest), [w, m, &mut none]);
+        step.parameters(s, s.load_first(g_rest), rest.each_mut());
         for (from, to) in rest.iter().zip([w_rest, m_rest]) {
             s.store_first(s.load(from), to);
         }

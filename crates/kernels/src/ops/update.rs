@@ -10,6 +10,7 @@ use super::sgd::SgdStep;
 use crate::isa::{Isa, LANES, Line, Simd, kernel};
 use crate::panel::{Blocks, PANEL_COLS, Panel};
 use crate::tile::{Acc, Ending, product, unroll};
+use core::ops::Range;
 
 /// Weights and what the optimiser remembers of them, `rows × cols` of one panel: what one worker owns.
 ///
@@ -83,49 +84,119 @@ impl From<SgdStep> for Step {
     }
 }
 
-/// Sixteen parameters and their moments: `w`, `m`, `v`.
-pub(super) type Sixteen<'a> = [&'a mut [f32; LANES]; 3];
-
-/// What an optimiser does to parameters, given their gradients.
+/// What an optimiser does to parameters, given their gradients. Two stages, so that a loop over many vectors takes the
+/// roots of some beside the quotients of others.
 pub(super) trait Rule: Copy {
-    /// Replaces two vectors of parameters and their moments by those after the step; returns the parameters.
-    /// Two, for roots that are taken in two ways at a time ([`Simd::sqrts`]).
-    fn steps<S: Simd>(&self, s: S, g: [S::V; 2], wmv: [Sixteen<'_>; 2]) -> [S::V; 2];
+    /// Replaces a vector of moments `m` and `v`; returns what [`parameters`](Rule::parameters) takes.
+    fn moments<S: Simd>(&self, s: S, g: S::V, mv: [&mut [f32; LANES]; 2]) -> S::V;
+    /// Replaces a vector of parameters, of which `m` is the first moment; returns the new ones.
+    fn parameters<S: Simd>(&self, s: S, with: S::V, wm: [&mut [f32; LANES]; 2]) -> S::V;
 }
 
-/// A step of whole vectors of parameters. Returns `check`, made NaN if a parameter is no longer finite.
+/// Both stages of one vector.
+#[inline(always)]
+fn both<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES]; 3]) -> S::V {
+    let with = rule.moments(s, g, [&mut *m, v]);
+    rule.parameters(s, with, [w, m])
+}
+
+/// Most vectors of a tile, on any ISA.
+const MOST: usize = 24;
+
+/// Parameters and moments on their way through a step.
+struct Stages<'o, S: Simd, R> {
+    rule: R,
+    w: &'o mut [[f32; LANES]],
+    m: &'o mut [[f32; LANES]],
+    v: &'o mut [[f32; LANES]],
+    /// Vectors that wait for the second stage, and what they wait with.
+    waiting: Range<usize>,
+    with: [Line; MOST],
+    /// Zero as long as all new parameters are finite, NaN after one that is not.
+    check: S::V,
+}
+
+impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
+    fn new(s: S, rule: R, [w, m, v]: [&'o mut [[f32; LANES]]; 3]) -> Self {
+        let with = [Line::ZERO; MOST];
+        Stages { rule, w, m, v, waiting: 0..0, with, check: s.splat(0.0) }
+    }
+
+    /// The vectors from `at` on, given their gradients, go through the first stage, and those that waited through the
+    /// second. One of each in turn, if they are as many and lie next to each other: what takes roots and what
+    /// multiplies then work at the same time, and no vector is stored in two halves of the loop.
+    #[inline(always)]
+    fn first(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
+        let (rule, waiting, now) = (self.rule, self.waiting.clone(), at..at + g.len());
+        if waiting.len() != g.len() || waiting.end != at {
+            self.second(s);
+            let (m, v) = (&mut self.m[now.clone()], &mut self.v[now.clone()]);
+            for (((m, v), g), Line(with)) in m.iter_mut().zip(v).zip(g).zip(&mut self.with) {
+                s.store(rule.moments(s, s.load(g), [m, v]), with);
+            }
+        } else {
+            let (old_m, m) = self.m[waiting.start..now.end].split_at_mut(g.len());
+            let old = self.w[waiting].iter_mut().zip(old_m);
+            let new = m.iter_mut().zip(&mut self.v[now.clone()]).zip(g);
+            let mut check = self.check;
+            for (((w, old_m), ((m, v), g)), Line(with)) in old.zip(new).zip(&mut self.with) {
+                let new = rule.parameters(s, s.load(with), [w, old_m]);
+                check = s.fma(new, s.splat(0.0), check);
+                s.store(rule.moments(s, s.load(g), [m, v]), with);
+            }
+            self.check = check;
+        }
+        self.waiting = now;
+    }
+
+    /// Those that wait go through the second stage.
+    #[inline(always)]
+    fn second(&mut self, s: S) {
+        let waiting = core::mem::take(&mut self.waiting);
+        let (w, m) = (&mut self.w[waiting.clone()], &mut self.m[waiting]);
+        for ((w, m), Line(with)) in w.iter_mut().zip(m).zip(&self.with) {
+            let new = self.rule.parameters(s, s.load(with), [w, m]);
+            self.check = s.fma(new, s.splat(0.0), self.check);
+        }
+    }
+
+    /// The vectors from `at` on go through both, one after the other.
+    #[inline(always)]
+    fn both(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
+        let now = at..at + g.len();
+        let (w, m, v) = (&mut self.w[now.clone()], &mut self.m[now.clone()], &mut self.v[now]);
+        for (((g, w), m), v) in g.iter().zip(w).zip(m).zip(v) {
+            let new = both(s, self.rule, s.load(g), [w, m, v]);
+            self.check = s.fma(new, s.splat(0.0), self.check);
+        }
+    }
+
+    /// Nothing waits any more. Returns whether all new parameters are finite.
+    #[inline(always)]
+    fn finish(mut self, s: S) -> bool {
+        self.second(s);
+        s.sum(self.check) == 0.0
+    }
+}
+
+/// A step of whole vectors of parameters. Returns whether the new ones are finite.
 #[inline(always)]
 fn step_all<S: Simd>(
     s: S,
-    rule: &impl Rule,
+    rule: impl Rule,
     g: &[[f32; LANES]],
-    [w, m, v]: [&mut [[f32; LANES]]; 3],
-    mut check: S::V,
-) -> S::V {
-    let zero = s.splat(0.0);
-    let (gs, last) = g.as_chunks();
-    let ((ws, w), (ms, m), (vs, v)) = (w.as_chunks_mut(), m.as_chunks_mut(), v.as_chunks_mut());
-    for ((([g, h], [w, x]), [m, n]), [v, u]) in gs.iter().zip(ws).zip(ms).zip(vs) {
-        let [a, b] = rule.steps(s, [s.load(g), s.load(h)], [[w, m, v], [x, n, u]]);
-        check = s.fma(b, zero, s.fma(a, zero, check));
+    wmv: [&mut [[f32; LANES]]; 3],
+) -> bool {
+    let mut stages = Stages::new(s, rule, wmv);
+    for (i, g) in g.chunks(MOST).enumerate() {
+        stages.first(s, g, i * MOST);
     }
-    if let ([g], [w], [m], [v]) = (last, w, m, v) {
-        let [a, _] = step_one(s, rule, s.load(g), [w, m, v]);
-        check = s.fma(a, zero, check);
-    }
-    check
-}
-
-/// A step of one vector, beside zeros.
-#[inline(always)]
-fn step_one<S: Simd>(s: S, rule: &impl Rule, g: S::V, wmv: Sixteen<'_>) -> [S::V; 2] {
-    let [mut w, mut m, mut v] = [[0.0; LANES]; 3];
-    rule.steps(s, [g, s.splat(0.0)], [wmv, [&mut w, &mut m, &mut v]])
+    stages.finish(s)
 }
 
 /// A step over slices of any length.
 #[inline(always)]
-pub(super) fn step_slices<S: Simd>(s: S, rule: &impl Rule, g: &[f32], wmv: [&mut [f32]; 3]) {
+pub(super) fn step_slices<S: Simd>(s: S, rule: impl Rule, g: &[f32], wmv: [&mut [f32]; 3]) {
     let [w, m, v] = wmv;
     let n = g.len();
     let lengths = (w.len(), m.len(), v.len());
@@ -133,40 +204,33 @@ pub(super) fn step_slices<S: Simd>(s: S, rule: &impl Rule, g: &[f32], wmv: [&mut
     let (g, g_rest) = g.as_chunks();
     let ((w, w_rest), (m, m_rest), (v, v_rest)) =
         (w.as_chunks_mut(), m.as_chunks_mut(), v.as_chunks_mut());
-    step_all(s, rule, g, [w, m, v], s.splat(0.0));
+    step_all(s, rule, g, [w, m, v]);
     let mut rest = [&*w_rest, m_rest, v_rest].map(|from| s.to_array(s.load_first(from)));
-    let [w, m, v] = &mut rest;
-    step_one(s, rule, s.load_first(g_rest), [w, m, v]);
+    both(s, rule, s.load_first(g_rest), rest.each_mut());
     for (from, to) in rest.iter().zip([w_rest, m_rest, v_rest]) {
         s.store_first(s.load(from), to);
     }
 }
 
-/// Most vectors of a tile, on any ISA.
-const MOST: usize = 24;
-
-/// Gradients end here: the optimiser takes them from the first-level cache, where a tile has just put them.
-/// (To run it between the multiply-adds of the next tile gains nothing: docs/perf-notes.md.)
-struct Update<'o, S: Simd, R> {
-    owned: &'o mut Owned,
-    /// First row of the tiles to come.
-    row0: usize,
-    rule: R,
-    /// Zero as long as all new weights are finite, NaN after one that is not.
-    check: S::V,
-}
-
-impl<S: Simd, R: Rule> Update<'_, S, R> {
-    /// A step of the lines from `at` on, given their gradients.
-    #[inline(always)]
-    fn step(&mut self, s: S, g: &[Line], at: usize) {
-        let Owned { w, m, v } = &mut *self.owned;
-        let wmv = [w, m, v].map(|panel| Line::vectors_mut(&mut panel.lines_mut()[at..][..g.len()]));
-        self.check = step_all(s, &self.rule, Line::vectors(g), wmv, self.check);
+impl Owned {
+    /// All of it, `w`, `m` and `v`, as vectors.
+    fn vectors_mut(&mut self) -> [&mut [[f32; LANES]]; 3] {
+        let Owned { w, m, v } = self;
+        [w, m, v].map(|panel| Line::vectors_mut(panel.lines_mut()))
     }
 }
 
-impl<S: Simd, R: Rule> Ending<S> for Update<'_, S, R> {
+/// Gradients end here: the optimiser takes them from the first-level cache, where a tile has just put them.
+/// (To run it between the multiply-adds of the next tile gains nothing: docs/perf-notes.md.)
+struct Update<'s, 'o, S: Simd, R> {
+    stages: &'s mut Stages<'o, S, R>,
+    /// Vectors in a row.
+    vectors: usize,
+    /// First row of the tiles to come.
+    row0: usize,
+}
+
+impl<S: Simd, R: Rule> Ending<S> for Update<'_, '_, S, R> {
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
         &mut self,
@@ -184,17 +248,14 @@ impl<S: Simd, R: Rule> Ending<S> for Update<'_, S, R> {
         v: usize,
         acc: Acc<S::V, MR, NV>,
     ) {
-        let mut gradients = [Line::ZERO; MOST];
-        unroll!(R in 0..MR => {
-            unroll!(J in 0..NV => s.store(acc[R][J], &mut gradients[R * NV + J].0));
-        });
-        let vectors = self.owned.w.vectors();
-        let at = (self.row0 + i) * vectors + v;
-        if NV == vectors {
-            return self.step(s, &gradients[..MR * NV], at);
+        let mut gradients = [[[0.0; LANES]; NV]; MR];
+        unroll!(R in 0..MR => unroll!(J in 0..NV => s.store(acc[R][J], &mut gradients[R][J])));
+        let at = (self.row0 + i) * self.vectors + v;
+        if NV == self.vectors {
+            return self.stages.first(s, gradients.as_flattened(), at);
         }
-        for (r, row) in gradients[..MR * NV].chunks(NV).enumerate() {
-            self.step(s, row, at + r * vectors);
+        for (r, row) in gradients.iter().enumerate() {
+            self.stages.both(s, row, at + r * self.vectors);
         }
     }
 }
@@ -334,7 +395,8 @@ fn weights<S: Simd>(
 ) -> bool {
     let (rows, vectors, blocks) = (owned.w.rows(), owned.w.vectors(), dz.count());
     assert!(owned.w.cols() <= PANEL_COLS, "{} columns in a panel", owned.w.cols());
-    let mut ending = Update { owned, row0: 0, rule, check: s.splat(0.0) };
+    let mut stages = Stages::new(s, rule, owned.vectors_mut());
+    let mut ending = Update { stages: &mut stages, vectors, row0: 0 };
     let mut p = 0;
     while ending.row0 < rows {
         let inputs = x.get(p * blocks).cols();
@@ -344,14 +406,13 @@ fn weights<S: Simd>(
         ending.row0 += inputs;
         p += 1;
     }
-    s.sum(ending.check) == 0.0
+    stages.finish(s)
 }
 
 #[inline(always)]
 fn biases<S: Simd>(s: S, dz: Blocks<'_, '_>, owned: &mut Owned, rule: impl Rule) {
-    let vectors = owned.w.vectors();
-    let mut update = Update { owned, row0: 0, rule, check: s.splat(0.0) };
-    for v in 0..vectors {
+    let mut stages = Stages::new(s, rule, owned.vectors_mut());
+    for v in 0..stages.w.len() {
         let mut g = s.splat(0.0);
         for b in 0..dz.count() {
             let block = dz.get(b);
@@ -359,10 +420,9 @@ fn biases<S: Simd>(s: S, dz: Blocks<'_, '_>, owned: &mut Owned, rule: impl Rule)
                 g = s.add(g, s.load(block.vector(i, v)));
             }
         }
-        let mut line = Line::ZERO;
-        s.store(g, &mut line.0);
-        update.step(s, &[line], v);
+        stages.first(s, &[s.to_array(g)], v);
     }
+    stages.finish(s);
 }
 
 #[inline(always)]
@@ -371,7 +431,5 @@ fn scaled<S: Simd>(s: S, g: &mut Panel, scale: f32, owned: &mut Owned, rule: imp
     for Line(g) in g.lines_mut() {
         s.store(s.mul(s.load(g), s.splat(scale)), g);
     }
-    let mut update = Update { owned, row0: 0, rule, check: s.splat(0.0) };
-    update.step(s, g.lines(), 0);
-    s.sum(update.check) == 0.0
+    step_all(s, rule, Line::vectors(g.lines()), owned.vectors_mut())
 }

@@ -7,8 +7,6 @@
 #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
 mod none;
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
-mod quotient;
-#[cfg(all(target_arch = "x86_64", feature = "std"))]
 mod x86;
 
 #[cfg(not(all(target_arch = "x86_64", feature = "std")))]

@@ -38,10 +38,6 @@ impl Amx {
         match self {}
     }
     #[inline(always)]
-    pub(crate) fn quotients<V, const N: usize>(self, _: [V; N], _: [V; N], _: f32) -> [V; N] {
-        match self {}
-    }
-    #[inline(always)]
     pub(crate) fn bytes(self, _: &[u8; 2 * LANES], _: &mut Line16) {
         match self {}
     }
