@@ -26,6 +26,7 @@ mod behind;
 pub mod checkpoint;
 mod clock;
 mod data;
+mod deltas;
 mod engine;
 mod error;
 mod half;

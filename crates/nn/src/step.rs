@@ -14,10 +14,11 @@
 use crate::behind::{Behind, Place};
 use crate::clock::{Clock, StepPart};
 use crate::data::{Inputs, Labels};
+use crate::deltas::Deltas;
 use crate::layer::{Dense, Part, Task, block_width, forward};
 use crate::train::Running;
-use crate::workspace::{Batch, Examples, Gradient, Hidden, Own, RowBlock, Workspace};
-use kernels::{Blocks, CrossEntropy, Isa, PANEL_COLS, Panel, Step, Team, Then, View};
+use crate::workspace::{Batch, Examples, Gradient, Gradients, Hidden, Own, RowBlock, Workspace};
+use kernels::{Blocks, CrossEntropy, Isa, PANEL_COLS, Panel, Step, Team, Then};
 
 /// Vectors of a full panel.
 const VECTORS: usize = PANEL_COLS / kernels::LANES;
@@ -224,7 +225,8 @@ impl Run<'_> {
             block.gather(inputs, labels, (now ^ 1, b), next);
             watch.lap(StepPart::Fetch);
         };
-        self.team.for_each_zip(owns, count, (blocks, gradients), rows, nothing_else());
+        let zip = (&mut blocks[..], &mut gradients.list[..]);
+        self.team.for_each_zip(owns, count, zip, rows, nothing_else());
     }
 
     /// Gradient of the inputs of layer `l`, not the last, and the update of the layer above it.
@@ -235,24 +237,24 @@ impl Run<'_> {
         let layer = &layers[l];
         let (inputs, outputs) = hidden.split_at_mut(l);
         let (inputs, outputs) = (&mut inputs[l - 1], &*outputs);
-        let (columns, h, behind) = (inputs.columns(), &inputs.h[now], &inputs.behind);
+        let Hidden { h, behind, gradients: Gradients { list, layout }, .. } = inputs;
+        let (h, behind, layout) = (&h[now], &*behind, *layout);
         let gradient = |_: &mut Own, i: usize, gradient: &mut Gradient| {
             let mut watch = clock.start();
-            let (b, q) = (i / columns, i % columns);
-            let dz_t = |c: usize| outputs[0].gradient(c, b).dz_t.view();
+            let (q, b) = layout.place(i);
+            let dz_t = |c: usize| outputs[0].gradients.at(c, b).dz_t.view();
             let dz_t = Blocks::new(layer.columns(), &dz_t);
             let gate = behind.gate(&h[q * blocks.len() + b]);
             layer.backward(isa, q, dz_t, gate, gradient);
             watch.lap(StepPart::Backward);
         };
-        let deltas = Deltas { now, blocks, gradients: outputs.get(1).map(|h| &h.gradients[..]) };
+        let deltas = Deltas { now, blocks, gradients: outputs.get(1).map(|h| &h.gradients) };
         let update = |_: &mut Own, _: usize, part: &mut Part| {
             let mut watch = clock.start();
             deltas.update_hidden(part, isa, &outputs[0].h[now], task);
             watch.lap(StepPart::Update);
         };
-        let gradients = (&mut inputs.gradients[..], gradient);
-        self.team.for_each_mut2(owns, (&mut above[0].parts, update), gradients);
+        self.team.for_each_mut2(owns, (&mut above[0].parts, update), (&mut list[..], gradient));
     }
 
     /// The updates of the first layer and the second, and the first one's outputs for the next batch if
@@ -281,7 +283,7 @@ impl Run<'_> {
         let Hidden { h: [even, odd], gradients, behind, .. } = here;
         let (h, h_next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
         let deltas = Deltas { now, blocks, gradients: Some(gradients) };
-        let above = Deltas { gradients: above.first().map(|h| &h.gradients[..]), ..deltas };
+        let above = Deltas { gradients: above.first().map(|h| &h.gradients), ..deltas };
         let update_second = |_: &mut Own, _: usize, part: &mut Part| {
             let mut watch = clock.start();
             above.update_hidden(part, isa, h, task);
@@ -403,97 +405,5 @@ fn forward_half(part: &mut Part, then: Then, isa: Isa, batch: Batch<'_>, out: &m
         half.gather(isa, batch.inputs, batch.order);
         half.forward(part, then, batch.inputs, out);
         part.half = Some(half);
-    }
-}
-
-/// Gradients of a layer's outputs: of a hidden layer, or the logits.
-#[derive(Clone, Copy)]
-struct Deltas<'a> {
-    now: usize,
-    blocks: &'a [RowBlock],
-    gradients: Option<&'a [Gradient]>,
-}
-
-impl Deltas<'_> {
-    /// The update of a part of the first layer.
-    fn update_inputs(self, part: &mut Part, isa: Isa, own: &mut Own, this: Batch<'_>, task: Task) {
-        let (from, rows) = (part.row0, part.owned.w.rows());
-        let finite = self.finite(part.column);
-        let (examples, band, wide) = own.bands(isa, this, self.blocks, part.owned.w.cols());
-        let x = |b: usize| examples[b].cols_at(from, rows, finite);
-        let x = Blocks::new(examples.len(), &x);
-        if band == 1 {
-            return self.update(part, isa, x, task);
-        }
-        self.join(part.column, wide);
-        let dz = |_: usize| wide.view().rows_at(0, examples[0].rows());
-        part.update(isa, x, Blocks::new(1, &dz), task);
-    }
-
-    /// Writes those of a column for all blocks of a band below each other.
-    fn join(self, column: usize, to: &mut Panel) {
-        let Some(all) = self.gradients else {
-            unreachable!("bands of several blocks are for networks with hidden layers")
-        };
-        let columns = all.len() / self.blocks.len();
-        let of_column = all.iter().skip(column).step_by(columns);
-        let each = self.blocks[0].rows() * to.vectors();
-        for (to, from) in to.lines_mut().chunks_mut(each).zip(of_column) {
-            to.copy_from_slice(from.dz.lines());
-        }
-    }
-
-    /// The update of a part of a layer whose inputs are these outputs of the layer below.
-    fn update_hidden(self, part: &mut Part, isa: Isa, h: &[Panel], task: Task) {
-        let count = self.blocks.len();
-        let from = part.row0 / PANEL_COLS * count;
-        let rows = |i: usize| self.blocks[i % count].taken[self.now].rows;
-        let x = |i: usize| h[from + i].view().rows_at(0, rows(i));
-        let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
-        self.update(part, isa, Blocks::new(panels * count, &x), task);
-    }
-
-    /// The update of a column of the first layer in bf16.
-    fn update_half(self, part: &mut Part, isa: Isa, inputs: Inputs<'_>, task: Task) {
-        let Task::Update(Step::Adam(adam)) = task else {
-            unreachable!("bf16 goes with Adam, as `fit` checks")
-        };
-        if let Some(mut half) = part.half.take() {
-            let (column, cols) = (part.column, part.owned.w.cols());
-            let dz = |b: usize| self.dz(column, cols, b);
-            half.update(part, isa, inputs, (self.blocks.len(), &dz), adam);
-            part.half = Some(half);
-        }
-    }
-
-    fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, task: Task) {
-        let (column, cols) = (part.column, part.owned.w.cols());
-        let dz = |b: usize| self.dz(column, cols, b);
-        part.update(isa, x, Blocks::new(self.blocks.len(), &dz), task);
-    }
-}
-
-impl<'a> Deltas<'a> {
-    /// Whether those of a column are. Of the logits nobody asks: only a hidden layer's update skips.
-    fn finite(self, column: usize) -> bool {
-        self.gradients.is_some_and(|all| {
-            let columns = all.len() / self.blocks.len();
-            all.iter().skip(column).step_by(columns).all(|gradient| gradient.finite)
-        })
-    }
-
-    /// Those of a column for block `b` of the rows.
-    fn dz(self, column: usize, cols: usize, b: usize) -> View<'a> {
-        let rows = self.blocks[b].taken[self.now].rows;
-        match self.gradients {
-            Some(all) => {
-                let columns = all.len() / self.blocks.len();
-                all[b * columns + column].dz.view().rows_at(0, rows)
-            }
-            None => {
-                let logits = self.blocks[b].logits.view().rows_at(0, rows);
-                logits.cols_at(column * PANEL_COLS, cols)
-            }
-        }
     }
 }

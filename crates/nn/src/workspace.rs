@@ -292,22 +292,52 @@ pub(crate) struct Gradient {
     pub(crate) finite: bool,
 }
 
+/// Those of a hidden layer.
+#[derive(Clone, Debug)]
+pub(crate) struct Gradients {
+    pub(crate) list: Vec<Gradient>,
+    pub(crate) layout: Layout,
+}
+
+impl Gradients {
+    /// That of a column for a block of rows.
+    pub(crate) fn at(&self, column: usize, block: usize) -> &Gradient {
+        let Layout { blocks, columns, by_block } = self.layout;
+        &self.list[if by_block { block * columns + column } else { column * blocks + block }]
+    }
+}
+
+/// Which stands where. The last layer's are made by tasks of a block of rows, so block stands after block; the others' by
+/// tasks of a column each, so that a thread reads the weights that lead to columns it has anyway: column after column.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    blocks: usize,
+    columns: usize,
+    by_block: bool,
+}
+
+impl Layout {
+    /// Column and block of number `i`.
+    pub(crate) fn place(self, i: usize) -> (usize, usize) {
+        let Layout { blocks, columns, by_block } = self;
+        if by_block { (i % columns, i / columns) } else { (i / blocks, i % blocks) }
+    }
+}
+
 /// Activations of a hidden layer, cut into blocks of rows and panels of columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Hidden {
     /// Outputs of this step and, of the first layer, already of the next: column after column. The rows of
     /// a panel are followed by as many of slopes, where some are kept.
     pub(crate) h: [Vec<Panel>; 2],
-    /// Block of rows after block of rows.
-    pub(crate) gradients: Vec<Gradient>,
+    pub(crate) gradients: Gradients,
     /// What stands behind its product.
     pub(crate) behind: Behind,
     blocks: usize,
-    columns: usize,
 }
 
 impl Hidden {
-    fn new(rows: usize, blocks: usize, units: usize, behind: Behind) -> Hidden {
+    fn new((rows, blocks): (usize, usize), units: usize, behind: Behind, last: bool) -> Hidden {
         let widths = || (0..units).step_by(PANEL_COLS).map(|j| PANEL_COLS.min(units - j));
         let with_slopes = if behind.keeps_slopes() { 2 * rows } else { rows };
         let panels = |cols| std::iter::repeat_n(Panel::zeros(with_slopes, cols), blocks);
@@ -317,23 +347,16 @@ impl Hidden {
             dz_t: Panel::zeros(cols, rows),
             finite: false,
         };
-        let gradients = (0..blocks).flat_map(|_| widths().map(gradient)).collect();
-        Hidden { h: [h.clone(), h], gradients, behind, blocks, columns: widths().count() }
-    }
-
-    /// Panels of columns.
-    pub(crate) fn columns(&self) -> usize {
-        self.columns
+        let layout = Layout { blocks, columns: widths().count(), by_block: last };
+        let width = |i: usize| PANEL_COLS.min(units - layout.place(i).0 * PANEL_COLS);
+        let list = (0..blocks * layout.columns).map(width).map(gradient).collect();
+        let gradients = Gradients { list, layout };
+        Hidden { h: [h.clone(), h], gradients, behind, blocks }
     }
 
     /// Outputs of a column for a block of rows.
     pub(crate) fn h(&self, now: usize, column: usize, block: usize) -> &Panel {
         &self.h[now][column * self.blocks + block]
-    }
-
-    /// Gradient of a column for a block of rows.
-    pub(crate) fn gradient(&self, column: usize, block: usize) -> &Gradient {
-        &self.gradients[block * self.columns + column]
     }
 }
 
@@ -371,7 +394,8 @@ impl Workspace {
         let own = Own { examples: [examples.clone(), examples], band, wide };
         let block = RowBlock::new(rows, architecture.classes(), &Taken::new(rows, inputs, config));
         let hidden = |(shape, layer): (&DenseShape, u64)| {
-            Hidden::new(rows, count, shape.units, Behind::new(shape, config.seed, layer))
+            let last = layer as usize + 2 == shapes.len();
+            Hidden::new((rows, count), shape.units, Behind::new(shape, config.seed, layer), last)
         };
         let hidden = shapes[..shapes.len() - 1].iter().zip(0..).map(hidden).collect();
         Workspace { now: 0, blocks: vec![block; count], hidden, owns: vec![own; threads] }
