@@ -36,7 +36,7 @@ impl Limited<'_> {
 }
 
 /// Whole blocks and parts of them in every direction, a k of several blocks, none, and empty products.
-const SHAPES: [(usize, usize, usize); 9] = [
+const SHAPES: [(usize, usize, usize); 10] = [
     (1, 1, 1),
     (33, 65, 129),
     (32, 128, 784),
@@ -44,6 +44,7 @@ const SHAPES: [(usize, usize, usize); 9] = [
     (300, 40, 520),
     (3, 70, 20),
     (70, 10, 30),
+    (35, 3, 600),
     (0, 4, 4),
     (4, 0, 4),
 ];
@@ -63,15 +64,19 @@ fn the_epilogue_comes_once_after_the_whole_chain() {
                 for (at, x) in want.iter_mut().enumerate() {
                     *x = then.twin(at / n, at % n, *x);
                 }
-                let (a, b) = (MatRef::row_major(&a, m, k), MatRef::row_major(&b, k, n));
-                for layout in Layout::ALL {
+                let b = MatRef::row_major(&b, k, n);
+                for (of_a, layout) in [Layout::Rows, Layout::Columns]
+                    .into_iter()
+                    .flat_map(|a| Layout::ALL.map(|c| (a, c)))
+                {
+                    let a = Placed::holding(&a, (m, k), of_a, 0);
                     let what = format_args!("{m}x{n}x{k}, {alpha}, {beta}, {layout:?} on {isa}");
                     // Reading what was there would show.
                     let mut c = match beta {
                         0.0 => Placed::poison((m, n), layout, 3),
                         _ => Placed::holding(&c, (m, n), layout, 3),
                     };
-                    gemm_then(isa, alpha, a, b, beta, c.view_mut(), &then);
+                    gemm_then(isa, alpha, a.view(), b, beta, c.view_mut(), &then);
                     assert_bits(&c.elements(), &want, what);
                     c.assert_gaps_untouched(what);
                 }

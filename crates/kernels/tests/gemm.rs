@@ -166,6 +166,30 @@ fn wide_products() {
     }
 }
 
+/// Few columns of C beside columns of A: operands change roles. One block and several in both directions that can be
+/// cut, and rests of every kind.
+#[test]
+fn few_columns() {
+    for isa in isas() {
+        for n in 1..=17 {
+            for (m, k) in [(16, 16), (17, 15), (33, 40), (45, 600), (1100, 17)] {
+                for (c, beta) in [
+                    (Layout::Rows, 0.0),
+                    (Layout::Rows, 1.0),
+                    (Layout::GappedRows, 0.5),
+                    (Layout::GappedColumns, 0.5),
+                    (Layout::Scattered, 1.0),
+                ] {
+                    let alpha = if m == 33 { 1.0 } else { -0.5 };
+                    let a = if beta == 0.0 { Layout::Columns } else { Layout::GappedColumns };
+                    let b = if n % 2 == 0 { Layout::Rows } else { Layout::Columns };
+                    Case::new((m, n, k), alpha, beta, [a, b, c], [n, 3, 5]).equals_its_twin(isa);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn very_long_chains() {
     for isa in isas() {

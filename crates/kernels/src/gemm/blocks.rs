@@ -3,6 +3,7 @@
 use super::Epilogue;
 use super::ahead::Lines;
 use super::pack::{a_lines, load, pack_a, pack_b};
+use super::swapped;
 use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Panels, Simd};
 use crate::tile::{Acc, Ending, split, strips, unroll};
 use alloc::vec::Vec;
@@ -53,12 +54,15 @@ impl Scratch {
         Scratch { lines: Vec::new() }
     }
 
-    /// Two rooms of at least so many lines.
-    fn rooms(&mut self, first: usize, second: usize) -> (&mut [Line], &mut [Line]) {
-        if self.lines.len() < first + second {
-            self.lines.resize(first + second, Line::ZERO);
+    /// Rooms of at least so many lines.
+    fn rooms(&mut self, [first, second, third]: [usize; 3]) -> [&mut [Line]; 3] {
+        let all = first + second + third;
+        if self.lines.len() < all {
+            self.lines.resize(all, Line::ZERO);
         }
-        self.lines.split_at_mut(first)
+        let (first, rest) = self.lines.split_at_mut(first);
+        let (second, rest) = rest.split_at_mut(second);
+        [first, second, rest]
     }
 }
 
@@ -106,7 +110,7 @@ fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
 }
 
 /// The panels of a block of B, each group with its first vector, and how many groups there are: where they lie, or
-/// copied into `room`.
+/// copied into `room`. They are put where the caller reads them: a move would wait for all stores of the copy.
 #[inline(always)]
 fn panels<'b, S: Simd>(
     s: S,
@@ -114,8 +118,8 @@ fn panels<'b, S: Simd>(
     in_place: bool,
     groups: [Group; 3],
     mut room: &'b mut [Line],
-) -> ([(usize, Panels<'b>); 3], usize) {
-    let mut all = [(0, Panels::NONE); 3];
+    all: &mut [(usize, Panels<'b>); 3],
+) -> usize {
     let mut count = 0;
     for Group { vectors, start, cols } in groups.into_iter().filter(|group| group.cols > 0) {
         let block = b.block((0, b.rows()), (start, cols));
@@ -131,7 +135,7 @@ fn panels<'b, S: Simd>(
         all[count] = (start / LANES, panels);
         count += 1;
     }
-    (all, count)
+    count
 }
 
 impl<E: Epilogue> Product<'_, '_, E> {
@@ -146,9 +150,21 @@ impl<E: Epilogue> Product<'_, '_, E> {
         few && b.strides().1 == 1 && scale == 1.0
     }
 
+    /// Cᵀ = Bᵀ Aᵀ with C as it is, if that takes fewer steps: few columns, which fill a vector partly, become few rows.
+    #[inline(always)]
+    fn swapped<S: Simd>(self) -> (Self, bool) {
+        let (m, n, k) = (self.c.rows(), self.c.cols(), self.b.0.rows());
+        let fits = n <= S::TALL.0 && self.c.strides().1 == 1 && self.a.0.strides().0 == 1;
+        if !fits || m.div_ceil(LANES) * n >= m || k < LANES {
+            return (self, false);
+        }
+        let Product { a: (a, a_scale), b: (b, b_scale), .. } = self;
+        (Product { a: (b.t(), b_scale), b: (a.t(), a_scale), ..self }, true)
+    }
+
     /// Floats of all operands together.
     fn floats(&self) -> usize {
-        let (m, n, k) = (self.c.rows(), self.c.cols(), self.b.0.rows());
+        let (m, n, k) = (self.a.0.rows(), self.b.0.cols(), self.b.0.rows());
         let all = m.saturating_mul(n).saturating_add(m.saturating_mul(k));
         all.saturating_add(k.saturating_mul(n))
     }
@@ -158,27 +174,33 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let in_place = self.b_lies_well();
-        let asks = if self.floats() <= NEAR { 0 } else { ASKS };
-        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = self;
+        let (product, swaps) = self.swapped::<S>();
+        let in_place = product.b_lies_well();
+        let asks = if product.floats() <= NEAR { 0 } else { ASKS };
+        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let copy_a = a_scale != 1.0 || n > FEW_COLS;
         let deepest = if n > FEW_COLS { KC } else { KC_NARROW };
         let (highest, widest) = match (m, n) {
             (m, _) if m <= S::FLAT.0 => S::FLAT,
-            (_, MANY_COLS..) => S::WIDE,
+            (_, MANY_COLS..) if !swaps => S::WIDE,
             _ => S::TALL,
         };
         let unit = widest * LANES;
         let a_room = if copy_a { a_lines(highest.min(m), deepest.min(k)) } else { 0 };
-        let (a_room, b_room) = scratch.rooms(a_room, deepest.min(k) * NC.min(n).div_ceil(LANES));
+        let b_room = deepest.min(k) * NC.min(n).div_ceil(LANES);
+        let squares = if swaps { swapped::lines(widest) } else { 0 };
+        let [a_room, b_room, squares] = scratch.rooms([a_room, b_room, squares]);
         for (jc, nc) in parts(n, NC, unit) {
             for (pc, kc) in parts(k, deepest, 1) {
                 let b = (b.block((pc, kc), (jc, nc)), b_scale);
-                let (panels, used) = panels(s, b, in_place, groups(nc, widest, S::TALL.1), b_room);
+                let mut all = [(0, Panels::NONE); 3];
+                let groups = groups(nc, widest, S::TALL.1);
+                let used = panels(s, b, in_place, groups, b_room, &mut all);
                 let a = a.block((0, m), (pc, kc));
                 let mut ending = IntoC {
                     c: &mut c,
+                    squares: swaps.then_some(&mut *squares),
                     cols: (jc, jc + nc),
                     beta: if pc == 0 { beta } else { 1.0 },
                     then,
@@ -197,7 +219,7 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                         let rows = a.block((i, together * height), (0, kc));
                         let rows =
                             if copy_a { pack_a(s, &rows, a_scale, a_room) } else { rows.a() };
-                        for (v, panels) in &panels[..used] {
+                        for (v, panels) in &all[..used] {
                             strips(s, (height, together), (i, *v), rows, *panels, &mut ending);
                         }
                         i += together * height;
@@ -211,6 +233,8 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
 /// Loads the tile's chains from C and stores them there.
 struct IntoC<'o, 'a, E> {
     c: &'o mut MatMut<'a>,
+    /// Where tiles are transposed, if they are of Cᵀ.
+    squares: Option<&'o mut [Line]>,
     /// First column of this block, and the one past its last.
     cols: (usize, usize),
     /// β on the first block of k, 1 after it.
@@ -266,8 +290,11 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         let mut acc = [[s.splat(0.0); NV]; MR];
         let (j, left) = self.place(v);
         let width = NV * LANES;
-        self.next =
-            if left > width { [i, j + width, MR, NV] } else { [i + MR, self.cols.0, MR, NV] };
+        self.next = match self.squares {
+            Some(_) => [0; 4],
+            None if left > width => [i, j + width, MR, NV],
+            None => [i + MR, self.cols.0, MR, NV],
+        };
         self.asked = (0, 0);
         if self.asks > 0 && j == self.cols.0 {
             let below = (i + MR).min(self.a.rows());
@@ -277,12 +304,16 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         if self.beta == 0.0 {
             return acc;
         }
-        let rows = self.c.runs::<MR>(i, j, left.min(NV * LANES));
-        if left >= NV * LANES {
+        if let Some(squares) = &mut self.squares {
+            let rows = self.c.as_ref().block((j, left.min(width)), (i, MR));
+            acc = swapped::load(s, rows, squares);
+        } else if left >= width {
+            let rows = self.c.runs::<MR>(i, j, width);
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
                 acc[R][J] = load(s, &rows[R][J * LANES..][..LANES]);
             }));
         } else {
+            let rows = self.c.runs::<MR>(i, j, left);
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
                 acc[R][J] = load(s, &rows[R][J * LANES..]);
             }));
@@ -302,6 +333,10 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         mut acc: Acc<S::V, MR, NV>,
     ) {
         let (j, left) = self.place(v);
+        if let Some(squares) = &mut self.squares {
+            let then = self.last.then_some(self.then);
+            return swapped::store(s, acc, squares, self.c, (j, left.min(NV * LANES)), then);
+        }
         if self.last {
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
                 acc[R][J] = self.then.apply(s, (i + R, j + J * LANES), acc[R][J]);

@@ -15,6 +15,7 @@ mod ahead;
 mod blocks;
 mod epilogue;
 mod pack;
+mod swapped;
 #[cfg(feature = "std")]
 mod threads;
 

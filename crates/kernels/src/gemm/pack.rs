@@ -1,6 +1,6 @@
 //! Copies of blocks of A and B that the tile reads well.
 
-use crate::isa::{LANES, Line, MatRef, Simd, Strided};
+use crate::isa::{LANES, Line, MatRef, Part, Simd, Strided};
 
 /// Panels that are filled row by row together: each row is then read a kilobyte at a time, and what is written
 /// lies on lines that the first-level cache can hold beside each other.
@@ -28,9 +28,9 @@ fn pack_panels<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &
         let block = b.block((0, kc), (j, (panels * width).min(cols - j)));
         let to = &mut to[j / LANES * kc..][..panels * NV * kc];
         match b.strides() {
-            (_, 1) if panels == 1 => pack_panel::<S, NV>(s, &block, scale, to),
-            (_, 1) => pack_rows::<S, NV>(s, &block, scale, to),
-            (1, _) => pack_columns::<S, NV>(s, &block, scale, to),
+            (_, 1) if panels == 1 => s.outlined(Rows::<NV> { b: block, scale, to }),
+            (_, 1) => s.outlined(WholeRows::<NV> { b: block, scale, to }),
+            (1, _) => s.outlined(Columns::<NV> { b: block, scale, to }),
             _ => {
                 for (p, row) in to.chunks_exact_mut(NV).enumerate() {
                     for (c, x) in Line::flat_mut(row).iter_mut().enumerate() {
@@ -43,52 +43,105 @@ fn pack_panels<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &
     }
 }
 
-/// A panel, perhaps not full, of which the rows are contiguous in B.
-#[inline(always)]
-fn pack_panel<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &mut [Line]) {
-    for (p, to) in to.as_chunks_mut::<NV>().0.iter_mut().enumerate() {
-        let from = b.run(p, 0, b.cols());
-        for (v, Line(line)) in to.iter_mut().enumerate() {
-            let x = match from.get(v * LANES..(v + 1) * LANES) {
-                Some(whole) => load(s, whole),
-                None => s.load_first(&from[(v * LANES).min(from.len())..]),
-            };
-            s.store(scaled(s, scale, x), line);
+/// A panel of which the rows are contiguous in B and the last vector is perhaps not full.
+struct Rows<'t, 'a, const NV: usize> {
+    b: MatRef<'a>,
+    scale: f32,
+    to: &'t mut [Line],
+}
+
+impl<S: Simd, const NV: usize> Part<S> for Rows<'_, '_, NV> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self, s: S) {
+        let Rows { b, scale, to } = self;
+        for (p, to) in to.as_chunks_mut::<NV>().0.iter_mut().enumerate() {
+            let (whole, last) = b.run(p, 0, b.cols()).split_at((NV - 1) * LANES);
+            for (Line(to), x) in to.iter_mut().zip(whole.as_chunks().0) {
+                s.store(scaled(s, scale, s.load(x)), to);
+            }
+            s.store(scaled(s, scale, s.load_first(last)), &mut to[NV - 1].0);
         }
     }
 }
 
 /// Whole panels of which the rows are contiguous in B.
-#[inline(always)]
-fn pack_rows<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &mut [Line]) {
-    for p in 0..b.rows() {
-        let panels = b.run(p, 0, b.cols()).as_chunks().0.chunks_exact(NV);
-        for (to, from) in to.chunks_exact_mut(NV * b.rows()).zip(panels) {
-            for (Line(line), x) in to[p * NV..][..NV].iter_mut().zip(from) {
-                s.store(scaled(s, scale, s.load(x)), line);
+struct WholeRows<'t, 'a, const NV: usize> {
+    b: MatRef<'a>,
+    scale: f32,
+    to: &'t mut [Line],
+}
+
+impl<S: Simd, const NV: usize> Part<S> for WholeRows<'_, '_, NV> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self, s: S) {
+        let WholeRows { b, scale, to } = self;
+        let depth = b.rows();
+        let to = to.as_chunks_mut::<NV>().0;
+        for p in 0..depth {
+            let panels = b.run(p, 0, b.cols()).as_chunks().0.as_chunks::<NV>().0;
+            for (to, from) in to.chunks_exact_mut(depth).zip(panels) {
+                for (Line(line), x) in to[p].iter_mut().zip(from) {
+                    s.store(scaled(s, scale, s.load(x)), line);
+                }
             }
         }
     }
 }
 
 /// A panel of which the columns are contiguous in B.
-#[inline(always)]
-fn pack_columns<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &mut [Line]) {
-    let (kc, cols) = (b.rows(), b.cols());
-    for v in 0..NV {
-        let width = LANES.min(cols.saturating_sub(v * LANES));
-        for p in (0..kc).step_by(LANES) {
-            let depth = LANES.min(kc - p);
-            let mut square = [s.splat(0.0); LANES];
-            for (c, column) in square.iter_mut().enumerate().take(width) {
-                *column = scaled(s, scale, load(s, b.t().run(v * LANES + c, p, depth)));
-            }
-            s.transpose(&mut square);
-            for (r, row) in square.iter().enumerate().take(depth) {
-                s.store(*row, &mut to[(p + r) * NV + v].0);
+struct Columns<'t, 'a, const NV: usize> {
+    b: MatRef<'a>,
+    scale: f32,
+    to: &'t mut [Line],
+}
+
+impl<S: Simd, const NV: usize> Part<S> for Columns<'_, '_, NV> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self, s: S) {
+        let Columns { b, scale, to } = self;
+        for (p, to) in to.as_chunks_mut::<NV>().0.chunks_mut(LANES).enumerate() {
+            for v in 0..NV {
+                let first = (v * LANES).min(b.cols());
+                let columns = (first, LANES.min(b.cols() - first));
+                let square = transposed(s, &b.block((p * LANES, to.len()), columns).t(), scale);
+                if let Some(whole) = to.first_chunk_mut::<LANES>() {
+                    // A loop with a constant end keeps the square in registers.
+                    for (to, row) in whole.iter_mut().zip(square) {
+                        s.store(row, &mut to[v].0);
+                    }
+                } else {
+                    for (to, row) in to.iter_mut().zip(square) {
+                        s.store(row, &mut to[v].0);
+                    }
+                }
             }
         }
     }
+}
+
+/// The transpose of at most sixteen contiguous rows of at most sixteen columns, times a factor; zeros around it.
+#[inline(always)]
+pub(super) fn transposed<S: Simd>(s: S, rows: &MatRef<'_>, scale: f32) -> [S::V; LANES] {
+    let mut square = [s.splat(0.0); LANES];
+    if (rows.rows(), rows.cols()) == (LANES, LANES) {
+        for (x, row) in square.iter_mut().zip(rows.runs::<LANES>(0, 0, LANES)) {
+            *x = load(s, row);
+        }
+    } else {
+        for (r, x) in square.iter_mut().enumerate().take(rows.rows()) {
+            *x = load(s, rows.run(r, 0, rows.cols()));
+        }
+    }
+    if scale != 1.0 {
+        for x in &mut square {
+            *x = s.mul(s.splat(scale), *x);
+        }
+    }
+    s.transpose(&mut square);
+    square
 }
 
 /// Copies a strip of A, times its factor, column by column. Whole vectors are written, what is too much of one is
@@ -112,11 +165,7 @@ pub(super) fn pack_a<'t, S: Simd>(
         (_, 1) => {
             for k in (0..depth).step_by(LANES) {
                 let width = LANES.min(depth - k);
-                let mut square = [s.splat(0.0); LANES];
-                for (r, row) in square.iter_mut().enumerate().take(height) {
-                    *row = scaled(s, scale, load(s, a.run(r, k, width)));
-                }
-                s.transpose(&mut square);
+                let square = transposed(s, &a.block((0, height), (k, width)), scale);
                 for (c, column) in square.iter().enumerate().take(width) {
                     put(to, k + c, *column);
                 }

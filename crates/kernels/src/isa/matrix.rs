@@ -168,9 +168,18 @@ impl<'a> MatRef<'a> {
     /// `len` elements of row `i` from column `j` on, of a matrix whose rows are contiguous.
     #[inline(always)]
     pub(crate) fn run(&self, i: usize, j: usize, len: usize) -> &'a [f32] {
-        assert!(self.cs == 1 && i < self.rows && j + len <= self.cols);
+        let [run] = self.runs(i, j, len);
+        run
+    }
+
+    /// `len` elements of each of the rows `i..i + MR` from column `j` on, of a matrix whose rows are contiguous.
+    #[inline(always)]
+    pub(crate) fn runs<const MR: usize>(&self, i: usize, j: usize, len: usize) -> [&'a [f32]; MR] {
+        assert!(self.cs == 1 || len == 1);
+        assert!(i + MR <= self.rows && j + len <= self.cols);
+        let at = self.data.wrapping_add(i * self.rs + j * self.cs);
         // SAFETY: just checked; these are elements beside each other, shared for 'a.
-        unsafe { core::slice::from_raw_parts(self.data.wrapping_add(i * self.rs + j), len) }
+        unsafe { core::array::from_fn(|r| core::slice::from_raw_parts(at.add(r * self.rs), len)) }
     }
 
     /// Whether every row begins with a cache line.
@@ -323,14 +332,10 @@ impl<'a> MatMut<'a> {
         (left.t(), right.t())
     }
 
-    /// `len` elements of each of the rows `i..i + MR` from column `j` on, where rows are contiguous.
+    /// As [`MatRef::runs`].
     #[inline(always)]
     pub(crate) fn runs<const MR: usize>(&self, i: usize, j: usize, len: usize) -> [&[f32]; MR] {
-        assert!(self.cs == 1 || len == 1);
-        assert!(i + MR <= self.rows && j + len <= self.cols);
-        let at = self.data.wrapping_add(i * self.rs + j * self.cs);
-        // SAFETY: just checked; these are elements beside each other, and ours.
-        unsafe { core::array::from_fn(|r| core::slice::from_raw_parts(at.add(r * self.rs), len)) }
+        self.as_ref().runs(i, j, len)
     }
 
     /// As [`runs`](MatMut::runs), to write.
