@@ -158,9 +158,11 @@ fn wide_products() {
                 Case::new((13, cols, 7), 1.0, 0.5, [layout; 3], [0; 3]).equals_its_twin(isa);
             }
         }
-        for shape in [(61, 1500, 300), (300, 90, 1100), (200, 512, 64)] {
+        for shape in [(61, 1500, 300), (300, 90, 1100), (200, 512, 64), (61, 500, 70)] {
             for offset in [0, 4] {
                 Case::new(shape, 1.0, 0.0, [Layout::Rows; 3], [offset; 3]).equals_its_twin(isa);
+                Case::new(shape, -0.5, 1.0, [Layout::GappedColumns; 3], [offset; 3])
+                    .equals_its_twin(isa);
             }
         }
     }

@@ -14,6 +14,9 @@ const KC: usize = 256;
 const KC_NARROW: usize = 512;
 /// Columns of a block: its panels, 1 MiB, stay in the second-level cache while the strips of A pass.
 const NC: usize = 1056;
+/// The same where a B as deep as one block is copied for as few rows as `SOME_ROWS`: what is copied is then used from
+/// the first-level cache, and A where it lies.
+const NC_FLAT: usize = 96;
 /// With so few rows B is read where it lies: a copy would cost more than it saves.
 const FEW_ROWS: usize = 48;
 /// The same where rows begin with a cache line, if all of B lies within so many floats: half of the second-level cache.
@@ -179,7 +182,9 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let asks = if product.floats() <= NEAR { 0 } else { ASKS };
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
-        let copy_a = a_scale != 1.0 || n > FEW_COLS;
+        let flat = m <= SOME_ROWS && k <= KC && !in_place && a_scale == 1.0;
+        let copy_a = a_scale != 1.0 || (n > FEW_COLS && !flat);
+        let most = if flat { NC_FLAT } else { NC };
         let deepest = if n > FEW_COLS { KC } else { KC_NARROW };
         let (highest, widest) = match (m, n) {
             (m, _) if m <= S::FLAT.0 => S::FLAT,
@@ -188,10 +193,10 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         };
         let unit = widest * LANES;
         let a_room = if copy_a { a_lines(highest.min(m), deepest.min(k)) } else { 0 };
-        let b_room = deepest.min(k) * NC.min(n).div_ceil(LANES);
+        let b_room = deepest.min(k) * most.min(n).div_ceil(LANES);
         let squares = if swaps { swapped::lines(widest) } else { 0 };
         let [a_room, b_room, squares] = scratch.rooms([a_room, b_room, squares]);
-        for (jc, nc) in parts(n, NC, unit) {
+        for (jc, nc) in parts(n, most, unit) {
             for (pc, kc) in parts(k, deepest, 1) {
                 let b = (b.block((pc, kc), (jc, nc)), b_scale);
                 let mut all = [(0, Panels::NONE); 3];
