@@ -1,7 +1,10 @@
 //! What is multiplied.
 
 use benches::seconds;
-use kernels::{Isa, MatMut, MatRef, Team, gemm, gemm_on};
+use kernels::{
+    Blocks, Isa, Line, MatMut, MatRef, PANEL_COLS, Panel, Panels, Team, Then, dense_forward, gemm,
+    gemm_on,
+};
 use std::cell::RefCell;
 
 /// What is contiguous in a matrix.
@@ -30,6 +33,8 @@ pub(crate) struct Case {
     pub(crate) orders: [Order; 3],
     pub(crate) alpha: f32,
     pub(crate) beta: f32,
+    /// Operands that were packed before, as layers keep them, and the layers' own product.
+    pub(crate) packed: bool,
 }
 
 use Order::{Columns, Rows};
@@ -40,12 +45,13 @@ const A_T: [Order; 3] = [Columns, Rows, Rows];
 const B_T: [Order; 3] = [Rows, Columns, Rows];
 
 const fn case(m: usize, n: usize, k: usize, orders: [Order; 3]) -> Case {
-    Case { m, n, k, orders, alpha: 1.0, beta: 0.0 }
+    Case { m, n, k, orders, alpha: 1.0, beta: 0.0, packed: false }
 }
 
 /// Products of the tutorial's layers, squares, and long, flat and ragged ones.
-pub(crate) const SHAPES: [Case; 16] = [
+pub(crate) const SHAPES: [Case; 17] = [
     case(32, 128, 784, PLAIN),
+    Case { packed: true, ..case(32, 128, 784, PLAIN) },
     case(784, 128, 32, A_T),
     case(32, 10, 128, PLAIN),
     case(128, 10, 32, A_T),
@@ -93,8 +99,9 @@ impl Case {
 
     /// As tables write it: a transposed operand is one with its columns together.
     pub(crate) fn name(&self) -> String {
-        let Case { m, n, k, orders, alpha, beta } = *self;
+        let Case { m, n, k, orders, alpha, beta, packed } = *self;
         let mut marks = Vec::new();
+        marks.extend(packed.then(|| "packed".to_owned()));
         for (matrix, order) in ["Aᵀ", "Bᵀ", "Cᵀ"].iter().zip(orders) {
             marks.extend((order == Columns).then(|| (*matrix).to_owned()));
         }
@@ -106,8 +113,17 @@ impl Case {
     }
 
     /// Our product on a team's threads: seconds of one of `times`, after one that does not count.
-    pub(crate) fn ours(self, isa: Isa, team: &RefCell<Team>) -> impl FnMut(usize) -> f64 {
-        let Case { m, n, k, orders, alpha, beta } = self;
+    pub(crate) fn ours(self, isa: Isa, team: &RefCell<Team>) -> Box<dyn FnMut(usize) -> f64 + '_> {
+        if self.packed {
+            Box::new(self.layer(isa, team))
+        } else {
+            Box::new(self.general(isa, team))
+        }
+    }
+
+    /// The general product.
+    fn general(self, isa: Isa, team: &RefCell<Team>) -> impl FnMut(usize) -> f64 {
+        let Case { m, n, k, orders, alpha, beta, packed: _ } = self;
         let (a, b, mut c) = (numbers(m * k, 7919), numbers(k * n, 104_729), vec![0.0; m * n]);
         move |times| {
             let a = MatRef::new(&a, (m, k), orders[0].strides((m, k)));
@@ -120,6 +136,31 @@ impl Case {
                     1 => gemm(isa, alpha, a, b, beta, c),
                     _ => gemm_on(team, isa, alpha, a, b, beta, c),
                 }
+            };
+            run();
+            seconds(|| (0..times).for_each(|_| run())) / times as f64
+        }
+    }
+
+    /// The product of layers: panels of weights are dealt to the threads.
+    fn layer(self, isa: Isa, team: &RefCell<Team>) -> impl FnMut(usize) -> f64 {
+        let Case { m, n, k, .. } = self;
+        let mut x = Panel::zeros(m, k);
+        for (at, value) in numbers(m * k, 7919).into_iter().enumerate() {
+            x.set(at / k, at % k, value);
+        }
+        let weights = Panels::pack(k, n, &numbers(k * n, 104_729));
+        let out = vec![Panel::zeros(m, PANEL_COLS); weights.panels().len()];
+        let mut parts: Vec<_> = weights.panels().iter().cloned().zip(out).collect();
+        let bias = [Line::ZERO; PANEL_COLS / kernels::LANES];
+        move |times| {
+            let x = |_: usize| x.view();
+            let mut run = || {
+                team.borrow_mut().for_each_mut(&mut parts, |_, (weights, out)| {
+                    let w = |_: usize| weights.view();
+                    let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
+                    dense_forward(isa, x, w, &bias, Then::Linear, out, 0);
+                });
             };
             run();
             seconds(|| (0..times).for_each(|_| run())) / times as f64

@@ -110,7 +110,10 @@ impl Plan<'_> {
                     if self.once { 1 } else { (OPERATIONS / case.operations().max(1)).max(1) };
                 let peak = peak(self.isa, self.threads);
                 let mine = Some(ours(times));
-                let theirs = rivals.iter_mut().map(|rival| rival.time(case, times));
+                let theirs = rivals.iter_mut().map(|rival| match case.packed {
+                    true => None,
+                    false => rival.time(case, times),
+                });
                 for (time, samples) in std::iter::once(mine).chain(theirs).zip(samples) {
                     if let (Some(time), true) = (time, round > 0) {
                         samples.seconds.push(time);

@@ -59,7 +59,7 @@ impl Rival {
 
     /// Seconds of one of so many products; none where the library has no such product, or is gone.
     pub(crate) fn time(&mut self, case: &Case, times: usize) -> Option<f64> {
-        let Case { m, n, k, orders, alpha, beta } = case;
+        let Case { m, n, k, orders, alpha, beta, .. } = case;
         let [a, b, c] = orders.map(|order| order.letter());
         let questions = self.questions.as_mut()?;
         writeln!(questions, "{m} {n} {k} {a} {b} {c} {alpha} {beta} {times}").ok()?;
