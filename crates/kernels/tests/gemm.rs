@@ -192,6 +192,24 @@ fn few_columns() {
     }
 }
 
+/// Few steps of k, and columns that fill panels of four vectors.
+#[test]
+fn short_sums() {
+    for isa in isas() {
+        for m in [5, 50, 131] {
+            for n in [64, 128, 192, 256] {
+                for k in [1, 20, 64, 65] {
+                    for (layout, offset) in [(Layout::Rows, 0), (Layout::GappedRows, 3)] {
+                        let b = if k == 20 { Layout::Columns } else { layout };
+                        let layouts = [Layout::Columns, b, layout];
+                        Case::new((m, n, k), 1.0, 0.5, layouts, [offset; 3]).equals_its_twin(isa);
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn very_long_chains() {
     for isa in isas() {

@@ -10,8 +10,9 @@ use alloc::vec::Vec;
 
 /// Depth of a block: a strip of A, 12 KiB, stays in the first-level cache while the panels of B pass.
 const KC: usize = 256;
-/// The same for as few columns as `FEW_COLS`, where C is most of the traffic.
-const KC_NARROW: usize = 512;
+/// The same for as few columns as `FEW_COLS`, where C is most of the traffic; and if B is read where it lies.
+const KC_NARROW: usize = 1024;
+const KC_IN_PLACE: usize = 512;
 /// Columns of a block: its panels, 1 MiB, stay in the second-level cache while the strips of A pass.
 const NC: usize = 1056;
 /// The same where a B as deep as one block is copied for as few rows as `SOME_ROWS`: what is copied is then used from
@@ -28,6 +29,8 @@ const SMALL: usize = 1 << 15;
 const FEW_COLS: usize = 256;
 /// With so many columns a product is wide.
 const MANY_COLS: usize = 480;
+/// With so few steps of k tiles are low, for longer runs of C, if they fill it and read whole lines of B.
+const FEW_STEPS: usize = 64;
 /// Lines asked for while a tile is multiplied: the next tile of C, and a share of the next strip of A.
 const ASKS: usize = 64;
 /// Operands of so few floats lie in the second-level cache: nothing is asked for.
@@ -165,6 +168,23 @@ impl<E: Epilogue> Product<'_, '_, E> {
         (Product { a: (b.t(), b_scale), b: (a.t(), a_scale), ..self }, true)
     }
 
+    /// Rows and vectors of most tiles.
+    #[inline(always)]
+    fn tile<S: Simd>(&self, swaps: bool, in_place: bool) -> (usize, usize) {
+        let (m, (b, _)) = (self.a.0.rows(), self.b);
+        let n = b.cols();
+        let whole = n < FEW_COLS && n.is_multiple_of(S::LOW.1 * LANES);
+        let lines = !in_place || b.rows_are_aligned();
+        match n {
+            _ if m <= S::FLAT.0 => S::FLAT,
+            // All columns of C are one strip.
+            _ if swaps => S::TALL,
+            MANY_COLS.. => S::WIDE,
+            _ if b.rows() <= FEW_STEPS && whole && lines => S::LOW,
+            _ => S::TALL,
+        }
+    }
+
     /// Floats of all operands together.
     fn floats(&self) -> usize {
         let (m, n, k) = (self.a.0.rows(), self.b.0.cols(), self.b.0.rows());
@@ -179,17 +199,17 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     fn run<S: Simd>(self, s: S) {
         let (product, swaps) = self.swapped::<S>();
         let in_place = product.b_lies_well();
+        let (highest, widest) = product.tile::<S>(swaps, in_place);
         let asks = if product.floats() <= NEAR { 0 } else { ASKS };
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let flat = m <= SOME_ROWS && k <= KC && !in_place && a_scale == 1.0;
         let copy_a = a_scale != 1.0 || (n > FEW_COLS && !flat);
         let most = if flat { NC_FLAT } else { NC };
-        let deepest = if n > FEW_COLS { KC } else { KC_NARROW };
-        let (highest, widest) = match (m, n) {
-            (m, _) if m <= S::FLAT.0 => S::FLAT,
-            (_, MANY_COLS..) if !swaps => S::WIDE,
-            _ => S::TALL,
+        let deepest = match in_place {
+            _ if n > FEW_COLS => KC,
+            true => KC_IN_PLACE,
+            false => KC_NARROW,
         };
         let unit = widest * LANES;
         let a_room = if copy_a { a_lines(highest.min(m), deepest.min(k)) } else { 0 };

@@ -109,6 +109,7 @@ impl Simd for Avx2 {
     // accumulator through the stack in every step.
     const TALL: (usize, usize) = (5, 1);
     const WIDE: (usize, usize) = Self::TALL;
+    const LOW: (usize, usize) = Self::TALL;
     const FLAT: (usize, usize) = (1, 4);
 
     // The attribute is here because on `alone`, which has instructions of its own, it has no effect.

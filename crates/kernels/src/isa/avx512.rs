@@ -74,6 +74,7 @@ impl Simd for Avx512 {
     const TILE_ROWS: [usize; 4] = [16, 8, 8, 4];
     const TALL: (usize, usize) = (12, 2);
     const WIDE: (usize, usize) = (8, 3);
+    const LOW: (usize, usize) = Self::FLAT;
     const FLAT: (usize, usize) = (4, 4);
 
     // The attribute is here because on `alone`, which has instructions of its own, it has no effect.

@@ -101,6 +101,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// The same of a wide product, with longer runs of C: not higher than `TALL`.
     #[doc(hidden)]
     const WIDE: (usize, usize);
+    /// The same of a short sum, with the longest runs of C: as wide as one of the others, and not higher.
+    #[doc(hidden)]
+    const LOW: (usize, usize);
     /// The same where there are only so few rows: all the wider, for more chains beside each other.
     #[doc(hidden)]
     const FLAT: (usize, usize);

@@ -62,6 +62,7 @@ impl Simd for Portable {
     const TILE_ROWS: [usize; 4] = [if MANY_REGISTERS { 4 } else { 2 }, 0, 0, 0];
     const TALL: (usize, usize) = (if MANY_REGISTERS { 6 } else { 2 }, 1);
     const WIDE: (usize, usize) = Self::TALL;
+    const LOW: (usize, usize) = Self::TALL;
     const FLAT: (usize, usize) = (1, 1);
 
     #[inline(never)]
