@@ -94,8 +94,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[doc(hidden)]
     const TILE_ROWS: [usize; 4];
 
-    /// Rows and vectors of the tile of a general product: the accumulators, a row of B and an element of A
-    /// fill the register file.
+    /// Rows and vectors of a general product's tile: with a row of B and an element of A it fills the registers.
     #[doc(hidden)]
     const TALL: (usize, usize);
     /// The same of a wide product, with longer runs of C: not higher than `TALL`.
