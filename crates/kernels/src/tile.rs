@@ -5,7 +5,7 @@
 //! for k { for i in 0..MR { for j in 0..NV { acc[i][j] = a[i, k] * b[k, j] + acc[i][j] } } }
 //! ```
 
-use crate::isa::{Panels, Part, Picked, Rows, Simd, Steps, Strided, Walk};
+use crate::isa::{Foreseen, Panels, Part, Picked, Rows, Simd, Steps, Strided, Walk};
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
 /// loop whose index the optimiser does not see through would keep the accumulators in memory.
@@ -177,15 +177,18 @@ pub(crate) fn strips<S: Simd, E: Ending<S>>(
         (@ $most:expr, $nv:literal, $($mr:literal)*) => {
             match height {
                 $($mr if const { $mr <= $most } => if packed {
-                    simd.outlined(Strips::<E, $mr, $nv, true> { at, count, a, panels, ending })
+                    simd.outlined(Strips::<E, $mr, $nv, true, false> { at, count, a, panels, ending })
+                } else if const { $nv >= S::TALL.1 } && panels.are_far() {
+                    simd.outlined(Strips::<E, $mr, $nv, false, true> { at, count, a, panels, ending })
                 } else {
-                    simd.outlined(Strips::<E, $mr, $nv, false> { at, count, a, panels, ending })
+                    simd.outlined(Strips::<E, $mr, $nv, false, false> { at, count, a, panels, ending })
                 },)*
                 other => unreachable!("tiles of {other} rows"),
             }
         };
     }
     match panels.vectors() {
+        8 if const { row_vectors::<S>() == 8 } => outlined!(1, 8),
         4 if const { S::FLAT.1 == 4 } => outlined!(S::FLAT.0, 4),
         3 if const { S::WIDE.1 == 3 } => outlined!(S::WIDE.0, 3),
         2 if const { S::TALL.1 == 2 } => outlined!(S::TALL.0, 2),
@@ -203,8 +206,14 @@ pub(crate) fn split(rows: usize, most: usize) -> [(usize, usize); 2] {
     [(height + 1, taller), (height, count - taller)]
 }
 
-/// Tiles of one shape beside and below each other.
-struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const PACKED: bool> {
+/// Vectors of the tile of one row: registers for four rows of accumulators hold two rows beside each other.
+pub(crate) const fn row_vectors<S: Simd>() -> usize {
+    if S::FLAT.0 >= 4 { 2 * S::FLAT.1 } else { S::FLAT.1 }
+}
+
+/// Tiles of one shape beside and below each other. `PACKED`: of a strip of A whose columns lie one after the other;
+/// `FAR`: B does not lie near.
+struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const PACKED: bool, const FAR: bool> {
     at: (usize, usize),
     count: usize,
     a: Strided<'a>,
@@ -212,8 +221,11 @@ struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const PACKED: bool> {
     ending: &'e mut E,
 }
 
-impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize, const PACKED: bool> Part<S>
-    for Strips<'_, '_, E, MR, NV, PACKED>
+impl<S, E, const MR: usize, const NV: usize, const PACKED: bool, const FAR: bool> Part<S>
+    for Strips<'_, '_, E, MR, NV, PACKED, FAR>
+where
+    S: Simd,
+    E: Ending<S>,
 {
     type Out = ();
     #[inline(always)]
@@ -223,8 +235,14 @@ impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize, const PACKED: bool
             for p in 0..panels.count() {
                 let (i, v) = (i + t * MR, v + p * NV);
                 let mut acc = ending.start::<MR, NV>(simd, i, v);
-                let walk = Steps::<MR, NV, PACKED>::new(&a, t * MR, &panels.panel(p), 0);
-                multiply(simd, &mut acc, walk, ending);
+                let b = panels.panel(p);
+                if const { FAR } {
+                    let walk = Foreseen(Steps::new(&a, t * MR, &b, 0));
+                    multiply(simd, &mut acc, walk, ending);
+                } else {
+                    let walk = Steps::<MR, NV, PACKED>::new(&a, t * MR, &b, 0);
+                    multiply(simd, &mut acc, walk, ending);
+                }
                 ending.finish(simd, i, v, acc);
             }
         }

@@ -210,6 +210,25 @@ fn short_sums() {
     }
 }
 
+/// Few rows of C and a B that no first-level cache holds, read where it lies and copied.
+#[test]
+fn few_rows() {
+    for isa in isas() {
+        for m in [1, 2, 12, 50] {
+            for (n, k) in [(128, 70), (200, 50), (300, 300), (1024, 17)] {
+                for b in [Layout::Rows, Layout::GappedRows, Layout::Columns, Layout::Scattered] {
+                    for (alpha, beta) in [(1.0, 0.0), (-0.5, 1.0)] {
+                        let layouts = [Layout::GappedRows, b, Layout::Rows];
+                        Case::new((m, n, k), alpha, beta, layouts, [1, 4, 3]).equals_its_twin(isa);
+                    }
+                }
+            }
+        }
+        // One column whose chains are beside each other in A: its transpose is one row.
+        Case::new((300, 1, 60), 1.0, 0.5, [Layout::Columns; 3], [4; 3]).equals_its_twin(isa);
+    }
+}
+
 #[test]
 fn very_long_chains() {
     for isa in isas() {

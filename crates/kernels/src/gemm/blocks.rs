@@ -5,7 +5,7 @@ use super::ahead::Lines;
 use super::pack::{a_lines, load, pack_a, pack_b};
 use super::swapped;
 use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Panels, Simd};
-use crate::tile::{Acc, Ending, split, strips, unroll};
+use crate::tile::{Acc, Ending, row_vectors, split, strips, unroll};
 use alloc::vec::Vec;
 
 /// Depth of a block: a strip of A, 12 KiB, stays in the first-level cache while the panels of B pass.
@@ -22,8 +22,10 @@ const NC_FLAT: usize = 96;
 const FEW_ROWS: usize = 48;
 /// The same where rows begin with a cache line, if all of B lies within so many floats: half of the second-level cache.
 const ALIGNED: usize = 1 << 18;
-/// Elsewhere each vector is two lines, and this holds for so few rows and floats.
+/// Elsewhere each vector is two lines, and this holds for so few rows; not where rows are whole pages apart, which share
+/// few sets of a cache, unless they are all of so few floats.
 const SOME_ROWS: usize = 128;
+const PAGE: usize = 1 << 10;
 const SMALL: usize = 1 << 15;
 /// With so few columns A is read where it lies.
 const FEW_COLS: usize = 256;
@@ -151,7 +153,7 @@ impl<E: Epilogue> Product<'_, '_, E> {
         let (m, (b, scale)) = (self.a.0.rows(), self.b);
         let floats = b.rows().saturating_mul(b.strides().0);
         let few = m <= FEW_ROWS
-            || (m <= SOME_ROWS && floats <= SMALL)
+            || (m <= SOME_ROWS && (floats <= SMALL || !b.strides().0.is_multiple_of(PAGE)))
             || (b.rows_are_aligned() && floats <= ALIGNED);
         few && b.strides().1 == 1 && scale == 1.0
     }
@@ -176,6 +178,7 @@ impl<E: Epilogue> Product<'_, '_, E> {
         let whole = n < FEW_COLS && n.is_multiple_of(S::LOW.1 * LANES);
         let lines = !in_place || b.rows_are_aligned();
         match n {
+            _ if m == 1 && in_place => (1, row_vectors::<S>()),
             _ if m <= S::FLAT.0 => S::FLAT,
             // All columns of C are one strip.
             _ if swaps => S::TALL,
@@ -204,14 +207,16 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let flat = m <= SOME_ROWS && k <= KC && !in_place && a_scale == 1.0;
-        let copy_a = a_scale != 1.0 || (n > FEW_COLS && !flat);
-        let most = if flat { NC_FLAT } else { NC };
+        let low = flat || (in_place && m <= SOME_ROWS);
+        let copy_a = a_scale != 1.0 || (n > FEW_COLS && !low);
         let deepest = match in_place {
             _ if n > FEW_COLS => KC,
             true => KC_IN_PLACE,
             false => KC_NARROW,
         };
+        let usual = if widest > S::FLAT.1 { S::FLAT.1 } else { S::TALL.1 };
         let unit = widest * LANES;
+        let most = if flat { NC_FLAT.max(unit) } else { NC };
         let a_room = if copy_a { a_lines(highest.min(m), deepest.min(k)) } else { 0 };
         let b_room = deepest.min(k) * most.min(n).div_ceil(LANES);
         let squares = if swaps { swapped::lines(widest) } else { 0 };
@@ -220,7 +225,7 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
             for (pc, kc) in parts(k, deepest, 1) {
                 let b = (b.block((pc, kc), (jc, nc)), b_scale);
                 let mut all = [(0, Panels::NONE); 3];
-                let groups = groups(nc, widest, S::TALL.1);
+                let groups = groups(nc, widest, usual);
                 let used = panels(s, b, in_place, groups, b_room, &mut all);
                 let a = a.block((0, m), (pc, kc));
                 let mut ending = IntoC {

@@ -29,7 +29,7 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use matrix::{MatMut, MatRef};
-pub(crate) use operand::{GROUP, Lit, Panels, Picked, Rows, Steps, Strided, Walk};
+pub(crate) use operand::{Foreseen, GROUP, Lit, Panels, Picked, Rows, Steps, Strided, Walk};
 pub use portable::Portable;
 
 /// Lanes of a vector, on every ISA.

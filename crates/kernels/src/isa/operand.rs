@@ -1,7 +1,7 @@
 //! The two operands of the tile, checked once when they are made and then read without checks.
 
 use super::matrix::extent;
-use super::{LANES, Line};
+use super::{LANES, Line, prefetch_line};
 use core::marker::PhantomData;
 
 impl Line {
@@ -183,6 +183,9 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Floats of most of a first-level cache.
+const FIRST_LEVEL: usize = 1 << 13;
+
 /// Panels of B beside each other, all as deep and as wide.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels<'a> {
@@ -237,6 +240,13 @@ impl<'a> Panels<'a> {
     #[inline(always)]
     pub(crate) fn vectors(&self) -> usize {
         self.first.vectors
+    }
+
+    /// Whether they lie in a larger matrix, and not in the first-level cache.
+    #[inline(always)]
+    pub(crate) fn are_far(&self) -> bool {
+        let panel = self.first.depth * self.first.vectors * LANES;
+        self.step < panel && self.count * panel > FIRST_LEVEL
     }
 
     /// One of them.
@@ -371,6 +381,29 @@ impl<'a, const MR: usize, const NV: usize, const PACKED: bool> Walk<'a, MR, NV>
         }
         self.b = self.b.wrapping_add(self.stride);
         step
+    }
+}
+
+/// Rows of B that are asked for before they are read.
+const AHEAD: usize = 4;
+
+/// Through all of k, while rows of B are asked for some steps before: they are further apart than the hardware foresees,
+/// and a vector on two cache lines would wait for both.
+pub(crate) struct Foreseen<'a, const MR: usize, const NV: usize>(pub(crate) Steps<'a, MR, NV>);
+
+impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Foreseen<'a, MR, NV> {
+    #[inline(always)]
+    fn left(&self) -> usize {
+        self.0.left
+    }
+    #[inline(always)]
+    fn take(&mut self) -> Step<'a, MR, NV> {
+        let row = self.0.b.wrapping_add(AHEAD * self.0.stride);
+        for j in 1..=NV {
+            // By a vector's last element: the line of its first is that of the vector before.
+            prefetch_line::<false>(row.wrapping_add(j * LANES - 1).cast());
+        }
+        self.0.take()
     }
 }
 
