@@ -92,16 +92,18 @@
 //! | [`adam_step`] of 1,000,000, in memory | 0.91 | 0.87 | 0.78 | 1.0 | 1.0 | 1.0 |
 //! | [`pixels`] 10,000×784, a plain loop itself | 0.52 | 0.52 | 0.34 | 1.0 | 1.0 | 1.0 |
 //!
-//! Products on the same machine (peak 198 GFLOP/s a core), beside ten other libraries in turn, in GFLOP/s:
+//! Products on the same machine (peak then 185 GFLOP/s a core), beside six other libraries in turn, in GFLOP/s:
 //!
-//! | [`gemm`], m × n × k | one thread | of peak | two ([`gemm_on`]) | crate `gemm` 0.19, one | best of ten, one |
+//! | [`gemm`], m × n × k | one thread | of peak | two ([`gemm_on`]) | crate `gemm` 0.19, one | best of six, one |
 //! |---|---|---|---|---|---|
-//! | 32×128×784 | 163 | 84 % | 265 | 164 | 184, MKL |
-//! | 784×128×32, A transposed | 163 | 84 % | 296 | 168 | 179, AOCL-BLIS |
-//! | 10000×128×784 | 163 | 83 % | 332 | 165 | 166, oneDNN |
-//! | 256³ | 176 | 91 % | 342 | 181 | 184, oneDNN |
-//! | 1024³ | 171 | 88 % | 339 | 181 | 181, `gemm` 0.19 |
-//! | 2048³ | 172 | 87 % | 340 | 177 | 178, oneDNN |
+//! | 32×128×784 | 176 | 94 % | 311 | 161 | 176, MKL |
+//! | 784×128×32, A transposed | 164 | 90 % | 288 | 160 | 160, `gemm` 0.19 |
+//! | 128×10×32, A transposed | 116 | 62 % | 115 | 37 | 107, OpenBLAS |
+//! | 10000×128×784 | 157 | 83 % | 317 | 150 | 155, AOCL-BLIS |
+//! | 256³ | 170 | 90 % | 332 | 177 | 177, `gemm` 0.19 |
+//! | 1024³ | 165 | 88 % | 326 | 169 | 169, `gemm` 0.19 |
+//! | 2048³ | 158 | 86 % | 328 | 163 | 163, `gemm` 0.19 |
+//! | 32×128×784, weights in [`Panels`], [`dense_forward`] | 182 | 96 % | 333 | | |
 //!
 //! All of them are in `benches/records` of the repository. `cargo xtask bench gemm` and `cargo xtask bench elementwise`
 //! measure on your machine, [`meter`] what it can do at most.
