@@ -42,9 +42,9 @@ impl Scratch {
         let widths = model.layers.iter().map(|d| d.shape.inputs);
         let layers = widths.map(|w| Panel::zeros(rows, w)).collect();
         let features = model.architecture.features();
-        // Fewer rows wait for the weights, whatever is skipped.
-        let zeros = (rows >= FEW && model.layers[0].finite())
-            .then(|| Zeros::of_rows(rows, features, block_width(features, true)));
+        // Two or three rows wait for the weights, whatever is skipped; of one, half the weights need not come.
+        let skip = (rows == 1 || rows >= FEW) && model.layers[0].finite();
+        let zeros = skip.then(|| Zeros::of_rows(rows, features, block_width(features, true)));
         let logits = Panel::zeros(rows, model.architecture.classes());
         Scratch { layers, zeros, logits, labels: [0; CHUNK] }
     }
@@ -159,13 +159,14 @@ impl Model {
             let x = |k: usize| {
                 let x = below[l].view().rows_at(0, rows);
                 match &scratch.zeros {
-                    // Few rows leave nothing to reuse in a cache, so the larger the block the better.
-                    _ if rows < FEW => layer.part_of(x, k),
                     Some(zeros) if l == 0 => zeros.block(x, k),
+                    _ if rows < FEW => layer.part_of(x, k),
                     _ => layer.block(x, k),
                 }
             };
-            let blocks = if rows < FEW { layer.per_column() } else { layer.blocks() };
+            // Few rows leave nothing to reuse in a cache: where nothing is skipped, the larger the block the better.
+            let whole = rows < FEW && (l > 0 || scratch.zeros.is_none());
+            let blocks = if whole { layer.per_column() } else { layer.blocks() };
             let x = Blocks::new(blocks, &x);
             let out = above.first_mut().unwrap_or(&mut scratch.logits);
             for column in 0..layer.columns() {
