@@ -170,8 +170,29 @@ impl Dense {
         dense
     }
 
+    /// Cuts a first layer into parts again: one for each column, or those that it is made with. Parts do not change a
+    /// weight, but squares of gradients are summed by them. Moments come along only into larger parts.
+    pub(crate) fn cut(&mut self, whole: bool) {
+        if whole {
+            return self.merge();
+        }
+        let mut cut = Dense::zeros(self.shape, true);
+        if cut.per_column == self.per_column {
+            return;
+        }
+        for part in &mut cut.parts {
+            let old = &mut self.parts[part.column];
+            let lines = part.owned.w.lines_mut();
+            let from = part.row0 * old.owned.w.vectors();
+            lines.copy_from_slice(&old.owned.w.lines()[from..][..lines.len()]);
+            part.bias = part.bias.is_some().then(|| old.bias.take()).flatten();
+        }
+        cut.check();
+        *self = cut;
+    }
+
     /// Puts each column into one part.
-    pub(crate) fn merge(&mut self) {
+    fn merge(&mut self) {
         let per_column = std::mem::replace(&mut self.per_column, 1);
         let mut parts = std::mem::take(&mut self.parts).into_iter();
         while let Some(mut first) = parts.next() {

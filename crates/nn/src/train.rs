@@ -337,7 +337,6 @@ impl Model {
             let what = "bf16 needs a first layer that is relu or linear, and no dropout behind it";
             return Err(Error::Input(what.to_owned()));
         }
-        first.merge();
         for part in &mut first.parts {
             part.half = Some(Box::new(Half::new(amx, part, batch, inputs, augment)));
         }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Gen, bytes, equal_isas, first, fit, inputs, network, sample};
+use nn::checkpoint::from_bytes;
 use nn::{
     Activation, AdamWConfig, Engine, FitConfig, Inputs, Isa, Model, Optimizer, Sequential,
     SgdConfig,
@@ -109,6 +110,27 @@ fn threads_do_not_matter_on_any_instruction_set() {
             assert!(one == trained(&[64, 48], 50, threads, isa, 1), "{isa} on {threads} threads");
         }
     }
+}
+
+/// A training may cut the first layer differently, and the norm of a gradient is summed by what it is cut into.
+#[test]
+fn a_second_training_does_not_depend_on_the_first() {
+    let data = sample();
+    let plain = FitConfig { epochs: 1, batch_size: 50, ..FitConfig::default() };
+    let clipped = FitConfig { clip_norm: Some(0.5), ..plain };
+    let mut model = network(&[128]).build(1).expect("a network");
+    let train = |model: &mut Model, threads, config| {
+        let mut engine = Engine::new(Some(threads), None);
+        fit(model, &mut engine, inputs(&data), data.labels(), config);
+        bytes(model)
+    };
+    train(&mut model, 1, &plain);
+    let (mut from_file, _) = from_bytes(&bytes(&model)).expect("what was just written");
+    let want = train(&mut from_file, 1, &clipped);
+    assert!(want == train(&mut model.clone(), 1, &clipped), "the model that was trained before");
+    // And on more threads than the layer has columns, where a plain training cuts it as well.
+    let many = train(&mut model.clone(), 3, &plain);
+    assert!(many == train(&mut model, 1, &plain), "three threads after one");
 }
 
 /// FNV-1a, 64 bits, of the tensors in a model file.
