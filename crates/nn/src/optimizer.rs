@@ -196,10 +196,14 @@ impl Optimizer {
                 if let Some(beta) = [beta1, beta2].iter().find(|beta| !(0.0..1.0).contains(*beta)) {
                     return bad(format!("a decay of {beta}; Adam's betas are in 0..1"));
                 }
-                // A zero gradient divides zero by eps, which is corrected and rounded, the first step's
-                // most.
-                if !(eps.is_finite() && AdamStep::new(lr, beta1, beta2, eps, 1).eps > 0.0) {
-                    return bad(format!("an epsilon of {eps}; it must be above 0"));
+                // Where gradients were zero, eps alone is what a moment is divided by. It is corrected, the first
+                // step's most, and rounded; its reciprocal must be finite, and not denormal.
+                let smallest = AdamStep::new(lr, beta1, beta2, eps, 1).eps;
+                if !(smallest >= f32::MIN_POSITIVE && eps <= f64::from(1.0 / f32::MIN_POSITIVE)) {
+                    let least = f64::from(f32::MIN_POSITIVE) / (1.0 - beta2).sqrt();
+                    return bad(format!(
+                        "an epsilon of {eps}; with a beta2 of {beta2} it must be from {least:.2e} to 8.5e37"
+                    ));
                 }
             }
             Optimizer::Sgd(SgdConfig { momentum, nesterov, .. }) => {

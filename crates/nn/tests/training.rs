@@ -295,9 +295,11 @@ fn settings_that_make_no_sense_are_refused() {
         (with(AdamConfig { eps: -1e-7, ..adam }), "epsilon of -0.0000001"),
         (with(AdamConfig { eps: f64::NAN, ..adam }), "epsilon of NaN"),
         (with(AdamConfig { eps: f64::INFINITY, ..adam }), "epsilon of inf"),
-        // Corrected for the first step these are zero in f32.
+        // Corrected for the first step these are zero in f32, or have no reciprocal there.
         (with(AdamConfig { eps: 2e-45, ..adam }), "epsilon of 0.000"),
         (with(AdamConfig { eps: 1e-40, beta2: 1.0 - 1e-16, ..adam }), "epsilon of 0.000"),
+        (with(AdamConfig { eps: 3.7e-37, ..adam }), "from 3.72e-37 to 8.5e37"),
+        (with(AdamConfig { eps: 1e38, ..adam }), "epsilon of 100000"),
     ];
     for (config, what) in cases {
         let error = failing(&config, &mut |_| ControlFlow::Continue(()));

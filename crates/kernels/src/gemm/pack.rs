@@ -14,7 +14,8 @@ pub(super) fn pack_b<S: Simd>(s: S, b: &MatRef<'_>, scale: f32, vectors: usize, 
         4 => pack_panels::<S, 4>(s, b, scale, to),
         3 => pack_panels::<S, 3>(s, b, scale, to),
         2 => pack_panels::<S, 2>(s, b, scale, to),
-        _ => pack_panels::<S, 1>(s, b, scale, to),
+        1 => pack_panels::<S, 1>(s, b, scale, to),
+        other => unreachable!("panels of {other} vectors are read where they lie"),
     }
 }
 

@@ -42,7 +42,8 @@ pub struct AdamStep {
     pub rate2: f32,
     /// `lr √(1 - β2^t) / (1 - β1^t)`
     pub alpha: f32,
-    /// `ε √(1 - β2^t)`
+    /// `ε √(1 - β2^t)`. Its reciprocal is taken where a second moment is 0: from 2^-126 to 2^126 that is exact on every
+    /// ISA, beyond it need not be.
     pub eps: f32,
 }
 
@@ -114,7 +115,7 @@ pub(super) fn moments<S: Simd>(
     (m, v, s.add(s.sqrt(v), s.splat(step.eps)))
 }
 
-/// One vector of parameters after the step, given the first moment and what it is divided by.
+/// One vector of parameters after the step, given the first moment and what that is divided by.
 #[inline(always)]
 pub(super) fn stepped<S: Simd>(s: S, step: &AdamStep, w: S::V, m: S::V, root: S::V) -> S::V {
     s.fma(s.mul(m, s.recip(root)), s.splat(-step.alpha), w)

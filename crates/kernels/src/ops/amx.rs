@@ -184,7 +184,7 @@ impl<const V: usize> Update<'_, V> {
     }
 
     /// All inputs: rows `x` of the left operand, sixteen at a time. While Adam works on one sixteen, the
-    /// tiles work on the next; and while it takes the roots of a row, it divides by those of the row before.
+    /// tiles work on the next; and while it takes the roots of a row, it makes the reciprocals of those of the row before.
     #[inline(always)]
     fn run<'x>(mut self, x: impl Fn(usize) -> &'x [Tile], w16: &mut Right16) {
         let rows = self.w.len();

@@ -85,7 +85,7 @@ impl From<SgdStep> for Step {
 }
 
 /// What an optimiser does to parameters, given their gradients. Two stages, so that a loop over many vectors takes the
-/// roots of some beside the quotients of others.
+/// roots of some beside the reciprocals of others.
 pub(super) trait Rule: Copy {
     /// Replaces a vector of moments `m` and `v`; returns what [`parameters`](Rule::parameters) takes.
     fn moments<S: Simd>(&self, s: S, g: S::V, mv: [&mut [f32; LANES]; 2]) -> S::V;
@@ -118,13 +118,17 @@ struct Stages<'o, S: Simd, R> {
 
 impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
     fn new(s: S, rule: R, [w, m, v]: [&'o mut [[f32; LANES]]; 3]) -> Self {
+        const {
+            let [one, two, three, four] = S::TILE_ROWS;
+            assert!(one <= MOST && 2 * two <= MOST && 3 * three <= MOST && 4 * four <= MOST);
+        }
         let with = [Line::ZERO; MOST];
         Stages { rule, w, m, v, waiting: 0..0, with, check: s.splat(0.0) }
     }
 
-    /// The vectors from `at` on, given their gradients, go through the first stage, and those that waited through the
-    /// second. One of each in turn, if they are as many and lie next to each other: what takes roots and what
-    /// multiplies then work at the same time, and no vector is stored in two halves of the loop.
+    /// The vectors from `at` on, [`MOST`] at most, go through the first stage, given their gradients, and those that
+    /// waited through the second. If both are as many and lie next to each other, one loop does both, a vector of each
+    /// in turn: the divider takes a root while multiply-adds make a reciprocal.
     #[inline(always)]
     fn first(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
         let (rule, waiting, now) = (self.rule, self.waiting.clone(), at..at + g.len());
