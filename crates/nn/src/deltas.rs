@@ -1,4 +1,4 @@
-//! What a step knows of the gradients of a layer's outputs when it updates the layer.
+//! The gradients of a layer's outputs, as the update of the layer takes them.
 
 use crate::data::Inputs;
 use crate::layer::{Part, Task};
@@ -10,7 +10,7 @@ use kernels::{Blocks, Isa, PANEL_COLS, Panel, Step, View};
 pub(crate) struct Deltas<'a> {
     pub(crate) now: usize,
     pub(crate) blocks: &'a [RowBlock],
-    /// None are those of the logits.
+    /// None: those of the logits, which are in the blocks.
     pub(crate) gradients: Option<&'a Gradients>,
 }
 
@@ -37,7 +37,7 @@ impl Deltas<'_> {
         part.update(isa, x, Blocks::new(1, &dz), task);
     }
 
-    /// Writes those of a column for all blocks of a band below each other.
+    /// Writes the gradients of a column for all blocks of the batch, which is one band, below each other.
     fn join(self, column: usize, to: &mut Panel) {
         let Some(all) = self.gradients else {
             unreachable!("bands of several blocks are for networks with hidden layers")
@@ -79,7 +79,8 @@ impl Deltas<'_> {
 }
 
 impl<'a> Deltas<'a> {
-    /// Whether those of a column are. Of the logits nobody asks: only a hidden layer's update skips.
+    /// Whether all gradients of a column are finite. Of the logits nobody asks: only the update of a hidden layer leaves
+    /// out zeros.
     fn finite(self, column: usize) -> bool {
         let all = |of: &Gradients| (0..self.blocks.len()).all(|b| of.at(column, b).finite);
         self.gradients.is_some_and(all)

@@ -3,8 +3,8 @@
 //! 1. for each hidden layer but the first: its outputs, by columns and blocks of rows
 //! 2. by blocks of rows: logits, softmax, loss, their gradient and that of the last layer's inputs; and the
 //!    next batch is fetched
-//! 3. for each layer from the last but one to the second: gradient of its inputs, and beside it the update
-//!    of the layer above, whose weights nobody reads any more
+//! 3. for each layer from the last but one to the second: gradient of its inputs, by columns, and beside it the
+//!    update of the layer above, whose weights nobody reads any more
 //! 4. by columns of the first layer: their update, and at once their outputs for the next batch; beside
 //!    it the update of the second layer
 //!

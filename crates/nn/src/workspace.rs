@@ -1,7 +1,8 @@
 //! The memory of a training run: everything a step touches besides the parameters, made once.
 //!
 //! A batch is cut into blocks of rows; a hidden layer's activations into panels, one for each block of
-//! rows and panel of columns. Each is written by one task of a phase and read by later phases.
+//! rows and panel of columns. Each is written by one task of a phase and read by later phases. Only the first layer
+//! takes the blocks of a batch of up to 64 rows together, as one band.
 
 use crate::architecture::{Architecture, DenseShape};
 use crate::behind::Behind;
@@ -21,10 +22,10 @@ pub(crate) fn block_rows(batch: usize) -> usize {
     rows.next_multiple_of(LANES)
 }
 
-/// Blocks of so many rows whose inputs are taken together: products of many rows pause less often. Above 64 rows the
-/// first-level cache would not hold what they share.
-fn band_blocks(rows: usize) -> usize {
-    (PANEL_COLS / rows).max(1)
+/// Of so many blocks of so many rows, how many the first layer takes together as a band, one or all: products of many rows
+/// pause less often. Above 64 rows the first-level cache would not hold what they share.
+fn band_blocks(blocks: usize, rows: usize) -> usize {
+    if blocks * rows <= PANEL_COLS { blocks } else { 1 }
 }
 
 /// Batches that go by without a look at their zeros, after one with hardly any.
@@ -41,7 +42,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) order: &'a [u32],
 }
 
-/// Inputs of a band of the batch, some blocks of rows, as floats.
+/// Inputs of a band, a block of rows of the batch or all of them, as floats.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Examples {
     /// The step that they are of; 0 before the first.
@@ -292,7 +293,7 @@ pub(crate) struct Gradient {
     pub(crate) finite: bool,
 }
 
-/// Those of a hidden layer.
+/// The gradients of a hidden layer, for all blocks of rows and panels of columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Gradients {
     pub(crate) list: Vec<Gradient>,
@@ -300,15 +301,16 @@ pub(crate) struct Gradients {
 }
 
 impl Gradients {
-    /// That of a column for a block of rows.
+    /// The gradient of a column for a block of rows.
     pub(crate) fn at(&self, column: usize, block: usize) -> &Gradient {
         let Layout { blocks, columns, by_block } = self.layout;
         &self.list[if by_block { block * columns + column } else { column * blocks + block }]
     }
 }
 
-/// Which stands where. The last layer's are made by tasks of a block of rows, so block stands after block; the others' by
-/// tasks of a column each, so that a thread reads the weights that lead to columns it has anyway: column after column.
+/// Which gradient stands where. Those of the last hidden layer are made by tasks of a block of rows each: block after
+/// block. The others are made by tasks of a column each, so that a thread reads only the weights that lead to its own
+/// columns: column after column.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     blocks: usize,
@@ -384,7 +386,7 @@ impl Workspace {
         let shapes: Vec<DenseShape> = architecture.dense().collect();
         // In bf16 the first layer takes its inputs by itself. An output layer takes all of its inputs, so
         // without hidden ones nobody asks for the zeros.
-        let band = if shapes.len() > 1 { band_blocks(rows).min(count) } else { 1 };
+        let band = if shapes.len() > 1 { band_blocks(count, rows) } else { 1 };
         let own_rows = if config.precision == Precision::Bf16 { 0 } else { band * rows };
         let skip_zeros = config.skip_zeros && own_rows > 0 && shapes.len() > 1;
         let bands = count.div_ceil(band);
