@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
+mod frame;
 mod state;
 
 pub(crate) use state::{Fields, Set};
@@ -124,8 +125,7 @@ fn serialized<'t>(
 
 /// Offset of the first tensor.
 fn data_start(file: &[u8]) -> Result<usize, Error> {
-    let (size, _) = SafeTensors::read_metadata(file).map_err(bad)?;
-    Ok(8 + size)
+    Ok(frame::LENGTH + frame::header(file)?.0)
 }
 
 fn bytes(floats: &[f32]) -> Vec<u8> {
@@ -143,7 +143,7 @@ fn bytes(floats: &[f32]) -> Vec<u8> {
 /// of its architecture.
 pub fn from_bytes(file: &[u8]) -> Result<(Model, Metadata), Error> {
     let header = read_header(file)?;
-    let tensors = SafeTensors::deserialize(file).map_err(bad)?;
+    let tensors = frame::tensors(file)?;
     header.architecture.check()?;
     let sets: &[Set] = if header.training.is_some() { &Set::ALL } else { &[Set::Weights] };
     // Before memory is taken for a network of the size that the header claims.
@@ -154,7 +154,7 @@ pub fn from_bytes(file: &[u8]) -> Result<(Model, Metadata), Error> {
 
 /// The JSON object of a file.
 fn read_header(file: &[u8]) -> Result<Header, Error> {
-    let (_, tensors) = SafeTensors::read_metadata(file).map_err(bad)?;
+    let (_, tensors) = frame::header(file)?;
     let entry = tensors.metadata().as_ref().and_then(|m| m.get(ENTRY));
     let Some(entry) = entry else {
         return Err(bad("it has no metadata entry `weft`, so its architecture is not known"));
@@ -178,7 +178,7 @@ fn read_header(file: &[u8]) -> Result<Header, Error> {
 /// [`Error::Checkpoint`] if the file is not safetensors or its tensors do not fit; the model is then as it
 /// was.
 pub fn load_weights(model: &mut Model, file: &[u8]) -> Result<(), Error> {
-    let tensors = SafeTensors::deserialize(file).map_err(bad)?;
+    let tensors = frame::tensors(file)?;
     check_tensors(&model.architecture, &tensors, &[Set::Weights])?;
     tensors_named(&model.architecture, &tensors, "")?.copy(&model.layers).swap(&mut model.layers);
     Ok(())

@@ -171,9 +171,22 @@ const BIAS: Zeros<'_> = ("dense_1.bias", Dtype::F32, &[2]);
 
 #[test]
 fn files_of_other_programs_are_refused() {
-    refused(b"", "bad model file");
-    refused(b"this is not a model at all, just some text", "bad model file");
-    refused(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "bad model file");
+    let wrong = "bad model file: at byte ";
+    let refused = |file: &[u8], what: &str| refused(file, &format!("{wrong}{what}"));
+    refused(b"", "0: expected the length of a header in 8 bytes, found 0 bytes");
+    let text = b"this is not a model at all, just some text";
+    refused(
+        text,
+        "0: expected the length of a header, at most 100000000, found 2338328219631577204",
+    );
+    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
+    refused(gzip, "8: expected a header of 559903 bytes, found 2 bytes");
+    refused(b"\x04\0\0\0\0\0\0\0{\"a\xff", "11: expected a header in UTF-8, found invalid utf-8");
+    refused(b"\x04\0\0\0\0\0\0\0{\"a}", "11: expected a header in JSON, found EOF while parsing");
+}
+
+#[test]
+fn tensors_of_other_programs_are_refused() {
     refused(&file(&[WEIGHT, BIAS], None), "no metadata entry `weft`");
     let pytorch = [("0.weight", Dtype::F32, &[2usize, 3][..]), ("0.bias", Dtype::F32, &[2])];
     let loaded = load_weights(&mut small(), &file(&pytorch, None));
@@ -271,7 +284,12 @@ fn every_shorter_or_longer_file_is_an_error() {
     for end in 0..file.len() {
         assert!(from_bytes(&file[..end]).is_err(), "{end} of {} bytes", file.len());
     }
-    refused(&[&file[..], &[0]].concat(), "bad model file");
+    let all = file.len();
+    for damaged in [&file[..all - 1], &[&file[..], &[0]].concat()] {
+        let found = damaged.len();
+        let what = format!("expected an end after {all} bytes, found one after {found}");
+        refused(damaged, &format!("bad model file: at byte {found}: {what}"));
+    }
 }
 
 /// What is read from a damaged file can be used, written and read again.

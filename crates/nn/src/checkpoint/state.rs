@@ -3,14 +3,13 @@
 //! In a file it is a model file with more in it: the model as it is, and beside it, under the prefixes of
 //! [`Set`], what else the training needs; settings and progress are in the field `training` of the metadata.
 
-use super::{Header, Metadata, bad, header, read_header, serialized, tensors_named};
+use super::{Header, Metadata, bad, frame, header, read_header, serialized, tensors_named};
 use crate::architecture::Architecture;
 use crate::error::Error;
 use crate::model::Model;
 use crate::progress::Progress;
 use crate::tensors::Tensors;
 use crate::train::{EpochStats, FitConfig};
-use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 /// A training between two steps: what [`Training::state`](crate::Training::state) takes and
@@ -160,7 +159,7 @@ pub fn state_from_bytes(file: &[u8]) -> Result<(State, Metadata), Error> {
     };
     let training: Fields =
         serde_json::from_value(training).map_err(|e| bad(format!("metadata: training: {e}")))?;
-    let tensors = SafeTensors::deserialize(file).map_err(bad)?;
+    let tensors = frame::tensors(file)?;
     architecture.check()?;
     let known = super::check_tensors(&architecture, &tensors, &Set::ALL)?;
     let set = |set: Set| {
