@@ -72,6 +72,11 @@ impl Failure {
         failure
     }
 
+    /// The same where work is left undone, and a closed pipe is a failure like others.
+    pub(crate) fn aloud(self) -> Failure {
+        Failure { silent: false, ..self }
+    }
+
     /// The number that the process ends with.
     pub(crate) fn status(&self) -> u8 {
         if self.silent { 0 } else { self.code as u8 }
@@ -99,6 +104,6 @@ Exit codes:
   2  the command line is wrong
   3  the data set or a picture is missing or bad
   4  training diverged: the loss is no longer finite
-  5  a file or folder cannot be read or written
+  5  a file, a folder or standard output cannot be read or written
   6  a model file is not one, or does not fit
 130  interrupted by Ctrl-C (143: by SIGTERM); `weft train` saves its state before";

@@ -1,6 +1,6 @@
 //! `weft lr-find`: which learning rate to take.
 
-use super::train::{PIXEL_SCALE, class_weights, data_flags, network};
+use super::train::{PIXEL_SCALE, class_weights, network, quoted};
 use super::{inputs, locate, network_failure, open};
 use crate::config::LrFind;
 use crate::events;
@@ -12,7 +12,7 @@ use app::plot::{Figure, Format, Size, render};
 use nn::{Labels, RateSweep, Sweep};
 use serde::Serialize;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The event.
 #[derive(Serialize)]
@@ -78,10 +78,23 @@ fn told(found: &RateSweep, config: &LrFind, plot: Option<PathBuf>) -> String {
             if let Some(path) = plot {
                 text += &format!("The losses are drawn in {}.\n", path.display());
             }
-            let data = data_flags(&config.train.data);
-            text += &format!("\nTry next:\n  weft train --lr {rate:.1e}{data}\n");
+            text += &format!("\nTry next:\n  weft train --lr {rate:.1e}{}\n", flags(config));
         }
         None => text += "The loss falls nowhere: try other rates with --from and --to.\n",
     }
     text
+}
+
+/// All settings but the learning rate as flags, with a space before each.
+fn flags(config: &LrFind) -> String {
+    let mut flags = String::new();
+    for flag in config.train.resolved.typed(&["lr", "plots"]) {
+        let flag = flag.to_string_lossy();
+        let (name, value) = flag.split_once('=').unwrap_or((&flag, ""));
+        flags += &format!(" {name}");
+        if !value.is_empty() {
+            flags += &format!(" {}", quoted(Path::new(value)));
+        }
+    }
+    flags
 }

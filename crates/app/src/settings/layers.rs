@@ -110,6 +110,15 @@ impl Resolved {
         Ok(Resolved { settings, matches, given })
     }
 
+    /// The flags that make these settings, as one types them, but for those of some `ids`.
+    pub(crate) fn typed(&self, but: &[&str]) -> Vec<OsString> {
+        let all = schema::all();
+        let others = all.iter().filter(|setting| !but.contains(&setting.id()));
+        others
+            .filter_map(|s| self.given.get(s.id()).and_then(|given| s.typed(&given.text)))
+            .collect()
+    }
+
     /// Where the value of a setting came from, for errors: `key` or, where that is taken, its `id`.
     pub(crate) fn place(&self, id: &str) -> &str {
         self.given.get(id).map_or("the default", |given| &given.place)

@@ -1,4 +1,5 @@
 use crate::{Room, done, events};
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 const ESCAPE: char = '\x1b';
@@ -68,7 +69,6 @@ fn a_closed_pipe_ends_it_without_a_word() {
         "train --help",
         "",
         "train --dataset sample --epochs 1 --no-plots --quiet --out s",
-        "train --dataset sample --epochs 2000 --no-plots --quiet --json --out t",
     ];
     for line in lines {
         let mut command = room.command(line);
@@ -79,5 +79,42 @@ fn a_closed_pipe_ends_it_without_a_word() {
         assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "weft {line}");
     }
     assert!(room.path("s/model.safetensors").exists(), "the run was finished");
-    assert!(!room.path("t/model.safetensors").exists(), "nobody listens to the epochs: it stopped");
+}
+
+#[test]
+fn a_training_that_nobody_listens_to_ends_and_can_go_on() {
+    let room = Room::new();
+    let line = "train --dataset sample --epochs 2000 --no-plots --quiet --json --out t";
+    let mut child = room.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.as_mut().expect("weft runs");
+    // As `| head -1` does.
+    let mut first = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+    out.read_line(&mut first).expect("a line");
+    assert_eq!(events(&first)[0]["event"], "start");
+    drop(out);
+    let mut err = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut err).expect("text");
+    assert_eq!(child.wait().expect("weft ends").code(), Some(5), "{err}");
+    for part in ["cannot write to standard output", "its state is saved", "train --resume t"] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    assert!(!room.path("t/model.safetensors").exists());
+    let log = room.text("t/events.ndjson");
+    let epoch = events(&log).iter().filter(|e| e["event"] == "epoch").count() + 1;
+    let resumed = room.good(&format!("train --resume t --epochs {epoch}"));
+    assert!(resumed.err.contains(&format!("Resumed  in epoch {epoch}")), "{}", resumed.err);
+    assert!(room.path("t/model.safetensors").exists());
+}
+
+#[test]
+fn a_training_that_cannot_say_that_it_starts_does_not() {
+    let room = Room::new();
+    let mut command = room.command("train --dataset sample --no-plots --quiet --json --out t");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("weft runs");
+    drop(child.stdout.take());
+    let done = done(&child.wait_with_output().expect("weft ends"));
+    assert_eq!(done.code, Some(5));
+    assert!(done.err.contains("cannot write to standard output"), "{}", done.err);
 }

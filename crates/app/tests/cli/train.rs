@@ -210,6 +210,10 @@ fn a_learning_rate_is_found_and_drawn() {
         assert!(done.out.contains(part), "{part}: {}", done.out);
     }
     assert!(done.out.ends_with(" --dataset sample\n"), "the same data: {}", done.out);
+    let other =
+        room.good("lr-find --dataset sample --hidden 30,20 --no-shuffle --lr 0.5 --no-plots");
+    let same = " --hidden 30,20 --no-shuffle --dataset sample\n";
+    assert!(other.out.ends_with(same), "the same network: {}", other.out);
     assert!(room.read("lr-find.png").starts_with(b"\x89PNG"));
     let line =
         "lr-find --dataset sample --hidden 30 --from 1e-5 --to 1e4 --steps 60 --json --out l.svg";

@@ -26,8 +26,8 @@ use nn::{Activation, Engine, Evaluation, Event, History, Labels, Model, Sequenti
 use record::{Finished, Record, Resolved, Timings};
 use std::path::PathBuf;
 use std::time::Instant;
+pub(super) use summary::quoted;
 use summary::{Summary, invoked_as};
-pub(super) use summary::{data_flags, quoted};
 
 /// Brings pixels to 0..1.
 pub(super) const PIXEL_SCALE: f32 = 1.0 / 255.0;
@@ -130,10 +130,10 @@ pub(super) fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Ou
     Ok(model)
 }
 
-/// The user or the system ended the training, whose state is saved.
-fn interrupted(code: Code, folder: &RunFolder, epoch: usize, step: usize) -> Failure {
+/// Something ended the training, whose state is saved.
+fn interrupted(code: Code, by: &str, folder: &RunFolder, (epoch, step): (usize, usize)) -> Failure {
     let path = folder.path();
-    Failure::new(code, "the training was interrupted; its state is saved")
+    Failure::new(code, format_args!("the training was interrupted{by}; its state is saved"))
         .at(format_args!("epoch {epoch}, step {step}; {}", folder.join(LAST).display()))
         .next(format_args!("go on with it: {} train --resume {}", invoked_as(), quoted(path)))
 }
@@ -142,7 +142,7 @@ impl Job<'_> {
     fn run(&mut self, mut model: Model, start: Instant) -> Outcome {
         self.greet(&model);
         let resolved = self.resolve(&model);
-        self.events.emit("start", &resolved)?;
+        self.events.emit("start", &resolved).map_err(Failure::aloud)?;
         if !self.config.resume || self.config.changed {
             self.folder.write(CONFIG, self.config.resolved.to_toml().as_bytes())?;
         }
@@ -161,14 +161,15 @@ impl Job<'_> {
             total: start.elapsed().as_secs_f64(),
         };
         let finished = Finished::new(&history, &found, &resolved, &model_path, step);
-        self.events.emit("result", &finished)?;
+        // Whoever does not read on has all files nevertheless.
+        let told = self.events.emit("result", &finished);
         self.folder.write(EVENTS, self.events.log())?;
         let record = Record::new(&resolved, &timings, &finished, &plots);
         let record = record.to_json()?;
         self.folder.write(RECORD, &record)?;
         self.report(&model, &record)?;
         if self.config.json {
-            return Ok(());
+            return told;
         }
         self.terminal.note("");
         let (config, total) = (self.config, timings.total);
@@ -248,8 +249,7 @@ impl Job<'_> {
             if let Some(code) = interrupt.code() {
                 progress.stop();
                 keeper.save(&training)?;
-                let (epoch, step) = training.position();
-                return Err(interrupted(code, folder, epoch, step));
+                return Err(interrupted(code, "", folder, training.position()));
             }
             let event = match training.advance() {
                 Ok(Some(event)) => event,
@@ -267,7 +267,13 @@ impl Job<'_> {
             progress.observe(&event);
             if let Event::Epoch(stats) = &event {
                 good = stats.epoch;
-                events.emit("epoch", &record::Epoch::from(stats))?;
+                if let Err(failure) = events.emit("epoch", &record::Epoch::from(stats)) {
+                    progress.stop();
+                    keeper.save(&training)?;
+                    let error = failure.place.unwrap_or_default();
+                    let why = format!(": it {} ({error})", failure.what);
+                    return Err(interrupted(failure.code, &why, folder, training.position()));
+                }
             }
             keeper.observe(&event, &training)?;
         }

@@ -94,7 +94,7 @@ impl Summary<'_> {
 }
 
 /// What names the same data on another command line, with a space before; nothing for what is taken anyway.
-pub(in crate::commands) fn data_flags(options: &Options) -> String {
+fn data_flags(options: &Options) -> String {
     let mut flags = String::new();
     if options.sample {
         flags += " --dataset sample";
