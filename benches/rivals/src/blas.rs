@@ -208,78 +208,39 @@ impl Rival for Loaded {
     fn version(&self) -> String {
         self.version.clone()
     }
-    fn product(&mut self, job: &Job, Operands { a, b, c }: &mut Operands) -> bool {
-        let Job { m, n, k, alpha, beta, .. } = *job;
-        let (lda, ldb) = (leading(job.a, (m, k)), leading(job.b, (k, n)));
-        let ldc = leading(job.c, (m, n));
-        let (pa, pb, pc) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+    fn product(&mut self, job: &Job, operands: &mut Operands) -> bool {
         match self.product {
-            Product::Cblas(sgemm) => {
-                let order = if job.c == Order::Rows { 101 } else { 102 };
-                let turned = |of: Order| if of == job.c { 111 } else { 112 };
-                let int = |x: usize| x as c_int;
-                // SAFETY: `Operands::of` made the matrices for these shapes.
-                unsafe {
-                    sgemm(
-                        order,
-                        turned(job.a),
-                        turned(job.b),
-                        int(m),
-                        int(n),
-                        int(k),
-                        alpha,
-                        pa,
-                        int(lda),
-                        pb,
-                        int(ldb),
-                        beta,
-                        pc,
-                        int(ldc),
-                    );
-                }
-            }
-            Product::Dnnl(sgemm) => {
-                let size = |x: usize| x as isize;
-                let turned = |of: Order| if of == Order::Rows { b'N' } else { b'T' } as c_char;
-                let across = |of: Order| if of == Order::Rows { b'T' } else { b'N' } as c_char;
-                // SAFETY: `Operands::of` made the matrices for these shapes; where C has its columns together
-                // this is Cᵀ = Bᵀ Aᵀ.
-                unsafe {
-                    match job.c {
-                        Order::Rows => sgemm(
-                            turned(job.a),
-                            turned(job.b),
-                            size(m),
-                            size(n),
-                            size(k),
-                            alpha,
-                            pa,
-                            size(lda),
-                            pb,
-                            size(ldb),
-                            beta,
-                            pc,
-                            size(ldc),
-                        ),
-                        Order::Columns => sgemm(
-                            across(job.b),
-                            across(job.a),
-                            size(n),
-                            size(m),
-                            size(k),
-                            alpha,
-                            pb,
-                            size(ldb),
-                            pa,
-                            size(lda),
-                            beta,
-                            pc,
-                            size(ldc),
-                        ),
-                    };
-                }
-            }
+            Product::Cblas(sgemm) => cblas(sgemm, job, operands),
+            Product::Dnnl(sgemm) => dnnl(sgemm, job, operands),
         }
         true
     }
+}
+
+/// Leading dimensions of A, B and C.
+fn dimensions(&Job { m, n, k, a, b, c, .. }: &Job) -> [usize; 3] {
+    [leading(a, (m, k)), leading(b, (k, n)), leading(c, (m, n))]
+}
+
+fn cblas(sgemm: Cblas, job: &Job, Operands { a, b, c }: &mut Operands) {
+    let order = if job.c == Order::Rows { 101 } else { 102 };
+    let turned = |of: Order| if of == job.c { 111 } else { 112 };
+    let (a_turned, b_turned) = (turned(job.a), turned(job.b));
+    let [m, n, k] = [job.m, job.n, job.k].map(|x| x as c_int);
+    let [lda, ldb, ldc] = dimensions(job).map(|x| x as c_int);
+    let (alpha, beta, a, b, c) = (job.alpha, job.beta, a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+    // SAFETY: `Operands::of` made the matrices for these shapes.
+    unsafe { sgemm(order, a_turned, b_turned, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) }
+}
+
+/// Its C has rows; where ours has its columns together, this is Cᵀ = Bᵀ Aᵀ.
+fn dnnl(sgemm: Dnnl, job: &Job, Operands { a, b, c }: &mut Operands) {
+    let turned = |of: Order| if of == job.c { b'N' } else { b'T' } as c_char;
+    let [m, n, k] = [job.m, job.n, job.k].map(|x| x as isize);
+    let [lda, ldb, ldc] = dimensions(job).map(|x| x as isize);
+    let (a, b) = ((turned(job.a), a.as_ptr(), lda), (turned(job.b), b.as_ptr(), ldb));
+    let (m, n, a, b) = if job.c == Order::Rows { (m, n, a, b) } else { (n, m, b, a) };
+    let (alpha, beta, c) = (job.alpha, job.beta, c.as_mut_ptr());
+    // SAFETY: `Operands::of` made the matrices for these shapes.
+    unsafe { sgemm(a.0, b.0, m, n, k, alpha, a.1, a.2, b.1, b.2, beta, c, ldc) };
 }
