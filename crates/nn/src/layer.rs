@@ -123,6 +123,7 @@ pub(crate) struct Dense {
     pub(crate) parts: Vec<Part>,
     per_column: usize,
     block: usize,
+    first: bool,
 }
 
 impl Dense {
@@ -152,7 +153,7 @@ impl Dense {
                 });
             }
         }
-        Dense { shape, parts, per_column, block }
+        Dense { shape, parts, per_column, block, first }
     }
 
     /// Zero biases and Glorot-uniform weights: uniform in `±√(6 / (inputs + units))` (X. Glorot,
@@ -170,13 +171,13 @@ impl Dense {
         dense
     }
 
-    /// Cuts a first layer into parts again: one for each column, or those that it is made with. Parts do not change a
-    /// weight, but squares of gradients are summed by them. Moments come along only into larger parts.
+    /// Cuts a layer into parts again: one for each column, or those that it is made with. Parts do not change a weight, but
+    /// squares of gradients are summed by them. Moments come along only into larger parts.
     pub(crate) fn cut(&mut self, whole: bool) {
         if whole {
             return self.merge();
         }
-        let mut cut = Dense::zeros(self.shape, true);
+        let mut cut = Dense::zeros(self.shape, self.first);
         if cut.per_column == self.per_column {
             return;
         }

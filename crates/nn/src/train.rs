@@ -110,6 +110,17 @@ impl Default for FitConfig {
 }
 
 impl FitConfig {
+    /// Whether layer `l` is cut into whole columns: where they can be shared out among threads, parts of them would only be
+    /// begun and ended more often. In the first layer a task is a column wherever there are enough of them.
+    pub(crate) fn cuts_columns(&self, l: usize, columns: usize, threads: usize) -> bool {
+        match l {
+            0 if self.precision == Precision::Bf16 => true,
+            _ if self.clip_norm.is_some() => false,
+            0 => columns >= threads,
+            _ => columns > 1 && columns.is_multiple_of(threads),
+        }
+    }
+
     /// Steps of one epoch of `examples`.
     pub fn steps(&self, examples: usize) -> usize {
         examples.div_ceil(self.batch_size.max(1))

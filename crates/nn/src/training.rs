@@ -71,11 +71,10 @@ impl<'r> Training<'r> {
         let augmenter = Augmenter::new(config.augment, config.seed, &model.architecture)?;
         let (chosen, held) = split(inputs, labels, config)?;
         let examples = chosen.as_ref().map_or(inputs.len(), Vec::len);
-        // A model that was trained before and the same model from a file go the same way. Where a thread has whole
-        // columns, parts of them would only be begun and ended more often.
-        let first = &mut model.layers[0];
-        let whole = config.clip_norm.is_none() && first.columns() >= engine.threads();
-        first.cut(whole || config.precision == Precision::Bf16);
+        // A model that was trained before and the same model from a file go the same way.
+        for (l, layer) in model.layers.iter_mut().enumerate() {
+            layer.cut(config.cuts_columns(l, layer.columns(), engine.threads()));
+        }
         model.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::restart);
         let batch = config.batch_size.min(examples);
         let sizes = (batch, engine.threads());

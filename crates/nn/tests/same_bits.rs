@@ -118,7 +118,7 @@ fn a_second_training_does_not_depend_on_the_first() {
     let data = sample();
     let plain = FitConfig { epochs: 1, batch_size: 50, ..FitConfig::default() };
     let clipped = FitConfig { clip_norm: Some(0.5), ..plain };
-    let mut model = network(&[128]).build(1).expect("a network");
+    let mut model = network(&[128, 192]).build(1).expect("a network");
     let train = |model: &mut Model, threads, config| {
         let mut engine = Engine::new(Some(threads), None);
         fit(model, &mut engine, inputs(&data), data.labels(), config);
