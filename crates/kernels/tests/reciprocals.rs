@@ -1,6 +1,6 @@
 //! `Simd::recip` has the bits of a division, over the floats that it is promised for. The test that runs always takes
-//! one float in 4,099 and those next to a power of two; the ignored one, for a release build, takes all of them, in
-//! seconds:
+//! one float in 4,099 and those next to a power of two; the ignored one, for a release build, takes all of them, in half
+//! a minute:
 //!
 //! ```text
 //! cargo test --release -p kernels --test reciprocals -- --ignored
@@ -59,7 +59,7 @@ fn some_reciprocals_are_exact() {
 }
 
 #[test]
-#[ignore = "all floats of the range: seconds, in a release build"]
+#[ignore = "all floats of the range: half a minute in a release build"]
 fn all_reciprocals_are_exact() {
     assert_exact(FIRST..=LAST);
 }
