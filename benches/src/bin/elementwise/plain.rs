@@ -91,7 +91,7 @@ pub(crate) fn adam_step(
             for (((g, w), m), v) in g.iter().zip(w).zip(m).zip(v) {
                 *m = normal(fma::<S>(*g - *m, step.rate1, *m));
                 *v = normal(fma::<S>(fma::<S>(*g, *g, -*v), step.rate2, *v));
-                *w = fma::<S>(*m / (v.sqrt() + step.eps), -step.alpha, *w);
+                *w = fma::<S>(*m * (1.0 / (v.sqrt() + step.eps)), -step.alpha, *w);
             }
         }
     }

@@ -192,6 +192,11 @@ fn step_all<S: Simd>(
     wmv: [&mut [[f32; LANES]]; 3],
 ) -> bool {
     let mut stages = Stages::new(s, rule, wmv);
+    // Without wide tiles, there are too few registers for both stages at once.
+    if const { S::TILE_ROWS[3] == 0 } {
+        stages.both(s, g, 0);
+        return stages.finish(s);
+    }
     for (i, g) in g.chunks(MOST).enumerate() {
         stages.first(s, g, i * MOST);
     }
