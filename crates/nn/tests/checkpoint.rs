@@ -183,6 +183,11 @@ fn files_of_other_programs_are_refused() {
     refused(gzip, "8: expected a header of 559903 bytes, found 2 bytes");
     refused(b"\x04\0\0\0\0\0\0\0{\"a\xff", "11: expected a header in UTF-8, found invalid utf-8");
     refused(b"\x04\0\0\0\0\0\0\0{\"a}", "11: expected a header in JSON, found EOF while parsing");
+    // A tensor of all bytes that there can be.
+    let header =
+        format!(r#"{{"a":{{"dtype":"U8","shape":[{0}],"data_offsets":[0,{0}]}}}}"#, u64::MAX);
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+    refused(&file, "");
 }
 
 #[test]

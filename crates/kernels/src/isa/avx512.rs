@@ -47,8 +47,8 @@ fn first(n: usize) -> __mmask16 {
 #[inline(always)]
 fn reciprocal(s: Avx512, a: __m512) -> __m512 {
     const UP: i32 = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC;
-    /// What to do where `a` is zero, infinite or negative infinite: infinity, zero, negative zero.
-    const FIX: i32 = 6 << 8 | 7 << 16 | 8 << 20;
+    /// What to put where `a` is zero or infinite: infinity, zero.
+    const FIX: i32 = 6 << 8 | 8 << 20;
     let one = s.splat(1.0);
     // SAFETY: the token proves AVX-512F; no memory is touched.
     unsafe {

@@ -179,7 +179,9 @@ impl<'a> MatRef<'a> {
         assert!(i + MR <= self.rows && j + len <= self.cols);
         let at = self.data.wrapping_add(i * self.rs + j * self.cs);
         // SAFETY: just checked; these are elements beside each other, shared for 'a.
-        unsafe { core::array::from_fn(|r| core::slice::from_raw_parts(at.add(r * self.rs), len)) }
+        unsafe {
+            core::array::from_fn(|r| core::slice::from_raw_parts(at.wrapping_add(r * self.rs), len))
+        }
     }
 
     /// Whether every row begins with a cache line.

@@ -44,7 +44,9 @@ fn wrong(file: &[u8], error: &SafeTensorError) -> Error {
             (LENGTH + column, "a header in JSON".to_owned(), e.to_string())
         }
         E::MetadataIncompleteBuffer => {
-            let all = end_of_tensors(file).map_or(0, |end| LENGTH as u64 + length + end);
+            // What the header says may be anything.
+            let end = end_of_tensors(file).unwrap_or(0);
+            let all = end.saturating_add(length).saturating_add(LENGTH as u64);
             (file.len(), format!("an end after {all} bytes"), format!("one after {}", file.len()))
         }
         other => (LENGTH, "a header whose tensors follow each other".to_owned(), other.to_string()),
