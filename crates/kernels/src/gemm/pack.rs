@@ -29,9 +29,9 @@ fn pack_panels<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &
         let block = b.block((0, kc), (j, (panels * width).min(cols - j)));
         let to = &mut to[j / LANES * kc..][..panels * NV * kc];
         match b.strides() {
-            (_, 1) if panels == 1 => s.outlined(Rows::<NV> { b: block, scale, to }),
-            (_, 1) => s.outlined(WholeRows::<NV> { b: block, scale, to }),
-            (1, _) => s.outlined(Columns::<NV> { b: block, scale, to }),
+            (_, 1) if panels == 1 => s.outlined(Rows::<NV>(Copied { b: block, scale, to })),
+            (_, 1) => s.outlined(WholeRows::<NV>(Copied { b: block, scale, to })),
+            (1, _) => s.outlined(Columns::<NV>(Copied { b: block, scale, to })),
             _ => {
                 for (p, row) in to.chunks_exact_mut(NV).enumerate() {
                     for (c, x) in Line::flat_mut(row).iter_mut().enumerate() {
@@ -44,18 +44,21 @@ fn pack_panels<S: Simd, const NV: usize>(s: S, b: &MatRef<'_>, scale: f32, to: &
     }
 }
 
-/// A panel of which the rows are contiguous in B and the last vector is perhaps not full.
-struct Rows<'t, 'a, const NV: usize> {
+/// What a copy takes: columns of B, its factor, and room for their panels.
+struct Copied<'t, 'a> {
     b: MatRef<'a>,
     scale: f32,
     to: &'t mut [Line],
 }
 
+/// A panel of which the rows are contiguous in B and the last vector is perhaps not full.
+struct Rows<'t, 'a, const NV: usize>(Copied<'t, 'a>);
+
 impl<S: Simd, const NV: usize> Part<S> for Rows<'_, '_, NV> {
     type Out = ();
     #[inline(always)]
     fn run(self, s: S) {
-        let Rows { b, scale, to } = self;
+        let Rows(Copied { b, scale, to }) = self;
         for (p, to) in to.as_chunks_mut::<NV>().0.iter_mut().enumerate() {
             let (whole, last) = b.run(p, 0, b.cols()).split_at((NV - 1) * LANES);
             for (Line(to), x) in to.iter_mut().zip(whole.as_chunks().0) {
@@ -67,17 +70,13 @@ impl<S: Simd, const NV: usize> Part<S> for Rows<'_, '_, NV> {
 }
 
 /// Whole panels of which the rows are contiguous in B.
-struct WholeRows<'t, 'a, const NV: usize> {
-    b: MatRef<'a>,
-    scale: f32,
-    to: &'t mut [Line],
-}
+struct WholeRows<'t, 'a, const NV: usize>(Copied<'t, 'a>);
 
 impl<S: Simd, const NV: usize> Part<S> for WholeRows<'_, '_, NV> {
     type Out = ();
     #[inline(always)]
     fn run(self, s: S) {
-        let WholeRows { b, scale, to } = self;
+        let WholeRows(Copied { b, scale, to }) = self;
         let depth = b.rows();
         let to = to.as_chunks_mut::<NV>().0;
         for p in 0..depth {
@@ -92,17 +91,13 @@ impl<S: Simd, const NV: usize> Part<S> for WholeRows<'_, '_, NV> {
 }
 
 /// A panel of which the columns are contiguous in B.
-struct Columns<'t, 'a, const NV: usize> {
-    b: MatRef<'a>,
-    scale: f32,
-    to: &'t mut [Line],
-}
+struct Columns<'t, 'a, const NV: usize>(Copied<'t, 'a>);
 
 impl<S: Simd, const NV: usize> Part<S> for Columns<'_, '_, NV> {
     type Out = ();
     #[inline(always)]
     fn run(self, s: S) {
-        let Columns { b, scale, to } = self;
+        let Columns(Copied { b, scale, to }) = self;
         for (p, to) in to.as_chunks_mut::<NV>().0.chunks_mut(LANES).enumerate() {
             for v in 0..NV {
                 let first = (v * LANES).min(b.cols());
