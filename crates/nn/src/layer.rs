@@ -298,8 +298,8 @@ impl Dense {
     ) {
         let weights = |column: usize| self.rows(block, column);
         let weights = Blocks::new(self.columns(), &weights);
-        let (dz, dz_t_out) = (&mut to.dz, &mut to.dz_t);
-        to.finite = kernels::dense_backward_input(isa, weights, dz_t, gate, dz, dz_t_out);
+        let (dz, room) = (&mut to.dz, &mut to.dz_t);
+        to.finite = kernels::dense_backward_input(isa, weights, dz_t, gate, dz, room);
     }
 
     /// The weights of up to 64 inputs, block `block` of them, to one panel of outputs.

@@ -179,7 +179,7 @@ impl Run<'_> {
         let Run { isa, inputs, labels, smoothing, clock, .. } = *self;
         let this = self.batch(0, this);
         let Workspace { now, blocks, hidden, owns } = &mut *self.workspace;
-        let (now, count) = (*now, blocks.len());
+        let (now, count, deep) = (*now, blocks.len(), hidden.len() > 1);
         let batch: usize = blocks.iter().map(|b| b.taken[now].rows).sum();
         let (scale, weights) = (1.0 / batch as f32, labels.class_weights());
         let loss = CrossEntropy { scale, smoothing, weights };
@@ -220,6 +220,9 @@ impl Run<'_> {
                 };
                 let dz_t = Blocks::new(layer.columns(), &dz_t);
                 layer.backward(isa, q, dz_t, behind.gate(h(q, b)), gradient);
+                if deep {
+                    gradient.transpose(isa);
+                }
             }
             watch.lap(StepPart::Backward);
             block.gather(inputs, labels, (now ^ 1, b), next);
@@ -246,6 +249,9 @@ impl Run<'_> {
             let dz_t = Blocks::new(layer.columns(), &dz_t);
             let gate = behind.gate(&h[q * blocks.len() + b]);
             layer.backward(isa, q, dz_t, gate, gradient);
+            if l > 1 {
+                gradient.transpose(isa);
+            }
             watch.lap(StepPart::Backward);
         };
         let deltas = Deltas { now, blocks, gradients: outputs.get(1).map(|h| &h.gradients) };

@@ -287,10 +287,17 @@ impl RowBlock {
 #[derive(Clone, Debug)]
 pub(crate) struct Gradient {
     pub(crate) dz: Panel,
-    /// The same, transposed.
+    /// The same, transposed, if there is a hidden layer below.
     pub(crate) dz_t: Panel,
     /// Whether all of it is.
     pub(crate) finite: bool,
+}
+
+impl Gradient {
+    /// Makes the transpose, which the gradient of this layer's inputs needs.
+    pub(crate) fn transpose(&mut self, isa: Isa) {
+        transpose(isa, &self.dz, &mut self.dz_t);
+    }
 }
 
 /// The gradients of a hidden layer, for all blocks of rows and panels of columns.

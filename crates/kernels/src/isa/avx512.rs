@@ -69,9 +69,10 @@ fn missing(_: Avx512, a: __m512, b: __m512, c: __m512) -> __m512 {
 impl Simd for Avx512 {
     type V = __m512;
     const FUSED: bool = true;
-    // 16, 16, 24 and 16 of the 32 registers accumulate; four rows of 64 columns need eight loads for
-    // sixteen multiply-adds, which two load ports serve twice over.
-    const TILE_ROWS: [usize; 4] = [16, 8, 8, 4];
+    // 8, 16, 24 and 16 of the 32 registers accumulate; four rows of 64 columns need eight loads for
+    // sixteen multiply-adds, which two load ports serve twice over. Sixteen rows of one vector would need
+    // more pointers than there are.
+    const TILE_ROWS: [usize; 4] = [8, 8, 8, 4];
     const TALL: (usize, usize) = (12, 2);
     const WIDE: (usize, usize) = (8, 3);
     const LOW: (usize, usize) = Self::FLAT;

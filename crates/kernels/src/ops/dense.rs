@@ -10,9 +10,9 @@
 //! which block comes next in a chain, so blocking never changes a bit.
 
 use super::relu::relu;
-use super::softmax::TINY_GRADIENT;
+use super::softmax::{TINY_GRADIENT, keep};
 use crate::isa::{LANES, Line, Rows, Simd, Strided, kernel};
-use crate::panel::{Blocks, Panel};
+use crate::panel::{Blocks, PANEL_COLS, Panel, View};
 use crate::tile::{Acc, Ending, Pair, product, unroll};
 
 /// What follows the product and the bias in a forward pass.
@@ -187,13 +187,14 @@ kernel! {
 kernel! {
     /// `dX = flush(dZ Wᵀ ∘ f')` for one block of rows of the batch and up to 64 inputs of the layer.
     ///
-    /// The batch lies in the lanes, so the weights are read as they are and only activations are
-    /// transposed.
+    /// The batch lies in the lanes, so the weights are read as they are and only gradients are transposed; of up to
+    /// sixteen outputs it is the other way round.
     ///
     /// - `w`: rows of the weights for these inputs, split along the outputs: `inputs × n_q`
     /// - `dz_t`: the gradient of the outputs, transposed, split likewise: `n_q × rows`
     /// - `gate`: of the function that this layer's inputs are the outputs of, `rows × inputs`
-    /// - `dx`: gets the result, `rows × inputs`; `dx_t` the same transposed, `inputs × rows`
+    /// - `dx`: gets the result, `rows × inputs`
+    /// - `room`: for as many numbers on their way, `inputs × rows`; what is in it afterwards has no meaning
     ///
     /// Returns whether all of it is finite.
     ///
@@ -205,47 +206,131 @@ kernel! {
     /// dz_t.set(0, 0, 5.0);
     /// let (of_w, of_dz) = (|_: usize| w.view(), |_: usize| dz_t.view());
     /// let (w, dz_t) = (Blocks::new(1, &of_w), Blocks::new(1, &of_dz));
-    /// let (mut dx, mut dx_t) = (Panel::zeros(1, 2), Panel::zeros(2, 1));
-    /// assert!(dense_backward_input(Isa::best(), w, dz_t, Gate::Open, &mut dx, &mut dx_t));
-    /// assert_eq!((dx.get(0, 0), dx_t.get(1, 0)), (10.0, 15.0));
+    /// let (mut dx, mut room) = (Panel::zeros(1, 2), Panel::zeros(2, 1));
+    /// assert!(dense_backward_input(Isa::best(), w, dz_t, Gate::Open, &mut dx, &mut room));
+    /// assert_eq!((dx.get(0, 0), dx.get(0, 1)), (10.0, 15.0));
     /// ```
     ///
     /// # Panics
     /// If the shapes do not fit together.
     pub fn dense_backward_input<'f, 'w, 'd>(
         s, w: Blocks<'f, 'w>, dz_t: Blocks<'f, 'd>, gate: Gate<'f>, dx: &'f mut Panel,
-        dx_t: &'f mut Panel,
+        room: &'f mut Panel,
     ) -> bool {
         if let Gate::Relu(lines) | Gate::Slopes(lines) = gate {
             assert_eq!(lines.len(), dx.lines().len(), "one gradient for each input");
         }
-        assert_eq!((dx_t.rows(), dx_t.cols()), (dx.cols(), dx.rows()), "and its transpose");
+        assert_eq!((room.rows(), room.cols()), (dx.cols(), dx.rows()), "room for as many");
         assert_eq!(w.count(), dz_t.count(), "blocks of weights and of gradients");
-        let (inputs, vectors) = (dx_t.rows(), dx_t.vectors());
-        for from in (0..w.count()).step_by(MOST_BLOCKS) {
-            let count = MOST_BLOCKS.min(w.count() - from);
-            let pairs = Pairs::new(count, |q| (w.get(from + q).a(), dz_t.get(from + q).b()));
-            let ending = IntoPanel { out: &mut *dx_t, at: 0, first: from == 0, last: None };
-            product(s, inputs, vectors, pairs.list(), ending);
+        if w.count() == 1 && dz_t.get(0).rows() <= LANES {
+            few_outputs(s, w.get(0), dz_t.get(0), gate, dx)
+        } else {
+            many_outputs(s, w, dz_t, gate, dx, room)
         }
-        transpose_into(s, dx_t, dx);
-        let zero = s.splat(0.0);
-        // Stays zero unless something is not finite.
-        let mut check = zero;
-        for (i, Line(d)) in dx.lines_mut().iter_mut().enumerate() {
-            let dh = s.load(d);
-            let dh = match gate {
-                Gate::Open => s.flush(dh, TINY_GRADIENT),
-                Gate::Relu(h) => {
-                    s.select_gt(s.load(&h[i].0), zero, s.flush(dh, TINY_GRADIENT), zero)
-                }
-                Gate::Slopes(slopes) => s.flush(s.mul(dh, s.load(&slopes[i].0)), TINY_GRADIENT),
-            };
-            s.store(dh, d);
-            check = s.fma(dh, zero, check);
+    }
+}
+
+/// Vector `i` of the gradient of the inputs through its gates.
+#[inline(always)]
+fn gated<S: Simd>(s: S, dh: S::V, gate: Gate<'_>, i: usize) -> S::V {
+    let zero = s.splat(0.0);
+    match gate {
+        Gate::Open => s.flush(dh, TINY_GRADIENT),
+        Gate::Relu(h) => s.select_gt(s.load(&h[i].0), zero, s.flush(dh, TINY_GRADIENT), zero),
+        Gate::Slopes(slopes) => s.flush(s.mul(dh, s.load(&slopes[i].0)), TINY_GRADIENT),
+    }
+}
+
+/// The batch in the lanes, and then transposed.
+#[inline(always)]
+fn many_outputs<S: Simd>(
+    s: S,
+    w: Blocks<'_, '_>,
+    dz_t: Blocks<'_, '_>,
+    gate: Gate<'_>,
+    dx: &mut Panel,
+    room: &mut Panel,
+) -> bool {
+    let (inputs, vectors) = (room.rows(), room.vectors());
+    for from in (0..w.count()).step_by(MOST_BLOCKS) {
+        let count = MOST_BLOCKS.min(w.count() - from);
+        let pairs = Pairs::new(count, |q| (w.get(from + q).a(), dz_t.get(from + q).b()));
+        let ending = IntoPanel { out: &mut *room, at: 0, first: from == 0, last: None };
+        product(s, inputs, vectors, pairs.list(), ending);
+    }
+    transpose_into(s, room, dx);
+    // Stays zero unless something is not finite.
+    let mut check = s.splat(0.0);
+    for (i, Line(d)) in dx.lines_mut().iter_mut().enumerate() {
+        let dh = gated(s, s.load(d), gate, i);
+        s.store(dh, d);
+        check = s.fma(dh, s.splat(0.0), check);
+    }
+    s.sum(check) == 0.0
+}
+
+/// Of a vector of outputs: weights are transposed, which are fewer than gradients, and the inputs are in the lanes.
+#[inline(always)]
+fn few_outputs<S: Simd>(s: S, w: View<'_>, dz_t: View<'_>, gate: Gate<'_>, dx: &mut Panel) -> bool {
+    let (outputs, vectors) = (dz_t.rows(), dx.vectors());
+    assert_eq!((w.rows(), w.cols()), (dx.cols(), outputs), "weights between them");
+    let mut w_t = [[Line::ZERO; PANEL_COLS / LANES]; LANES];
+    for v in 0..vectors {
+        let mut block = [s.splat(0.0); LANES];
+        for (r, row) in block.iter_mut().enumerate().take(w.rows() - v * LANES) {
+            *row = s.load(w.vector(v * LANES + r, 0));
         }
-        transpose_into(s, dx, dx_t);
-        s.sum(check) == 0.0
+        s.transpose(&mut block);
+        for (column, to) in block.iter().zip(&mut w_t).take(outputs) {
+            s.store(*column, &mut to[v].0);
+        }
+    }
+    let w_t = Rows::new(Line::flat(w_t.as_flattened()), PANEL_COLS, (outputs, vectors));
+    let rows = dx.rows();
+    let ending = Gated { dx, gate, check: s.splat(0.0) };
+    let ending = product(s, rows, vectors, &[(dz_t.a_transposed(), w_t)], ending);
+    s.sum(ending.check) == 0.0
+}
+
+/// Gradients of inputs go through their gates and into a panel.
+struct Gated<'o, V> {
+    dx: &'o mut Panel,
+    gate: Gate<'o>,
+    check: V,
+}
+
+impl<S: Simd> Ending<S> for Gated<'_, S::V> {
+    #[inline(always)]
+    fn start<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        _: usize,
+        _: usize,
+    ) -> Acc<S::V, MR, NV> {
+        [[s.splat(0.0); NV]; MR]
+    }
+    #[inline(always)]
+    fn finish<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        v: usize,
+        acc: Acc<S::V, MR, NV>,
+    ) {
+        let (cols, vectors) = (self.dx.cols(), self.dx.vectors());
+        let mut check = [s.splat(0.0); NV];
+        unroll!(R in 0..MR => {
+            let at = (i + R) * vectors + v;
+            let row = &mut self.dx.lines_mut()[at..at + NV];
+            unroll!(J in 0..NV => {
+                // Padding stays zero beside gradients that are not finite, too.
+                let dh = keep(s, cols - (v + J) * LANES, acc[R][J], 0.0);
+                let dh = gated(s, dh, self.gate, at + J);
+                check[J] = s.fma(dh, s.splat(0.0), check[J]);
+                s.store(dh, &mut row[J].0);
+            });
+        });
+        unroll!(J in 0..NV => self.check = s.add(self.check, check[J]));
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod adam;
 pub(crate) mod amx;
 pub(crate) mod bf16;
 pub(crate) mod dense;
+mod divisor;
 pub(crate) mod elementwise;
 pub(crate) mod exp;
 pub(crate) mod gelu;

@@ -18,6 +18,7 @@
 //! order, then the sixteen lanes are folded by halves ([`Simd::sum`]). Lanes past the last column add
 //! nothing.
 
+use super::divisor::{Divisor, only_tiny};
 use super::exp::exp;
 use crate::isa::{LANES, Line, Simd, kernel};
 use crate::math::ln;
@@ -107,22 +108,7 @@ fn softmax_narrow<S: Simd, const B: usize>(s: S, rows: &mut [f32], n: usize) {
         }
         s.transpose(block);
     }
-    let z = &mut columns.as_flattened_mut()[..n];
-    let mut lanes = [s.splat(f32::NEG_INFINITY); LANES];
-    for (j, z) in z.iter().enumerate() {
-        lanes[j % LANES] = s.max(*z, lanes[j % LANES]);
-    }
-    let max = halved::<S, true>(s, lanes);
-    let (mut lanes, mut tiny) = ([s.splat(0.0); LANES], s.splat(0.0));
-    for (j, z) in z.iter_mut().enumerate() {
-        *z = exp(s, s.sub(*z, max));
-        lanes[j % LANES] = s.add(lanes[j % LANES], *z);
-        tiny = s.max(tiny, only_tiny(s, *z));
-    }
-    let by = Divisor::new(s, halved::<S, false>(s, lanes), tiny);
-    for z in z {
-        *z = by.divide(s, *z);
-    }
+    softmax_lanes(s, &mut columns.as_flattened_mut()[..n]);
     for block in &mut columns[..vectors] {
         s.transpose(block);
     }
@@ -135,6 +121,28 @@ fn softmax_narrow<S: Simd, const B: usize>(s: S, rows: &mut [f32], n: usize) {
             }
         }
     }
+}
+
+/// Softmax of sixteen rows, a lane for each, given their columns. Returns `max` and `sum` of [`RowStats`].
+#[inline(always)]
+fn softmax_lanes<S: Simd>(s: S, z: &mut [S::V]) -> [S::V; 2] {
+    let mut lanes = [s.splat(f32::NEG_INFINITY); LANES];
+    for (j, z) in z.iter().enumerate() {
+        lanes[j % LANES] = s.max(*z, lanes[j % LANES]);
+    }
+    let max = halved::<S, true>(s, lanes);
+    let (mut lanes, mut tiny) = ([s.splat(0.0); LANES], s.splat(0.0));
+    for (j, z) in z.iter_mut().enumerate() {
+        *z = exp(s, s.sub(*z, max));
+        lanes[j % LANES] = s.add(lanes[j % LANES], *z);
+        tiny = s.max(tiny, only_tiny(s, *z));
+    }
+    let sum = halved::<S, false>(s, lanes);
+    let by = Divisor::new(s, sum, tiny);
+    for z in z {
+        *z = by.divide(s, *z);
+    }
+    [max, sum]
 }
 
 /// What [`fold`](crate::isa::fold) does to lanes, to vectors, whose element `l` is that lane of sixteen rows:
@@ -154,55 +162,6 @@ fn halved<S: Simd, const LARGEST: bool>(s: S, mut lanes: [S::V; LANES]) -> S::V 
     onto!(2);
     onto!(1);
     lanes[0]
-}
-
-/// Dividends from here on, by divisors below [`MOST`], have quotients above 2^-101, whose remainders are no
-/// denormals: 2^-80.
-const SMALLEST: f32 = 8.271_806e-25;
-/// 2^20
-const MOST: f32 = 1_048_576.0;
-
-/// Lanes of `e` that are smaller than [`SMALLEST`], zero in the others. None is negative.
-#[inline(always)]
-fn only_tiny<S: Simd>(s: S, e: S::V) -> S::V {
-    s.select_gt(s.splat(SMALLEST), e, e, s.splat(0.0))
-}
-
-/// Divides many numbers by one (in each lane): by multiply-adds, which are faster than the divider and round as
-/// it does.
-///
-/// With `y` the reciprocal to the nearest and `q` less than an ulp from `a / b`, `q + (a - b q) y` rounds to what
-/// `a / b` rounds to (P. Markstein, "Computation of elementary functions on the IBM RISC System/6000
-/// processor", 1990), as long as nothing under- or overflows. The first such step brings `a y`, which may be
-/// 1.5 ulp away, to less than one, the second ends it.
-struct Divisor<V> {
-    by: V,
-    /// `1 / by` and `-1 / by`.
-    y: [V; 2],
-    fast: bool,
-}
-
-impl<V: Copy> Divisor<V> {
-    /// Of numbers that are 0, NaN or at most the divisor, which is 1 at least or not a number; any lane of `tiny`
-    /// other than zero says that some are smaller than [`SMALLEST`].
-    #[inline(always)]
-    fn new<S: Simd<V = V>>(s: S, by: V, tiny: V) -> Self {
-        let usual = s.select_gt(s.splat(MOST), by, s.splat(0.0), s.splat(1.0));
-        let fast = S::FUSED && s.lit(usual) | s.lit(tiny) == 0;
-        let y = s.div(s.splat(1.0), by);
-        Divisor { by, y: [y, s.sub(s.splat(0.0), y)], fast }
-    }
-
-    #[inline(always)]
-    fn divide<S: Simd<V = V>>(&self, s: S, a: V) -> V {
-        if !self.fast {
-            return s.div(a, self.by);
-        }
-        let [y, minus_y] = self.y;
-        let q = s.mul(a, y);
-        let q = s.fma(s.fms(q, self.by, a), minus_y, q);
-        s.fma(s.fms(q, self.by, a), minus_y, q)
-    }
 }
 
 kernel! {
@@ -295,7 +254,15 @@ kernel! {
     ) {
         let n = logits.cols();
         assert_eq!(labels.len(), rows.len(), "one label for each row");
+        assert!(rows.len() <= logits.rows(), "{} labels for {} rows", rows.len(), logits.rows());
         let scale = s.splat(scale);
+        if n <= LANES {
+            let lines = logits.lines_mut().chunks_mut(LANES);
+            for ((lines, labels), rows) in lines.zip(labels.chunks(LANES)).zip(rows.chunks_mut(LANES)) {
+                cross_entropy_lanes(s, lines, n, labels, scale, rows);
+            }
+            return;
+        }
         for (i, (&label, out)) in labels.iter().zip(rows).enumerate() {
             let label = usize::from(label);
             assert!(label < n, "label {label} with {n} classes");
@@ -309,6 +276,43 @@ kernel! {
                 s.store(s.flush(s.mul(s.load(d), scale), TINY_GRADIENT), d);
             }
         }
+    }
+}
+
+/// [`softmax_cross_entropy`] of up to sixteen rows of `n` columns in a vector each, a lane for each row.
+#[inline(always)]
+fn cross_entropy_lanes<S: Simd>(
+    s: S,
+    lines: &mut [Line],
+    n: usize,
+    labels: &[u16],
+    scale: S::V,
+    rows: &mut [RowLoss],
+) {
+    let (mut z, mut logits, mut of) = ([s.splat(0.0); LANES], [0.0; LANES], [0.0; LANES]);
+    for (i, (&label, Line(row))) in labels.iter().zip(&*lines).enumerate() {
+        assert!(usize::from(label) < n, "label {label} with {n} classes");
+        (z[i], logits[i], of[i]) = (s.load(row), row[usize::from(label)], label.into());
+    }
+    s.transpose(&mut z);
+    // The first largest, as `first_largest` finds it.
+    let (mut best, mut at) = (z[0], s.splat(0.0));
+    for (j, z) in z[..n].iter().enumerate().skip(1) {
+        at = s.select_gt(*z, best, s.splat(j as f32), at);
+        best = s.select_gt(*z, best, *z, best);
+    }
+    let [max, sum] = softmax_lanes(s, &mut z[..n]).map(|v| s.to_array(v).map(f64::from));
+    let (at, label) = (s.to_array(at), s.load(&of));
+    for (j, z) in z[..n].iter_mut().enumerate() {
+        let from = s.select_gt(label, s.splat(j as f32 - 0.5), s.splat(1.0), s.splat(0.0));
+        let hot = s.select_gt(s.splat(j as f32 + 0.5), label, from, s.splat(0.0));
+        *z = s.flush(s.mul(s.sub(*z, hot), scale), TINY_GRADIENT);
+    }
+    s.transpose(&mut z);
+    for (i, (out, Line(row))) in rows.iter_mut().zip(lines).enumerate() {
+        let loss = ln(sum[i]) - (f64::from(logits[i]) - max[i]);
+        *out = RowLoss { loss, correct: at[i] == of[i] };
+        s.store(z[i], row);
     }
 }
 
@@ -399,55 +403,4 @@ pub fn first_largest(values: &[f32]) -> usize {
         }
     }
     best
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Isa;
-
-    kernel! {
-        /// Each `a` divided by the one `b`, and whether by multiply-adds.
-        fn quotients<'a>(s, a: &'a mut [f32; LANES], b: f32) -> bool {
-            let by = Divisor::new(s, s.splat(b), s.splat(0.0));
-            s.store(by.divide(s, s.load(a)), a);
-            by.fast
-        }
-    }
-
-    #[test]
-    fn quotients_are_those_of_the_divider() {
-        // Mantissas of all kinds: dense at both ends, scattered between.
-        let mantissa = |i: u32| match i % 4 {
-            0 => (i / 4) & 0x7f_ffff,
-            1 => 0x7f_ffff - ((i / 4) & 0x7f_ffff),
-            _ => i.wrapping_mul(2_654_435_761) >> 9,
-        };
-        for isa in Isa::available() {
-            for i in 0..100_000u32 {
-                // From 1 to 2^20, and dividends from 2^-80 to the divisor.
-                let b = f32::from_bits((127 + i % 20) << 23 | mantissa(i));
-                let mut a: [f32; LANES] = core::array::from_fn(|l| {
-                    let j = i.wrapping_mul(31) + l as u32 * 77_777;
-                    let exponent = 47 + j % (80 + i % 20);
-                    f32::from_bits(exponent << 23 | mantissa(j))
-                });
-                a[0] = 0.0;
-                a[1] = b;
-                a[2] = SMALLEST;
-                let want = a.map(|a| (a / b).to_bits());
-                assert_eq!(quotients(isa, &mut a, b), isa.fused(), "{isa}: {b:e}");
-                assert_eq!(a.map(f32::to_bits), want, "{isa}: by {b:e}");
-            }
-        }
-    }
-
-    #[test]
-    fn odd_divisors_are_left_to_the_divider() {
-        for isa in Isa::available() {
-            for b in [f32::NAN, f32::INFINITY, MOST] {
-                assert!(!quotients(isa, &mut [0.5; LANES], b), "{isa}: {b}");
-            }
-        }
-    }
 }
