@@ -5,7 +5,9 @@
 //! for k { for i in 0..MR { for j in 0..NV { acc[i][j] = a[i, k] * b[k, j] + acc[i][j] } } }
 //! ```
 
-use crate::isa::{Foreseen, Panels, Part, Picked, Rows, Simd, Steps, Strided, Walk};
+use crate::isa::{
+    ANYHOW, COLUMNS, Foreseen, Panels, Part, Picked, ROWS, Rows, Simd, Steps, Strided, Walk,
+};
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
 /// loop whose index the optimiser does not see through would keep the accumulators in memory.
@@ -169,19 +171,21 @@ pub(crate) fn strips<S: Simd, E: Ending<S>>(
     panels: Panels<'_>,
     ending: &mut E,
 ) {
-    let packed = count == 1 && a.is_packed();
+    let layout = if count == 1 { a.layout() } else { ANYHOW };
     macro_rules! outlined {
         ($most:expr, $nv:literal) => {
             outlined!(@ $most, $nv, 1 2 3 4 5 6 7 8 9 10 11 12)
         };
         (@ $most:expr, $nv:literal, $($mr:literal)*) => {
             match height {
-                $($mr if const { $mr <= $most } => if packed {
-                    simd.outlined(Strips::<E, $mr, $nv, true, false> { at, count, a, panels, ending })
+                $($mr if const { $mr <= $most } => if layout == COLUMNS {
+                    simd.outlined(Strips::<E, $mr, $nv, COLUMNS, false> { at, count, a, panels, ending })
+                } else if layout == ROWS {
+                    simd.outlined(Strips::<E, $mr, $nv, ROWS, false> { at, count, a, panels, ending })
                 } else if const { $nv >= S::TALL.1 } && panels.are_far() {
-                    simd.outlined(Strips::<E, $mr, $nv, false, true> { at, count, a, panels, ending })
+                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, true> { at, count, a, panels, ending })
                 } else {
-                    simd.outlined(Strips::<E, $mr, $nv, false, false> { at, count, a, panels, ending })
+                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, false> { at, count, a, panels, ending })
                 },)*
                 other => unreachable!("tiles of {other} rows"),
             }
@@ -189,8 +193,9 @@ pub(crate) fn strips<S: Simd, E: Ending<S>>(
     }
     match panels.vectors() {
         8 if const { row_vectors::<S>() == 8 } => outlined!(1, 8),
+        4 if const { S::WIDE.1 == 4 } => outlined!(S::WIDE.0, 4),
         4 if const { S::FLAT.1 == 4 } => outlined!(S::FLAT.0, 4),
-        3 if const { S::WIDE.1 == 3 } => outlined!(S::WIDE.0, 3),
+        3 if const { row_vectors::<S>() == 8 } => outlined!(1, 3),
         2 if const { S::TALL.1 == 2 } => outlined!(S::TALL.0, 2),
         1 => outlined!(S::TALL.0, 1),
         other => unreachable!("panels of {other} vectors"),
@@ -211,9 +216,8 @@ pub(crate) const fn row_vectors<S: Simd>() -> usize {
     if S::FLAT.0 >= 4 { 2 * S::FLAT.1 } else { S::FLAT.1 }
 }
 
-/// Tiles of one shape beside and below each other. `PACKED`: of a strip of A whose columns lie one after the other;
-/// `FAR`: B does not lie near.
-struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const PACKED: bool, const FAR: bool> {
+/// Tiles of one shape beside and below each other, of an A in this `LAYOUT`. `FAR`: B does not lie near.
+struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const LAYOUT: u8, const FAR: bool> {
     at: (usize, usize),
     count: usize,
     a: Strided<'a>,
@@ -221,8 +225,8 @@ struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const PACKED: bool, c
     ending: &'e mut E,
 }
 
-impl<S, E, const MR: usize, const NV: usize, const PACKED: bool, const FAR: bool> Part<S>
-    for Strips<'_, '_, E, MR, NV, PACKED, FAR>
+impl<S, E, const MR: usize, const NV: usize, const LAYOUT: u8, const FAR: bool> Part<S>
+    for Strips<'_, '_, E, MR, NV, LAYOUT, FAR>
 where
     S: Simd,
     E: Ending<S>,
@@ -240,7 +244,7 @@ where
                     let walk = Foreseen(Steps::new(&a, t * MR, &b, 0));
                     multiply(simd, &mut acc, walk, ending);
                 } else {
-                    let walk = Steps::<MR, NV, PACKED>::new(&a, t * MR, &b, 0);
+                    let walk = Steps::<MR, NV, LAYOUT>::new(&a, t * MR, &b, 0);
                     multiply(simd, &mut acc, walk, ending);
                 }
                 ending.finish(simd, i, v, acc);

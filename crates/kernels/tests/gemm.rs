@@ -148,8 +148,8 @@ fn edges_of_the_blocks() {
     }
 }
 
-/// Panels of every width and a rest of every kind, one strip and several, B copied and in place, and so much of it that
-/// memory is asked ahead.
+/// Panels of every width and a rest of every kind, one strip and several, one block and several, A and B copied and in
+/// place, and so much of them that memory is asked ahead.
 #[test]
 fn wide_products() {
     for isa in isas() {
@@ -157,8 +157,12 @@ fn wide_products() {
             for layout in [Layout::Rows, Layout::Columns, Layout::Scattered] {
                 Case::new((13, cols, 7), 1.0, 0.5, [layout; 3], [0; 3]).equals_its_twin(isa);
             }
+            let deep = (13, cols, 520 + cols % 40);
+            Case::new(deep, 0.5, 0.5, [Layout::GappedRows; 3], [4; 3]).equals_its_twin(isa);
         }
-        for shape in [(61, 1500, 300), (300, 90, 1100), (200, 512, 64), (61, 500, 70)] {
+        for shape in
+            [(61, 1500, 300), (300, 90, 1100), (200, 512, 64), (61, 500, 70), (30, 500, 1100)]
+        {
             for offset in [0, 4] {
                 Case::new(shape, 1.0, 0.0, [Layout::Rows; 3], [offset; 3]).equals_its_twin(isa);
                 Case::new(shape, -0.5, 1.0, [Layout::GappedColumns; 3], [offset; 3])

@@ -4,20 +4,20 @@ use super::Epilogue;
 use super::ahead::Lines;
 use super::pack::{a_lines, load, pack_a, pack_b};
 use super::swapped;
-use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, Panels, Simd};
+use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd};
 use crate::tile::{Acc, Ending, row_vectors, split, strips, unroll};
 use alloc::vec::Vec;
 
-/// Depth of a block: a strip of A, 12 KiB, stays in the first-level cache while the panels of B pass.
-const KC: usize = 256;
-/// The same for as few columns as `FEW_COLS`, where C is most of the traffic; and if B is read where it lies.
+/// Depth of a block, and so of a strip of A, which is copied row by row with room for as many floats.
+const KC: usize = PITCH - LANES;
+/// The same for as few columns as `FEW_COLS`, where C is most of the traffic, if A is not copied and B is.
 const KC_NARROW: usize = 1024;
-const KC_IN_PLACE: usize = 512;
-/// Columns of a block: its panels, 1 MiB, stay in the second-level cache while the strips of A pass.
-const NC: usize = 1056;
-/// The same where a B as deep as one block is copied for as few rows as `SOME_ROWS`: what is copied is then used from
-/// the first-level cache, and A where it lies.
-const NC_FLAT: usize = 96;
+/// Floats of a block of B: its panels, 1 MiB, stay in the second-level cache while the strips of A pass.
+const BLOCK: usize = 1 << 18;
+/// The same where a B not deeper than `KC_FLAT` is copied for as few rows as `SOME_ROWS`: what is copied is then used
+/// from the first-level cache, and A where it lies.
+const BLOCK_FLAT: usize = 1 << 13;
+const KC_FLAT: usize = 256;
 /// With so few rows B is read where it lies: a copy would cost more than it saves.
 const FEW_ROWS: usize = 48;
 /// The same where rows begin with a cache line, if all of B lies within so many floats: half of the second-level cache.
@@ -27,9 +27,9 @@ const ALIGNED: usize = 1 << 18;
 const SOME_ROWS: usize = 128;
 const PAGE: usize = 1 << 10;
 const SMALL: usize = 1 << 15;
-/// With so few columns A is read where it lies.
+/// With so few columns, and with as few steps as `FEW_STEPS`, A is read where it lies.
 const FEW_COLS: usize = 256;
-/// With so many columns a product is wide.
+/// With so many columns a product is wide; not where columns of A are copied, which takes longer the lower its strips.
 const MANY_COLS: usize = 480;
 /// With so few steps of k tiles are low, for longer runs of C, if they fill it and read whole lines of B.
 const FEW_STEPS: usize = 64;
@@ -182,7 +182,7 @@ impl<E: Epilogue> Product<'_, '_, E> {
             _ if m <= S::FLAT.0 => S::FLAT,
             // All columns of C are one strip.
             _ if swaps => S::TALL,
-            MANY_COLS.. => S::WIDE,
+            MANY_COLS.. if self.a.0.strides().1 == 1 => S::WIDE,
             _ if b.rows() <= FEW_STEPS && whole && lines => S::LOW,
             _ => S::TALL,
         }
@@ -206,18 +206,15 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let asks = if product.floats() <= NEAR { 0 } else { ASKS };
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
-        let flat = m <= SOME_ROWS && k <= KC && !in_place && a_scale == 1.0;
+        let flat = m <= SOME_ROWS && k <= KC_FLAT && !in_place && a_scale == 1.0;
         let low = flat || (in_place && m <= SOME_ROWS);
-        let copy_a = a_scale != 1.0 || (n > FEW_COLS && !low);
-        let deepest = match in_place {
-            _ if n > FEW_COLS => KC,
-            true => KC_IN_PLACE,
-            false => KC_NARROW,
-        };
+        let copy_a = a_scale != 1.0 || (n > FEW_COLS && k > FEW_STEPS && !low);
+        let narrow = n <= FEW_COLS && !in_place && !copy_a;
+        let deepest = if narrow { KC_NARROW } else { KC };
         let usual = if widest > S::FLAT.1 { S::FLAT.1 } else { S::TALL.1 };
         let unit = widest * LANES;
-        let most = if flat { NC_FLAT.max(unit) } else { NC };
-        let a_room = if copy_a { a_lines(highest.min(m), deepest.min(k)) } else { 0 };
+        let most = (if flat { BLOCK_FLAT } else { BLOCK } / deepest.min(k).max(1)).max(unit);
+        let a_room = if copy_a { a_lines(highest.min(m)) } else { 0 };
         let b_room = deepest.min(k) * most.min(n).div_ceil(LANES);
         let squares = if swaps { swapped::lines(widest) } else { 0 };
         let [a_room, b_room, squares] = scratch.rooms([a_room, b_room, squares]);

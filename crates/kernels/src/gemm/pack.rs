@@ -1,6 +1,6 @@
 //! Copies of blocks of A and B that the tile reads well.
 
-use crate::isa::{LANES, Line, MatRef, Part, Simd, Strided};
+use crate::isa::{LANES, Line, MatRef, PITCH, Part, Simd, Strided};
 
 /// Panels that are filled row by row together: each row is then read a kilobyte at a time, and what is written
 /// lies on lines that the first-level cache can hold beside each other.
@@ -140,8 +140,7 @@ pub(super) fn transposed<S: Simd>(s: S, rows: &MatRef<'_>, scale: f32) -> [S::V;
     square
 }
 
-/// Copies a strip of A, times its factor, column by column. Whole vectors are written, what is too much of one is
-/// overwritten by the next.
+/// Copies a strip of A, times its factor: row by row if its rows are contiguous, else column by column.
 #[inline(always)]
 pub(super) fn pack_a<'t, S: Simd>(
     s: S,
@@ -149,43 +148,53 @@ pub(super) fn pack_a<'t, S: Simd>(
     scale: f32,
     to: &'t mut [Line],
 ) -> Strided<'t> {
-    let to = Line::flat_mut(to);
     let (height, depth) = (a.rows(), a.cols());
-    let put = |to: &mut [f32], k: usize, x: S::V| {
-        let Some(to) = to[k * height..].first_chunk_mut() else {
-            unreachable!("`a_lines` has a vector more than the strip")
-        };
-        s.store(x, to);
-    };
-    match a.strides() {
-        (_, 1) => {
-            for k in (0..depth).step_by(LANES) {
-                let width = LANES.min(depth - k);
-                let square = transposed(s, &a.block((0, height), (k, width)), scale);
-                for (c, column) in square.iter().enumerate().take(width) {
-                    put(to, k + c, *column);
-                }
-            }
-        }
-        (1, _) => {
-            for k in 0..depth {
-                put(to, k, scaled(s, scale, load(s, a.t().run(k, 0, height))));
-            }
-        }
-        _ => {
-            for k in 0..depth {
-                for (r, x) in to[k * height..][..height].iter_mut().enumerate() {
-                    *x = scale * a.get(r, k);
-                }
+    if a.strides().1 == 1 {
+        s.outlined(RowsOfA { a: *a, scale, to });
+        return Strided::new(Line::flat(to), (height, depth), (PITCH, 1));
+    }
+    let to = Line::flat_mut(to);
+    for k in 0..depth {
+        let column = &mut to[k * height..];
+        if let (1, Some(whole)) = (a.strides().0, column.first_chunk_mut()) {
+            // Of a whole vector, what is too much is overwritten by the next.
+            s.store(scaled(s, scale, load(s, a.t().run(k, 0, height))), whole);
+        } else {
+            for (r, x) in column[..height].iter_mut().enumerate() {
+                *x = scale * a.get(r, k);
             }
         }
     }
     Strided::new(to, (height, depth), (1, height))
 }
 
-/// Lines that [`pack_a`] needs for a strip.
-pub(super) fn a_lines(rows: usize, depth: usize) -> usize {
-    (rows * depth).div_ceil(LANES) + 1
+/// A strip of A whose rows are contiguous, each at most as long as the distance between their copies.
+struct RowsOfA<'t, 'a> {
+    a: MatRef<'a>,
+    scale: f32,
+    to: &'t mut [Line],
+}
+
+impl<S: Simd> Part<S> for RowsOfA<'_, '_> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self, s: S) {
+        let RowsOfA { a, scale, to } = self;
+        for (r, to) in to.chunks_exact_mut(PITCH / LANES).take(a.rows()).enumerate() {
+            let (whole, rest) = a.run(r, 0, a.cols()).as_chunks();
+            for (Line(to), x) in to.iter_mut().zip(whole) {
+                s.store(scaled(s, scale, s.load(x)), to);
+            }
+            if !rest.is_empty() {
+                s.store(scaled(s, scale, s.load_first(rest)), &mut to[whole.len()].0);
+            }
+        }
+    }
+}
+
+/// Lines that [`pack_a`] needs for a strip of so many rows.
+pub(super) fn a_lines(rows: usize) -> usize {
+    rows * PITCH / LANES
 }
 
 /// Up to sixteen floats.

@@ -74,7 +74,7 @@ impl Simd for Avx512 {
     // more pointers than there are.
     const TILE_ROWS: [usize; 4] = [8, 8, 8, 4];
     const TALL: (usize, usize) = (12, 2);
-    const WIDE: (usize, usize) = (8, 3);
+    const WIDE: (usize, usize) = (6, 4);
     const LOW: (usize, usize) = Self::FLAT;
     const FLAT: (usize, usize) = (4, 4);
 

@@ -29,7 +29,9 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use matrix::{MatMut, MatRef};
-pub(crate) use operand::{Foreseen, GROUP, Lit, Panels, Picked, Rows, Steps, Strided, Walk};
+pub(crate) use operand::{
+    ANYHOW, COLUMNS, Foreseen, GROUP, Lit, PITCH, Panels, Picked, ROWS, Rows, Steps, Strided, Walk,
+};
 pub use portable::Portable;
 
 /// Lanes of a vector, on every ISA.
@@ -97,7 +99,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Rows and vectors of a general product's tile: with a row of B and an element of A it fills the registers.
     #[doc(hidden)]
     const TALL: (usize, usize);
-    /// The same of a wide product, with longer runs of C: not higher than `TALL`.
+    /// The same of a wide product, with longer runs of C: not higher than `TALL`, and not lower
+    /// than others as wide.
     #[doc(hidden)]
     const WIDE: (usize, usize);
     /// The same of a short sum, with the longest runs of C: as wide as one of the others, and not higher.

@@ -107,10 +107,14 @@ impl<'a> Strided<'a> {
         Strided { data, rs, cs, rows, depth, lit: Lit::UNKNOWN }
     }
 
-    /// Whether it is a strip whose columns lie one after the other.
+    /// How a copied strip lies, all of whose rows a tile takes.
     #[inline(always)]
-    pub(crate) fn is_packed(&self) -> bool {
-        (self.rs, self.cs) == (1, self.rows)
+    pub(crate) fn layout(&self) -> u8 {
+        match (self.rs, self.cs) {
+            (1, cs) if cs == self.rows => COLUMNS,
+            (PITCH, 1) => ROWS,
+            _ => ANYHOW,
+        }
     }
 
     /// The same matrix, of which this is known.
@@ -280,9 +284,18 @@ const REACH: usize = 3;
 /// Pointers for the tallest tile.
 const BASES: usize = 16usize.div_ceil(REACH);
 
-/// Through all of k. `PACKED`: the tile's columns of A lie one after the other, which takes one pointer instead of
-/// several; what the loop does besides multiplying takes turns with the multiply-adds.
-pub(crate) struct Steps<'a, const MR: usize, const NV: usize, const PACKED: bool = false> {
+/// How a tile's part of A lies: with any strides, which takes several pointers...
+pub(crate) const ANYHOW: u8 = 0;
+/// ...column after column, or row after row with [`PITCH`], which takes one. What the loop does besides multiplying takes
+/// turns with the multiply-adds.
+pub(crate) const COLUMNS: u8 = 1;
+pub(crate) const ROWS: u8 = 2;
+/// Floats from a copied row of A to the next: 512 of the row, and a line, so that rows begin in different sets of the
+/// first-level cache.
+pub(crate) const PITCH: usize = 512 + LANES;
+
+/// Through all of k, of an A that lies in this `LAYOUT`.
+pub(crate) struct Steps<'a, const MR: usize, const NV: usize, const LAYOUT: u8 = ANYHOW> {
     /// Of rows 0, 3, 6...
     a: [*const f32; BASES],
     b: *const f32,
@@ -306,15 +319,15 @@ fn opaque(mut p: *const f32) -> *const f32 {
     p
 }
 
-impl<'a, const MR: usize, const NV: usize, const PACKED: bool> Steps<'a, MR, NV, PACKED> {
+impl<'a, const MR: usize, const NV: usize, const LAYOUT: u8> Steps<'a, MR, NV, LAYOUT> {
     /// The tile of rows `i..i + MR` and vectors `v..v + NV`.
     ///
     /// # Panics
-    /// If the tile leaves the product, the operands differ in depth, or A is not packed as it should be.
+    /// If the tile leaves the product, the operands differ in depth, or A does not lie as it should.
     #[inline(always)]
     pub(crate) fn new(a: &Strided<'a>, i: usize, b: &Rows<'a>, v: usize) -> Self {
         assert!(i + MR <= a.rows && v + NV <= b.vectors && a.depth == b.depth);
-        assert!(!PACKED || (a.rs, a.cs) == (1, MR));
+        assert!(LAYOUT == ANYHOW || (a.layout() == LAYOUT && a.rows == MR));
         const { assert!(MR <= REACH * BASES) };
         let mut bases = [a.data; BASES];
         for (group, base) in bases.iter_mut().enumerate() {
@@ -346,12 +359,10 @@ impl<'a, const MR: usize, const NV: usize, const PACKED: bool> Steps<'a, MR, NV,
         unsafe {
             let b = self.b.add(k * self.stride);
             (
-                core::array::from_fn(|i| {
-                    if PACKED {
-                        *self.a[0].add(k * MR + i)
-                    } else {
-                        *self.a[i / REACH].add(k * self.cs).add(i % REACH * self.rs)
-                    }
+                core::array::from_fn(|i| match LAYOUT {
+                    COLUMNS => *self.a[0].add(k * MR + i),
+                    ROWS => *self.a[0].add(k + i * PITCH),
+                    _ => *self.a[i / REACH].add(k * self.cs).add(i % REACH * self.rs),
                 }),
                 core::array::from_fn(|j| &*b.add(j * LANES).cast::<[f32; LANES]>()),
             )
@@ -359,8 +370,8 @@ impl<'a, const MR: usize, const NV: usize, const PACKED: bool> Steps<'a, MR, NV,
     }
 }
 
-impl<'a, const MR: usize, const NV: usize, const PACKED: bool> Walk<'a, MR, NV>
-    for Steps<'a, MR, NV, PACKED>
+impl<'a, const MR: usize, const NV: usize, const LAYOUT: u8> Walk<'a, MR, NV>
+    for Steps<'a, MR, NV, LAYOUT>
 {
     #[inline(always)]
     fn left(&self) -> usize {
@@ -372,11 +383,13 @@ impl<'a, const MR: usize, const NV: usize, const PACKED: bool> Walk<'a, MR, NV>
         // SAFETY: 0 is less than `left`.
         let step = unsafe { self.ahead(0) };
         self.left -= 1;
-        if PACKED {
-            self.a[0] = self.a[0].wrapping_add(MR);
-        } else {
-            for base in &mut self.a {
-                *base = opaque(base.wrapping_add(self.cs));
+        match LAYOUT {
+            COLUMNS => self.a[0] = self.a[0].wrapping_add(MR),
+            ROWS => self.a[0] = self.a[0].wrapping_add(1),
+            _ => {
+                for base in &mut self.a {
+                    *base = opaque(base.wrapping_add(self.cs));
+                }
             }
         }
         self.b = self.b.wrapping_add(self.stride);
