@@ -27,10 +27,8 @@ const ALIGNED: usize = 1 << 18;
 const SOME_ROWS: usize = 128;
 const PAGE: usize = 1 << 10;
 const SMALL: usize = 1 << 15;
-/// With so few columns, and with as few steps as `FEW_STEPS`, A is read where it lies.
+/// With more columns a product is wide. With so few, and with as few steps as `FEW_STEPS`, A is read where it lies.
 const FEW_COLS: usize = 256;
-/// With so many columns a product is wide; not where columns of A are copied, which takes longer the lower its strips.
-const MANY_COLS: usize = 480;
 /// With so few steps of k tiles are low, for longer runs of C, if they fill it and read whole lines of B.
 const FEW_STEPS: usize = 64;
 /// Lines asked for while a tile is multiplied: the next tile of C, and a share of the next strip of A.
@@ -182,7 +180,8 @@ impl<E: Epilogue> Product<'_, '_, E> {
             _ if m <= S::FLAT.0 => S::FLAT,
             // All columns of C are one strip.
             _ if swaps => S::TALL,
-            MANY_COLS.. if self.a.0.strides().1 == 1 => S::WIDE,
+            // Columns of A are copied the slower the lower strips are.
+            FEW_COLS.. if self.a.0.strides().1 == 1 => S::WIDE,
             _ if b.rows() <= FEW_STEPS && whole && lines => S::LOW,
             _ => S::TALL,
         }
@@ -233,10 +232,9 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                     then,
                     last: pc + kc == k,
                     asks,
-                    next: [0; 4],
-                    asked: (0, 0),
                     a,
-                    next_a: Lines::of(a),
+                    next_c: Lines::NONE,
+                    next_a: Lines::NONE,
                 };
                 let mut i = 0;
                 for (height, count) in split(m, highest).into_iter().filter(|s| s.1 > 0) {
@@ -270,13 +268,11 @@ struct IntoC<'o, 'a, E> {
     then: &'o E,
     last: bool,
     asks: usize,
-    /// First row and column, and numbers of rows and vectors of the tile after this one.
-    next: [usize; 4],
-    /// Row and vector of it that memory is asked for next.
-    asked: (usize, usize),
-    /// The rows of A for this block, and of them the strip after this one.
+    /// The rows of A for this block.
     a: MatRef<'a>,
-    next_a: Lines<'a>,
+    /// The tile of C after this one, and the strip of A.
+    next_c: Lines,
+    next_a: Lines,
 }
 
 impl<E> IntoC<'_, '_, E> {
@@ -296,15 +292,8 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
     }
     #[inline(always)]
     fn ask(&mut self) {
-        let [i, j, rows, vectors] = self.next;
-        let (row, vector) = self.asked;
-        if row < rows {
-            // Where rows begin within a line, a tile has a line more than vectors: the first, which the tile
-            // before it had too.
-            self.c.as_ref().prefetch::<false>(i + row, j + vector * LANES + LANES - 1);
-            self.asked = if vector + 1 < vectors { (row, vector + 1) } else { (row + 1, 0) };
-        } else {
-            self.next_a.ask();
+        if !self.next_c.ask::<false>() {
+            self.next_a.ask::<true>();
         }
     }
     #[inline(always)]
@@ -317,12 +306,12 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         let mut acc = [[s.splat(0.0); NV]; MR];
         let (j, left) = self.place(v);
         let width = NV * LANES;
-        self.next = match self.squares {
-            Some(_) => [0; 4],
-            None if left > width => [i, j + width, MR, NV],
-            None => [i + MR, self.cols.0, MR, NV],
-        };
-        self.asked = (0, 0);
+        if self.asks > 0 && self.squares.is_none() {
+            let (i, j) = if left > width { (i, j + width) } else { (i + MR, self.cols.0) };
+            // Where rows begin within a line, a tile has a line more than vectors: the first, which the tile
+            // before it had too.
+            self.next_c = Lines::new(&self.c.as_ref(), (i, j + LANES - 1), MR, NV);
+        }
         if self.asks > 0 && j == self.cols.0 {
             let below = (i + MR).min(self.a.rows());
             let rows = (below, MR.min(self.a.rows() - below));

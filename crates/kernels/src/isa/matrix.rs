@@ -1,7 +1,7 @@
 //! Matrices with any strides: checked once when they are made, then read and written without touching
 //! what lies between their elements.
 
-use super::{LANES, Line, Panels, Strided, prefetch_line};
+use super::{LANES, Line, Panels, Strided};
 use core::marker::PhantomData;
 
 /// A matrix to read: element (i, j) is `data[i * rs + j * cs]`.
@@ -190,12 +190,11 @@ impl<'a> MatRef<'a> {
         self.data.addr().is_multiple_of(size_of::<Line>()) && self.rs.is_multiple_of(LANES)
     }
 
-    /// Asks for the cache line of element (i, j), which need not exist: into the first-level cache or, `FAR`, only
-    /// into the second.
+    /// Where element (i, j) is, or would be.
     #[inline(always)]
-    pub(crate) fn prefetch<const FAR: bool>(&self, i: usize, j: usize) {
+    pub(crate) fn address(&self, i: usize, j: usize) -> *const f32 {
         let offset = i.wrapping_mul(self.rs).wrapping_add(j.wrapping_mul(self.cs));
-        prefetch_line::<FAR>(self.data.wrapping_add(offset).cast());
+        self.data.wrapping_add(offset)
     }
 
     /// As the A operand.

@@ -223,7 +223,7 @@ pub fn prefetch(bytes: &[u8]) {
 /// Asks for the cache line of an address, into the first-level cache or, `FAR`, only into the second. A hint: it changes
 /// nothing else, and there need not be anything.
 #[inline(always)]
-fn prefetch_line<const FAR: bool>(at: *const u8) {
+pub(crate) fn prefetch_line<const FAR: bool>(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
