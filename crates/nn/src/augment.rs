@@ -29,8 +29,8 @@ impl Augment {
 /// What happens to one image: `to[y][x] = from[y - dy][x - dx]`, and before that the mirror.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Change {
-    dx: i32,
-    dy: i32,
+    dx: i16,
+    dy: i16,
     mirror: bool,
 }
 
@@ -39,18 +39,20 @@ struct Change {
 pub(crate) struct Augmenter {
     augment: Augment,
     rng: Rng,
-    epoch: u64,
+    /// What happens to each example in this epoch: one by one they would take the generator a block of words each.
+    changes: Vec<Change>,
     width: usize,
     /// Values of a pixel.
     depth: usize,
 }
 
 impl Augmenter {
-    /// None if nothing is to be done.
+    /// For so many examples; none if nothing is to be done.
     pub(crate) fn new(
         augment: Augment,
         seed: u64,
         architecture: &Architecture,
+        examples: usize,
     ) -> Result<Option<Augmenter>, Error> {
         if !augment.is_on() {
             return Ok(None);
@@ -69,31 +71,31 @@ impl Augmenter {
             return Err(Error::Input(what));
         }
         let rng = Rng::new(seed, Purpose::Augment, 0);
-        Ok(Some(Augmenter { augment, rng, epoch: 0, width, depth }))
+        let nothing = Change { dx: 0, dy: 0, mirror: false };
+        Ok(Some(Augmenter { augment, rng, changes: vec![nothing; examples], width, depth }))
     }
 
-    /// For an epoch, counted from 0.
+    /// Draws what happens in an epoch, counted from 0. Of the `n` things that can happen to an example, it is number
+    /// `⌊r n / 2⁶⁴⌋`, where `r` is made of the words `2 · example` (low) and `2 · example + 1` (high) of stream `epoch`.
     pub(crate) fn set_epoch(&mut self, epoch: usize) {
-        self.epoch = epoch as u64;
-    }
-
-    /// What happens to an example: of the `n` things that can, number `⌊r n / 2⁶⁴⌋`, where `r` is made of the
-    /// words `2 · example` (low) and `2 · example + 1` (high) of stream `epoch`.
-    fn change(&self, example: u32) -> Change {
-        let mut words = [0; 2];
-        self.rng.clone().words(self.epoch, 2 * u64::from(example), &mut words);
-        let r = u64::from(words[1]) << 32 | u64::from(words[0]);
-        let (shift, mirrors) = (i32::from(self.augment.shift), 1 + u64::from(self.augment.flip));
+        let (shift, mirrors) = (self.augment.shift as i16, 1 + u64::from(self.augment.flip));
         let side = 2 * u64::from(self.augment.shift) + 1;
-        let way = ((u128::from(r) * u128::from(mirrors * side * side)) >> 64) as u64;
-        let by = |number: u64| number as i32 - shift;
-        let (place, mirror) = (way / mirrors, way % mirrors == 1);
-        Change { dx: by(place % side), dy: by(place / side), mirror }
+        let by = |number: u64| number as i16 - shift;
+        let mut words = [0; 128];
+        for (chunk, changes) in (0u64..).zip(self.changes.chunks_mut(words.len() / 2)) {
+            self.rng.words(epoch as u64, chunk * words.len() as u64, &mut words);
+            for (change, words) in changes.iter_mut().zip(words.chunks(2)) {
+                let r = u64::from(words[1]) << 32 | u64::from(words[0]);
+                let way = ((u128::from(r) * u128::from(mirrors * side * side)) >> 64) as u64;
+                let (place, mirror) = (way / mirrors, way % mirrors == 1);
+                *change = Change { dx: by(place % side), dy: by(place / side), mirror };
+            }
+        }
     }
 
     /// Writes what becomes of an example's image.
     pub(crate) fn apply<T: Copy + Default>(&self, example: u32, from: &[T], to: &mut [T]) {
-        let Change { dx, dy, mirror } = self.change(example);
+        let Change { dx, dy, mirror } = self.changes[example as usize];
         let (row, size) = (self.width * self.depth, from.len());
         // Values that come in: at the left and the right of each row, above and below.
         let [left, right] = [dx, -dx].map(|by| self.depth * by.max(0) as usize);
@@ -134,14 +136,17 @@ mod tests {
     fn augmenter(shift: u16, flip: bool, input: &[usize]) -> Augmenter {
         let architecture = Architecture { input: input.to_vec(), layers: Vec::new() };
         let augment = Augment { shift, flip };
-        Augmenter::new(augment, 7, &architecture).expect("an image").expect("something to do")
+        let new = Augmenter::new(augment, 7, &architecture, 18_000);
+        let mut augmenter = new.expect("an image").expect("something to do");
+        augmenter.set_epoch(0);
+        augmenter
     }
 
     /// The formula, pixel by pixel.
     fn expected(a: &Augmenter, change: Change, from: &[u8]) -> Vec<u8> {
         let (h, w) = ((from.len() / a.width / a.depth) as i32, a.width as i32);
         let pixel = |y: i32, x: i32, d: usize| {
-            let (y, x) = (y - change.dy, x - change.dx);
+            let (y, x) = (y - i32::from(change.dy), x - i32::from(change.dx));
             if !(0..h).contains(&y) || !(0..w).contains(&x) {
                 return 0;
             }
@@ -166,7 +171,7 @@ mod tests {
             let from: Vec<u8> = (1..=size as u8).collect();
             let mut seen = std::collections::HashSet::new();
             for example in 0..400 {
-                let change = a.change(example);
+                let change = a.changes[example as usize];
                 seen.insert((change.dx, change.dy, change.mirror));
                 let mut to = vec![99; size];
                 a.apply(example, &from, &mut to);
@@ -181,8 +186,7 @@ mod tests {
     fn all_ways_are_as_likely() {
         let a = augmenter(1, true, &[4, 4]);
         let mut counts = std::collections::HashMap::new();
-        for example in 0..18_000 {
-            let Change { dx, dy, mirror } = a.change(example);
+        for &Change { dx, dy, mirror } in &a.changes {
             *counts.entry((dx, dy, mirror)).or_insert(0u32) += 1;
         }
         // Binomial: mean 1,000, sigma 31.
@@ -198,19 +202,20 @@ mod tests {
         let list = |a: &Augmenter, epoch: usize| {
             let mut a = a.clone();
             a.set_epoch(epoch);
-            (0..50).map(|i| a.change(i)).collect::<Vec<_>>()
+            a.changes
         };
         assert_eq!(list(&a, 4), list(&a, 4));
         assert_ne!(list(&a, 4), list(&a, 5));
         let other = Augmenter { rng: Rng::new(8, Purpose::Augment, 0), ..a.clone() };
         assert_ne!(list(&a, 0), list(&other, 0));
+        assert_ne!(a.changes[..64], a.changes[64..128]);
     }
 
     #[test]
     fn only_images_are_moved_and_not_out_of_sight() {
         let new = |input: &[usize], shift| {
             let architecture = Architecture { input: input.to_vec(), layers: Vec::new() };
-            Augmenter::new(Augment { shift, flip: false }, 1, &architecture)
+            Augmenter::new(Augment { shift, flip: false }, 1, &architecture, 1)
         };
         assert!(new(&[784], 1).is_err() && new(&[28, 20], 20).is_err());
         assert!(new(&[784], 0).expect("nothing to do").is_none());

@@ -1,72 +1,55 @@
 //! The gradients of a layer's outputs, as the update of the layer takes them.
 
-use crate::data::Inputs;
 use crate::layer::{Part, Task};
-use crate::workspace::{Batch, Gradients, Own, RowBlock};
+use crate::own::Fetched;
+use crate::workspace::{Batch, Gradient, RowBlock};
 use kernels::{Blocks, Isa, PANEL_COLS, Panel, Step, View};
 
-/// Gradients of a layer's outputs: of a hidden layer, or the logits.
+/// Gradients of a layer's outputs for a batch.
 #[derive(Clone, Copy)]
 pub(crate) struct Deltas<'a> {
-    pub(crate) now: usize,
-    pub(crate) blocks: &'a [RowBlock],
-    /// None: those of the logits, which are in the blocks.
-    pub(crate) gradients: Option<&'a Gradients>,
+    pub(crate) batch: Batch<'a>,
+    pub(crate) of: Of<'a>,
 }
 
-impl Deltas<'_> {
+/// What the gradients are of, block after block of the batch.
+#[derive(Clone, Copy)]
+pub(crate) enum Of<'a> {
+    Logits(&'a [RowBlock]),
+    /// A hidden layer's outputs: column after column.
+    Hidden(&'a [Gradient]),
+    /// One column of them, for a batch of one block.
+    Column(&'a Gradient),
+}
+
+impl<'a> Deltas<'a> {
     /// The update of a part of the first layer.
-    pub(crate) fn update_inputs(
-        self,
-        part: &mut Part,
-        isa: Isa,
-        own: &mut Own,
-        this: Batch<'_>,
-        task: Task,
-    ) {
+    pub(crate) fn update_inputs(self, part: &mut Part, isa: Isa, own: &mut Fetched, task: Task) {
         let (from, rows) = (part.row0, part.owned.w.rows());
         let finite = self.finite(part.column);
-        let (examples, band, wide) = own.bands(isa, this, self.blocks, part.owned.w.cols());
+        let examples = own.blocks(isa, self.batch);
         let x = |b: usize| examples[b].cols_at(from, rows, finite);
-        let x = Blocks::new(examples.len(), &x);
-        if band == 1 {
-            return self.update(part, isa, x, task);
-        }
-        self.join(part.column, wide);
-        let dz = |_: usize| wide.view().rows_at(0, examples[0].rows());
-        part.update(isa, x, Blocks::new(1, &dz), task);
-    }
-
-    /// Writes the gradients of a column for all blocks of the batch, which is one band, below each other.
-    fn join(self, column: usize, to: &mut Panel) {
-        let Some(all) = self.gradients else {
-            unreachable!("bands of several blocks are for networks with hidden layers")
-        };
-        let each = self.blocks[0].rows() * to.vectors();
-        for (b, to) in to.lines_mut().chunks_mut(each).enumerate() {
-            to.copy_from_slice(all.at(column, b).dz.lines());
-        }
+        self.update(part, isa, Blocks::new(examples.len(), &x), task);
     }
 
     /// The update of a part of a layer whose inputs are these outputs of the layer below.
     pub(crate) fn update_hidden(self, part: &mut Part, isa: Isa, h: &[Panel], task: Task) {
-        let count = self.blocks.len();
+        let count = self.batch.cut.count;
         let from = part.row0 / PANEL_COLS * count;
-        let rows = |i: usize| self.blocks[i % count].taken[self.now].rows;
-        let x = |i: usize| h[from + i].view().rows_at(0, rows(i));
+        let x = |i: usize| h[from + i].view().rows_at(0, self.batch.rows(i % count));
         let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
         self.update(part, isa, Blocks::new(panels * count, &x), task);
     }
 
     /// The update of a column of the first layer in bf16.
-    pub(crate) fn update_half(self, part: &mut Part, isa: Isa, inputs: Inputs<'_>, task: Task) {
+    pub(crate) fn update_half(self, part: &mut Part, isa: Isa, task: Task) {
         let Task::Update(Step::Adam(adam)) = task else {
             unreachable!("bf16 goes with Adam, as `fit` checks")
         };
         if let Some(mut half) = part.half.take() {
             let (column, cols) = (part.column, part.owned.w.cols());
             let dz = |b: usize| self.dz(column, cols, b);
-            half.update(part, isa, inputs, (self.blocks.len(), &dz), adam);
+            half.update(part, isa, self.batch.inputs, (self.batch.cut.count, &dz), adam);
             part.half = Some(half);
         }
     }
@@ -74,27 +57,44 @@ impl Deltas<'_> {
     fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, task: Task) {
         let (column, cols) = (part.column, part.owned.w.cols());
         let dz = |b: usize| self.dz(column, cols, b);
-        part.update(isa, x, Blocks::new(self.blocks.len(), &dz), task);
+        part.update(isa, x, Blocks::new(self.batch.cut.count, &dz), task);
     }
-}
 
-impl<'a> Deltas<'a> {
     /// Whether all gradients of a column are finite. Of the logits nobody asks: only the update of a hidden layer leaves
     /// out zeros.
     fn finite(self, column: usize) -> bool {
-        let all = |of: &Gradients| (0..self.blocks.len()).all(|b| of.at(column, b).finite);
-        self.gradients.is_some_and(all)
+        self.column(column).is_some_and(|all| all.iter().all(|gradient| gradient.finite))
+    }
+
+    /// Those of a column, if it is one of a hidden layer.
+    fn column(self, column: usize) -> Option<&'a [Gradient]> {
+        let count = self.batch.cut.count;
+        match self.of {
+            Of::Logits(_) => None,
+            Of::Hidden(all) => Some(&all[column * count..][..count]),
+            Of::Column(gradient) => Some(std::slice::from_ref(gradient)),
+        }
     }
 
     /// Those of a column for block `b` of the rows.
     fn dz(self, column: usize, cols: usize, b: usize) -> View<'a> {
-        let rows = self.blocks[b].taken[self.now].rows;
-        match self.gradients {
-            Some(all) => all.at(column, b).dz.view().rows_at(0, rows),
-            None => {
-                let logits = self.blocks[b].logits.view().rows_at(0, rows);
-                logits.cols_at(column * PANEL_COLS, cols)
+        let dz = match self.of {
+            Of::Logits(blocks) => blocks[b].logits.view().cols_at(column * PANEL_COLS, cols),
+            Of::Hidden(all) => all[column * self.batch.cut.count + b].dz.view(),
+            Of::Column(gradient) => gradient.dz.view(),
+        };
+        dz.rows_at(0, self.batch.rows(b))
+    }
+
+    /// The same transposed, of which the gradient of the layer's inputs is made.
+    pub(crate) fn dz_t(self, column: usize, b: usize) -> View<'a> {
+        match self.of {
+            Of::Logits(blocks) => {
+                let (all, from) = (blocks[b].dz_t.view(), column * PANEL_COLS);
+                all.rows_at(from, PANEL_COLS.min(all.rows() - from))
             }
+            Of::Hidden(all) => all[column * self.batch.cut.count + b].dz_t.view(),
+            Of::Column(gradient) => gradient.dz_t.view(),
         }
     }
 }

@@ -22,6 +22,11 @@ impl Engine {
         Engine { isa: isa.unwrap_or_else(Isa::best), team: Team::new(threads) }
     }
 
+    /// A team of `most` threads, if this one has more; none, too, if the system refuses to start them.
+    pub(crate) fn smaller(&self, most: usize) -> Option<Team> {
+        (most < self.threads()).then(|| Team::try_new(most).ok()).flatten()
+    }
+
     /// The instruction set.
     pub fn isa(&self) -> Isa {
         self.isa

@@ -8,7 +8,7 @@ use crate::augment::Augment;
 use crate::data::{Inputs, Row};
 use crate::error::Error;
 use crate::layer::Part;
-use crate::workspace::load_row;
+use crate::own::load_row;
 use kernels::{AdamStep, Amx, Blocks, Isa, Left16, Line, Panel, Right16, Then, View};
 use serde::{Deserialize, Serialize};
 

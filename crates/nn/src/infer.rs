@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::layer::block_width;
 use crate::model::Model;
-use crate::workspace::load_row;
+use crate::own::load_row;
 use kernels::{Blocks, Isa, LANES, Line, PANEL_COLS, Panel, RowLoss, Zeros, find_zeros};
 
 /// Rows that pass through the network together.

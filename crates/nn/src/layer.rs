@@ -69,6 +69,17 @@ impl Part {
         self.check();
     }
 
+    /// Takes weights and moments of a part of the same size.
+    pub(crate) fn copy(&mut self, from: &Part) {
+        let biases = self.bias.as_mut().zip(from.bias.as_ref());
+        for (to, from) in [(&mut self.owned, &from.owned)].into_iter().chain(biases) {
+            to.w.lines_mut().copy_from_slice(from.w.lines());
+            to.m.lines_mut().copy_from_slice(from.m.lines());
+            to.v.lines_mut().copy_from_slice(from.v.lines());
+        }
+        self.finite = from.finite;
+    }
+
     /// Finds out whether all weights are finite.
     pub(crate) fn check(&mut self) {
         self.finite = Line::flat(self.owned.w.lines()).iter().all(|w| w.is_finite());

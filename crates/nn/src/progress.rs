@@ -1,7 +1,7 @@
 //! How far a training has come: all of its state but tensors.
 
 use crate::error::Error;
-use crate::schedule::Plateau;
+use crate::schedule::{Plateau, Position};
 use crate::train::{EpochStats, FitConfig, Running};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,15 @@ impl Progress {
             averaged: 0,
             stopped_early: false,
         }
+    }
+
+    /// The learning rate of the next step, with so many steps in an epoch.
+    pub(crate) fn rate(&self, config: &FitConfig, steps: usize) -> f64 {
+        let FitConfig { optimizer, schedule, warm_up, epochs, max_steps, .. } = *config;
+        let total = (epochs as u64).saturating_mul(steps as u64);
+        let total = max_steps.map_or(total, |most| total.min(most));
+        let at = Position { step: self.done, total, epoch: self.epoch - 1 };
+        schedule.rate(optimizer.lr(), warm_up, at, self.plateau.rate)
     }
 
     /// The best epoch.

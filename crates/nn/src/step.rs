@@ -1,27 +1,27 @@
 //! One step of training: a few parallel loops over panels with a barrier after each.
 //!
 //! 1. for each hidden layer but the first: its outputs, by columns and blocks of rows
-//! 2. by blocks of rows: logits, softmax, loss, their gradient and that of the last layer's inputs; and the
-//!    next batch is fetched
+//! 2. by the same of the last hidden layer: the gradient of its outputs. The output layer itself, logits,
+//!    softmax, loss and their gradient, each thread works out on its own; beside it that layer's update, into a
+//!    copy, since others may still read it
 //! 3. for each layer from the last but one to the second: gradient of its inputs, by columns, and beside it the
 //!    update of the layer above, whose weights nobody reads any more
 //! 4. by columns of the first layer: their update, and at once their outputs for the next batch; beside
 //!    it the update of the second layer
 //!
-//! So a network with one hidden layer has two barriers a step. A gradient of weights never reaches memory:
-//! the optimiser is the ending of its tile.
+//! With one hidden layer, 2 and 4 are one: a step has one barrier. An output layer of more than 64 classes, or
+//! without a layer below it, is shared by blocks of rows, with a barrier of its own. A gradient of weights never
+//! reaches memory: the optimiser is the ending of its tile.
 
-use crate::behind::{Behind, Place};
 use crate::clock::{Clock, StepPart};
+use crate::column::{Ask, Column, forward_half, forward_inputs};
 use crate::data::{Inputs, Labels};
-use crate::deltas::Deltas;
-use crate::layer::{Dense, Part, Task, block_width, forward};
+use crate::deltas::{Deltas, Of};
+use crate::layer::{Dense, Part, Task, forward};
+use crate::own::{Own, Top};
 use crate::train::Running;
-use crate::workspace::{Batch, Examples, Gradient, Gradients, Hidden, Own, RowBlock, Workspace};
-use kernels::{Blocks, CrossEntropy, Isa, PANEL_COLS, Panel, Step, Team, Then};
-
-/// Vectors of a full panel.
-const VECTORS: usize = PANEL_COLS / kernels::LANES;
+use crate::workspace::{Batch, Gradient, Hidden, RowBlock, Workspace};
+use kernels::{Blocks, CrossEntropy, Isa, PANEL_COLS, Panel, Step, Team};
 
 /// A task for an item that is nothing.
 type Nothing = fn(&mut Own, usize, &mut ());
@@ -50,15 +50,9 @@ pub(crate) struct Run<'r> {
 }
 
 impl Run<'_> {
-    /// Fetches the first batch of an epoch and works out the first layer's outputs: later, the step before
-    /// does both.
+    /// Works out the first layer's outputs for the first batch of an epoch: later, the step before does.
     pub(crate) fn begin(&mut self, batch: &[u32]) {
-        let Run { inputs, labels, .. } = *self;
-        let now = self.workspace.now;
         self.workspace.owns.iter_mut().for_each(Own::forget);
-        self.team.for_each_mut(&mut self.workspace.blocks, |b, block| {
-            block.gather(inputs, labels, (now, b), batch);
-        });
         self.forward_first(self.batch(0, batch));
     }
 
@@ -67,35 +61,63 @@ impl Run<'_> {
     where
         Self: 'a,
     {
-        let at = self.workspace.now ^ ahead;
-        Batch { step: self.number + ahead as u64, at, inputs: self.inputs, order }
+        let Workspace { now, cut, .. } = *self.workspace;
+        Batch { step: self.number + ahead as u64, at: now ^ ahead, inputs: self.inputs, order, cut }
     }
 
-    /// One step on `this` batch, which was fetched; fetches the `next` one meanwhile, and asks for the one
-    /// `after` it.
+    /// One step on `this` batch, of which the first layer's outputs are known; works them out for the `next` one, and
+    /// asks for the one `after` it.
     pub(crate) fn step(&mut self, by: Step, batches: [&[u32]; 3], running: &mut Running) {
         let [this, next, after] = batches;
+        let (this, next) = (self.batch(0, this), self.batch(1, next));
+        let (ask, last) = (Ask { inputs: self.inputs, after }, self.layers.len() - 1);
         let task = if self.clip.is_some() { Task::Keep } else { Task::Update(by) };
-        for l in 1..self.workspace.hidden.len() {
-            self.forward(l);
+        for l in 1..last {
+            self.forward(l, this);
         }
-        self.head(this, next);
-        for block in &self.workspace.blocks {
-            let rows = block.taken[self.workspace.now].rows;
-            for row in &block.losses[..rows] {
+        let apart = self.workspace.spare.is_some();
+        if apart && last == 1 {
+            self.whole(task, (this, next), ask);
+        } else {
+            let below = if apart {
+                self.top(task, this);
+                last
+            } else {
+                self.head(this);
+                last + 1
+            };
+            for l in (1..below).rev() {
+                self.backward(l, this, task);
+            }
+            self.update_first(task, (this, next), ask);
+        }
+        self.count(this, running);
+        if let Some(limit) = self.clip {
+            self.clipped(limit, by, next);
+        }
+        self.workspace.now ^= 1;
+    }
+
+    /// Whether a column of the first layer is one task: its update and at once its outputs for the next batch. It is a
+    /// large one: where there is not one for each thread, smaller ones and one more barrier are faster.
+    fn takes_columns(&self, task: Task) -> bool {
+        let first = &self.layers[0];
+        let enough = first.columns() >= self.team.threads();
+        first.parts[0].half.is_some() || matches!(task, Task::Update(_)) && enough
+    }
+
+    /// Adds the losses of a batch to those of the epoch.
+    fn count(&self, batch: Batch<'_>, running: &mut Running) {
+        let Workspace { owns, heads, .. } = &*self.workspace;
+        let own = owns.iter().map(|own| &own.head).find(|head| head.step == batch.step);
+        let blocks = own.map_or(&heads[..], |head| std::slice::from_ref(&head.block));
+        for (b, block) in blocks.iter().enumerate() {
+            for row in &block.losses[..batch.rows(b)] {
                 running.examples += 1;
                 running.loss += row.loss;
                 running.correct += usize::from(row.correct);
             }
         }
-        for l in (1..self.layers.len().saturating_sub(1)).rev() {
-            self.backward(l, task);
-        }
-        self.update_first(task, [this, next, after]);
-        if let Some(limit) = self.clip {
-            self.clipped(limit, by, next);
-        }
-        self.workspace.now ^= 1;
     }
 
     /// The updates by gradients that were kept: all multiplied by `limit / norm` where their norm is larger,
@@ -103,7 +125,7 @@ impl Run<'_> {
     ///
     /// The squares are summed as `kernels::squares` says, weights and then biases of a part, and those sums
     /// in `f64` in the order of layers, columns and parts.
-    fn clipped(&mut self, limit: f64, by: Step, next: &[u32]) {
+    fn clipped(&mut self, limit: f64, by: Step, next: Batch<'_>) {
         let parts = self.layers.iter().flat_map(|layer| &layer.parts);
         let kept = parts.filter_map(|part| part.kept.as_ref());
         let squares = kept.fold(0.0, |sum, kept| sum + kept.squares);
@@ -116,23 +138,22 @@ impl Run<'_> {
                 watch.lap(StepPart::Update);
             });
         }
-        if !next.is_empty() {
-            self.forward_first(self.batch(1, next));
+        if !next.order.is_empty() {
+            self.forward_first(next);
         }
     }
 
     /// Outputs of the first hidden layer, if there is one, for a batch.
     fn forward_first(&mut self, batch: Batch<'_>) {
         let Run { isa, clock, .. } = *self;
-        let Workspace { blocks, hidden, owns, .. } = &mut *self.workspace;
+        let Workspace { hidden, owns, .. } = &mut *self.workspace;
         let Some(Hidden { h, behind, .. }) = hidden.first_mut() else { return };
-        let (columns, then, h) = (self.layers[0].columns(), behind.then(), &mut h[batch.at]);
-        let half = self.layers[0].parts[0].half.is_some();
-        if half {
+        let (columns, behind, h) = (self.layers[0].columns(), &*behind, &mut h[batch.at]);
+        if self.layers[0].parts[0].half.is_some() {
             let parts = &mut self.layers[0].parts[..];
             let column = |_: &mut Own, _: usize, parts: &mut [Part], out: &mut [Panel]| {
                 let mut watch = clock.start();
-                forward_half(&mut parts[0], then, isa, batch, out);
+                forward_half(&mut parts[0], behind.then(), isa, batch, out);
                 watch.lap(StepPart::Forward);
             };
             return self.team.for_each_zip(owns, columns, (parts, h), column, nothing_else());
@@ -140,276 +161,210 @@ impl Run<'_> {
         let layer = &self.layers[0];
         let panel = |own: &mut Own, i: usize, out: &mut Panel| {
             let mut watch = clock.start();
-            let (column, b) = (i / blocks.len(), i % blocks.len());
-            let count = own.blocks_in_band();
-            let band = blocks.chunks(count).nth(b / count).unwrap_or_default();
-            let examples = own.band(isa, batch, b / count, band);
+            let (column, b) = (i / batch.cut.count, i % batch.cut.count);
+            let examples = own.fetched.block(isa, batch, b);
             watch.lap(StepPart::Fetch);
-            // In a batch that is not full, a block may have none.
-            let from = (b % count * blocks[b].rows()).min(examples.rows());
-            let rows = (from, blocks[b].taken[batch.at].rows);
-            forward_inputs(layer.column(column), then, isa, (examples, rows), out);
-            behind.finish(isa, out, place(blocks, (batch.step, batch.at), b, column));
+            forward_inputs(
+                layer.column(column),
+                isa,
+                examples,
+                (behind, batch.place(b, column)),
+                out,
+            );
             watch.lap(StepPart::Forward);
         };
         self.team.for_each_mut2(owns, (h, panel), nothing_else());
     }
 
     /// Outputs of hidden layer `l`, not the first.
-    fn forward(&mut self, l: usize) {
-        let Workspace { now, blocks, hidden, .. } = &mut *self.workspace;
-        let (now, blocks, layer, isa) = (*now, &blocks[..], &self.layers[l], self.isa);
-        let (below, here) = hidden.split_at_mut(l);
-        let (below, Hidden { h, behind, .. }) = (&below[l - 1], &mut here[0]);
-        let (number, clock) = (self.number, self.clock);
-        self.team.for_each_mut(&mut h[now], |i, out| {
+    fn forward(&mut self, l: usize, batch: Batch<'_>) {
+        let Run { isa, clock, .. } = *self;
+        let (layer, count) = (&self.layers[l], batch.cut.count);
+        let (below, here) = self.workspace.hidden.split_at_mut(l);
+        let (below, Hidden { h, behind, .. }) = (&below[l - 1].h[batch.at], &mut here[0]);
+        self.team.for_each_mut(&mut h[batch.at], |i, out| {
             let mut watch = clock.start();
-            let (column, b) = (i / blocks.len(), i % blocks.len());
-            let rows = blocks[b].taken[now].rows;
-            let x = |k: usize| below.h(now, k, b).view().rows_at(0, rows);
+            let (column, b) = (i / count, i % count);
+            let x = |k: usize| below[k * count + b].view().rows_at(0, batch.rows(b));
             let x = Blocks::new(layer.blocks(), &x);
             forward(layer.column(column), behind.then(), isa, x, out, 0);
-            behind.finish(isa, out, place(blocks, (number, now), b, column));
+            behind.finish(isa, out, batch.place(b, column));
             watch.lap(StepPart::Forward);
         });
     }
 
-    /// The output layer: logits, softmax, loss, gradient, and that of its inputs; and the next batch.
-    fn head(&mut self, this: &[u32], next: &[u32]) {
-        let Run { isa, inputs, labels, smoothing, clock, .. } = *self;
-        let this = self.batch(0, this);
-        let Workspace { now, blocks, hidden, owns } = &mut *self.workspace;
-        let (now, count, deep) = (*now, blocks.len(), hidden.len() > 1);
-        let batch: usize = blocks.iter().map(|b| b.taken[now].rows).sum();
-        let (scale, weights) = (1.0 / batch as f32, labels.class_weights());
-        let loss = CrossEntropy { scale, smoothing, weights };
-        let Some(layer) = self.layers.last() else { unreachable!("a network has a dense layer") };
-        let Some(Hidden { h, gradients, behind, .. }) = hidden.last_mut() else {
-            let rows = |own: &mut Own, b: usize, block: &mut RowBlock| {
-                let mut watch = clock.start();
-                let examples = own.band(isa, this, b, std::slice::from_ref(block));
-                watch.lap(StepPart::Fetch);
-                for column in 0..layer.columns() {
-                    let x = |k: usize| layer.block(examples.view(), k);
-                    let (x, at) = (Blocks::new(layer.blocks(), &x), column * VECTORS);
-                    layer.forward(isa, column, x, &mut block.logits, at);
-                }
-                block.loss(isa, now, loss);
-                watch.lap(StepPart::Output);
-                block.gather(inputs, labels, (now ^ 1, b), next);
-                watch.lap(StepPart::Fetch);
-            };
-            return self.team.for_each_mut2(owns, (blocks, rows), nothing_else());
-        };
-        let h = |q: usize, b: usize| &h[now][q * count + b];
-        let rows = |_: &mut Own, b: usize, block: &mut [RowBlock], gradients: &mut [Gradient]| {
-            let mut watch = clock.start();
-            let block = &mut block[0];
-            let rows = block.taken[now].rows;
-            let x = |q: usize| h(q, b).view().rows_at(0, rows);
-            for column in 0..layer.columns() {
-                let (x, at) = (Blocks::new(layer.blocks(), &x), column * VECTORS);
-                layer.forward(isa, column, x, &mut block.logits, at);
-            }
-            block.loss(isa, now, loss);
-            watch.lap(StepPart::Output);
-            for (q, gradient) in gradients.iter_mut().enumerate() {
-                let dz_t = |c: usize| {
-                    let cols = PANEL_COLS.min(layer.shape.units - c * PANEL_COLS);
-                    block.dz_t.view().rows_at(c * PANEL_COLS, cols)
-                };
-                let dz_t = Blocks::new(layer.columns(), &dz_t);
-                layer.backward(isa, q, dz_t, behind.gate(h(q, b)), gradient);
-                if deep {
-                    gradient.transpose(isa);
-                }
-            }
-            watch.lap(StepPart::Backward);
-            block.gather(inputs, labels, (now ^ 1, b), next);
-            watch.lap(StepPart::Fetch);
-        };
-        let zip = (&mut blocks[..], &mut gradients.list[..]);
-        self.team.for_each_zip(owns, count, zip, rows, nothing_else());
+    /// How the loss of a batch is taken.
+    fn loss<'a>(&self, batch: Batch<'_>) -> CrossEntropy<'a>
+    where
+        Self: 'a,
+    {
+        let (scale, weights) = (1.0 / batch.order.len() as f32, self.labels.class_weights());
+        CrossEntropy { scale, smoothing: self.smoothing, weights }
     }
 
-    /// Gradient of the inputs of layer `l`, not the last, and the update of the layer above it.
-    fn backward(&mut self, l: usize, task: Task) {
-        let Workspace { now, blocks, hidden, owns } = &mut *self.workspace;
-        let (now, blocks, isa, clock) = (*now, &blocks[..], self.isa, self.clock);
+    /// The output layer, which threads share by blocks of rows: logits, softmax, loss and its gradient.
+    fn head(&mut self, batch: Batch<'_>) {
+        let Run { isa, labels, clock, .. } = *self;
+        let loss = self.loss(batch);
+        let Workspace { heads, hidden, owns, .. } = &mut *self.workspace;
+        let Some(layer) = self.layers.last() else { unreachable!("a network has a dense layer") };
+        let h = hidden.last().map(|hidden| &hidden.h[batch.at]);
+        let rows = |own: &mut Own, b: usize, block: &mut RowBlock| {
+            let mut watch = clock.start();
+            let inputs = h.is_none().then(|| own.fetched.block(isa, batch, b).view());
+            watch.lap(StepPart::Fetch);
+            let x = |k: usize| match (inputs, h) {
+                (Some(inputs), _) => layer.block(inputs, k),
+                (None, Some(h)) => h[k * batch.cut.count + b].view().rows_at(0, batch.rows(b)),
+                (None, None) => unreachable!("inputs or outputs below"),
+            };
+            let x = Blocks::new(layer.blocks(), &x);
+            block.fill(isa, (layer, x), (labels, batch.block(b)), loss);
+            watch.lap(StepPart::Output);
+        };
+        self.team.for_each_mut2(owns, (heads, rows), nothing_else());
+    }
+
+    /// The output layer, by each thread for itself, with its update; and the gradient of its inputs, by columns and
+    /// blocks of rows.
+    fn top(&mut self, task: Task, batch: Batch<'_>) {
+        let Run { isa, labels, clock, .. } = *self;
+        let loss = self.loss(batch);
+        let Workspace { hidden, owns, spare, .. } = &mut *self.workspace;
+        let (Some(layer), Some(hidden), Some(spare)) =
+            (self.layers.last_mut(), hidden.last_mut(), spare)
+        else {
+            unreachable!("an output layer above a hidden one")
+        };
+        let Hidden { h, gradients, behind, .. } = hidden;
+        let top = Top { isa, clock, layer, h: &h[batch.at], behind, batch, labels, loss, task };
+        let gradient = |own: &mut Own, q: usize, gradient: &mut Gradient| {
+            top.gradient(&mut own.head, q, gradient);
+            gradient.transpose(isa);
+        };
+        let update = |own: &mut Own, p: usize, part: &mut Part| top.update(&mut own.head, p, part);
+        self.team.for_each_mut2(owns, (gradients, gradient), (&mut spare.parts, update));
+        std::mem::swap(layer, spare);
+    }
+
+    /// A whole step of a network with one hidden layer, from that layer's outputs for this batch to those for the
+    /// next.
+    fn whole(&mut self, task: Task, (this, next): (Batch<'_>, Batch<'_>), ask: Ask<'_>) {
+        let Run { isa, labels, clock, .. } = *self;
+        let loss = self.loss(this);
+        let Workspace { hidden, owns, spare, .. } = &mut *self.workspace;
+        let ([first, layer], [hidden], Some(spare)) = (&mut *self.layers, &mut hidden[..], spare)
+        else {
+            unreachable!("an output layer above one hidden layer")
+        };
+        let Hidden { h, behind, .. } = hidden;
+        let (h, out) = now_and_next(h, this.at);
+        let top = Top { isa, clock, layer, h, behind, batch: this, labels, loss, task };
+        let columns = first.columns();
+        let column = |own: &mut Own, q: usize, parts: &mut [Part], out: &mut [Panel]| {
+            let Own { head, fetched, gradients } = own;
+            let gradient = &mut gradients[usize::from(parts[0].owned.w.cols() < PANEL_COLS)];
+            top.gradient(head, q, gradient);
+            let deltas = Deltas { batch: this, of: Of::Column(gradient) };
+            let column = Column { isa, clock, ask, of: columns, next, deltas, task, behind };
+            column.pass(fetched, q, parts, out);
+        };
+        let update = |own: &mut Own, p: usize, part: &mut Part| top.update(&mut own.head, p, part);
+        let second = (&mut spare.parts[..], update);
+        self.team.for_each_zip(owns, columns, (&mut first.parts[..], out), column, second);
+        std::mem::swap(layer, spare);
+    }
+
+    /// Gradient of the inputs of layer `l`, and the update of the layer above it if it has none yet.
+    fn backward(&mut self, l: usize, batch: Batch<'_>, task: Task) {
+        let Run { isa, clock, .. } = *self;
+        let Workspace { heads, hidden, owns, spare, .. } = &mut *self.workspace;
         let (layers, above) = self.layers.split_at_mut(l + 1);
         let layer = &layers[l];
+        let parts_above = match above {
+            [_] if spare.is_some() => &mut [],
+            [above, ..] => &mut above.parts[..],
+            [] => &mut [],
+        };
         let (inputs, outputs) = hidden.split_at_mut(l);
-        let (inputs, outputs) = (&mut inputs[l - 1], &*outputs);
-        let Hidden { h, behind, gradients: Gradients { list, layout }, .. } = inputs;
-        let (h, behind, layout) = (&h[now], &*behind, *layout);
+        let (Hidden { h, behind, gradients, .. }, outputs) = (&mut inputs[l - 1], &*outputs);
+        let of = |l: usize| {
+            outputs.get(l).map_or(Of::Logits(heads), |above| Of::Hidden(&above.gradients))
+        };
+        let (h, behind, deltas) = (&h[batch.at], &*behind, Deltas { batch, of: of(0) });
         let gradient = |_: &mut Own, i: usize, gradient: &mut Gradient| {
             let mut watch = clock.start();
-            let (q, b) = layout.place(i);
-            let dz_t = |c: usize| outputs[0].gradients.at(c, b).dz_t.view();
+            let (q, b) = (i / batch.cut.count, i % batch.cut.count);
+            let dz_t = |c: usize| deltas.dz_t(c, b);
             let dz_t = Blocks::new(layer.columns(), &dz_t);
-            let gate = behind.gate(&h[q * blocks.len() + b]);
-            layer.backward(isa, q, dz_t, gate, gradient);
+            layer.backward(isa, q, dz_t, behind.gate(&h[i]), gradient);
             if l > 1 {
                 gradient.transpose(isa);
             }
             watch.lap(StepPart::Backward);
         };
-        let deltas = Deltas { now, blocks, gradients: outputs.get(1).map(|h| &h.gradients) };
+        let deltas = Deltas { batch, of: of(1) };
         let update = |_: &mut Own, _: usize, part: &mut Part| {
             let mut watch = clock.start();
-            deltas.update_hidden(part, isa, &outputs[0].h[now], task);
+            deltas.update_hidden(part, isa, &outputs[0].h[batch.at], task);
             watch.lap(StepPart::Update);
         };
-        self.team.for_each_mut2(owns, (&mut above[0].parts, update), (&mut list[..], gradient));
+        self.team.for_each_mut2(owns, (parts_above, update), (&mut gradients[..], gradient));
     }
 
-    /// The updates of the first layer and the second, and the first one's outputs for the next batch if
-    /// there is one.
-    fn update_first(&mut self, task: Task, [this, next, after]: [&[u32]; 3]) {
-        let Run { isa, inputs, clock, .. } = *self;
-        let (this, next) = (self.batch(0, this), self.batch(1, next));
-        let Workspace { now, blocks, hidden, owns } = &mut *self.workspace;
-        let (now, blocks) = (*now, &blocks[..]);
+    /// The update of the first layer, and that of the second if it has none yet; and the first one's outputs for
+    /// the next batch if there is one.
+    fn update_first(&mut self, task: Task, (this, next): (Batch<'_>, Batch<'_>), ask: Ask<'_>) {
+        let Run { isa, clock, .. } = *self;
+        let columns_whole = self.takes_columns(task);
+        let Workspace { heads, hidden, owns, spare, .. } = &mut *self.workspace;
         let (first, rest) = self.layers.split_at_mut(1);
-        let columns = first[0].columns();
-        let parts = &mut first[0].parts;
-        let (ask, of) = (Ask { inputs, after }, parts.len());
+        let (columns, parts) = (first[0].columns(), &mut first[0].parts);
+        let of = parts.len();
         let update = |deltas: Deltas<'_>, own: &mut Own, i: usize, part: &mut Part| {
             let mut watch = clock.start();
             ask.share(i, of);
             watch.lap(StepPart::Fetch);
-            deltas.update_inputs(part, isa, own, this, task);
+            deltas.update_inputs(part, isa, &mut own.fetched, task);
             watch.lap(StepPart::Update);
         };
-        let Some((second, (here, above))) = rest.first_mut().zip(hidden.split_first_mut()) else {
-            let deltas = Deltas { now, blocks, gradients: None };
-            let update = |own: &mut Own, i: usize, part: &mut Part| update(deltas, own, i, part);
+        let logits = Deltas { batch: this, of: Of::Logits(heads) };
+        let Some((Hidden { h, gradients, behind, .. }, above)) = hidden.split_first_mut() else {
+            let update = |own: &mut Own, i: usize, part: &mut Part| update(logits, own, i, part);
             return self.team.for_each_mut2(owns, (parts, update), nothing_else());
         };
-        let Hidden { h: [even, odd], gradients, behind, .. } = here;
-        let (h, h_next) = if now == 0 { (&*even, odd) } else { (&*odd, even) };
-        let deltas = Deltas { now, blocks, gradients: Some(gradients) };
-        let above = Deltas { gradients: above.first().map(|h| &h.gradients), ..deltas };
+        let (h, out) = now_and_next(h, this.at);
+        let deltas = Deltas { of: Of::Hidden(gradients), ..logits };
+        let above = above.first().map_or(logits.of, |hidden| Of::Hidden(&hidden.gradients));
+        let above = Deltas { of: above, ..logits };
         let update_second = |_: &mut Own, _: usize, part: &mut Part| {
             let mut watch = clock.start();
             above.update_hidden(part, isa, h, task);
             watch.lap(StepPart::Update);
         };
-        let second = (&mut second.parts[..], update_second);
-        // A column is a large task: where there is not one for each thread, smaller ones and one more
-        // barrier are faster.
-        let updates = matches!(task, Task::Update(_)) && !next.order.is_empty();
-        if parts[0].half.is_some() || updates && columns >= self.team.threads() {
-            let column = Column { isa, clock, ask, of: columns, this, next, deltas, task, behind };
+        let parts_above = match rest {
+            [_] if spare.is_some() => &mut [],
+            [second, ..] => &mut second.parts[..],
+            [] => unreachable!("a layer above a hidden one"),
+        };
+        let second = (parts_above, update_second);
+        if columns_whole {
+            let column = Column { isa, clock, ask, of: columns, next, deltas, task, behind };
             let column = |own: &mut Own, q: usize, parts: &mut [Part], out: &mut [Panel]| {
-                column.pass(own, q, parts, out);
+                column.pass(&mut own.fetched, q, parts, out);
             };
-            return self.team.for_each_zip(owns, columns, (parts, h_next), column, second);
+            return self.team.for_each_zip(owns, columns, (parts, out), column, second);
         }
         let update = |own: &mut Own, i: usize, part: &mut Part| update(deltas, own, i, part);
         self.team.for_each_mut2(owns, (parts, update), second);
-        if updates {
+        if matches!(task, Task::Update(_)) && !next.order.is_empty() {
             self.forward_first(next);
         }
     }
 }
 
-/// Asks for the examples of the batch `after` the next one: they lie all over the data set, each some dozen cache
-/// lines from memory, and the first layer's update is the phase that leaves the memory idle the longest.
-#[derive(Clone, Copy)]
-struct Ask<'a> {
-    inputs: Inputs<'a>,
-    after: &'a [u32],
-}
-
-impl Ask<'_> {
-    /// For share `i` of `of`.
-    fn share(self, i: usize, of: usize) {
-        let share = i * self.after.len() / of..(i + 1) * self.after.len() / of;
-        self.after[share].iter().for_each(|&row| self.inputs.prefetch(row as usize));
-    }
-}
-
-/// What becomes of a column of the first layer in one task: its update, then its outputs for the next batch.
-struct Column<'a> {
-    isa: Isa,
-    clock: Clock<'a>,
-    ask: Ask<'a>,
-    /// Columns in all.
-    of: usize,
-    this: Batch<'a>,
-    next: Batch<'a>,
-    deltas: Deltas<'a>,
-    task: Task,
-    behind: &'a Behind,
-}
-
-impl Column<'_> {
-    fn pass(&self, own: &mut Own, q: usize, parts: &mut [Part], out: &mut [Panel]) {
-        let Column { isa, this, next, deltas, task, behind, .. } = *self;
-        let (then, blocks) = (behind.then(), deltas.blocks);
-        let mut watch = self.clock.start();
-        self.ask.share(q, self.of);
-        watch.lap(StepPart::Fetch);
-        if parts[0].half.is_some() {
-            deltas.update_half(&mut parts[0], isa, this.inputs, task);
-            watch.lap(StepPart::Update);
-            forward_half(&mut parts[0], then, isa, next, out);
-            return watch.lap(StepPart::Forward);
-        }
-        parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, own, this, task));
-        watch.lap(StepPart::Update);
-        let (examples, band, wide) = own.bands(isa, next, blocks, parts[0].owned.w.cols());
-        watch.lap(StepPart::Fetch);
-        for (examples, out) in examples.iter().zip(out.chunks_mut(band)) {
-            let rows = (0, examples.rows());
-            match out {
-                [out] => forward_inputs(parts, then, isa, (examples, rows), out),
-                _ => {
-                    forward_inputs(parts, then, isa, (examples, rows), wide);
-                    let each = blocks[0].rows() * wide.vectors();
-                    for (out, wide) in out.iter_mut().zip(wide.lines().chunks(each)) {
-                        out.lines_mut()[..each].copy_from_slice(wide);
-                    }
-                }
-            }
-        }
-        for (b, out) in out.iter_mut().enumerate() {
-            behind.finish(isa, out, place(blocks, (next.step, next.at), b, q));
-        }
-        watch.lap(StepPart::Forward);
-    }
-}
-
-/// The outputs that a task of a layer is about: column `column` of block `b` of the batch `at` of a step.
-fn place(blocks: &[RowBlock], (step, at): (u64, usize), b: usize, column: usize) -> Place {
-    let row = b * blocks[b].losses.len();
-    Place { step, row, rows: blocks[b].taken[at].rows, col: column * PANEL_COLS }
-}
-
-/// Outputs of a column of the first layer, of which these are the parts, for some rows of a band.
-fn forward_inputs(
-    parts: &[Part],
-    then: Then,
-    isa: Isa,
-    (examples, (from, rows)): (&Examples, (usize, usize)),
-    out: &mut Panel,
-) {
-    let finite = parts.iter().all(|part| part.finite);
-    let block = |k: usize| examples.block(k, finite).rows_at(from, rows);
-    let count = examples.features().div_ceil(block_width(examples.features(), true));
-    let x = Blocks::new(count, &block);
-    forward(parts, then, isa, x, out, 0);
-}
-
-/// Fetches a batch and works out the outputs of a column of the first layer, in bf16.
-fn forward_half(part: &mut Part, then: Then, isa: Isa, batch: Batch<'_>, out: &mut [Panel]) {
-    if batch.order.is_empty() {
-        return;
-    }
-    if let Some(mut half) = part.half.take() {
-        half.gather(isa, batch.inputs, batch.order);
-        half.forward(part, then, batch.inputs, out);
-        part.half = Some(half);
-    }
+/// Outputs of the first hidden layer for the batch at `now`, and room for those for the next.
+fn now_and_next(h: &mut [Vec<Panel>; 2], now: usize) -> (&[Panel], &mut [Panel]) {
+    let [even, odd] = h;
+    if now == 0 { (even, odd) } else { (odd, even) }
 }

@@ -1,6 +1,7 @@
 //! Training as its users see it: settings, events, history, and `fit`. `training.rs` goes from step to step,
 //! `step.rs` has the phases of one.
 
+use crate::architecture::Architecture;
 use crate::augment::Augment;
 use crate::average::Average;
 use crate::behind::Behind;
@@ -12,7 +13,7 @@ use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, WarmUp};
 use crate::training::Training;
-use kernels::Isa;
+use kernels::{Isa, PANEL_COLS};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
@@ -119,6 +120,27 @@ impl FitConfig {
             0 => columns >= threads,
             _ => columns > 1 && columns.is_multiple_of(threads),
         }
+    }
+
+    /// As many threads as a step of this network can keep busy: one for every 64 units of its narrowest hidden layer and
+    /// every 64 examples of a batch. Where threads share less, to wait for each other takes longer than they save, so a
+    /// training takes no more of its engine's threads.
+    ///
+    /// ```
+    /// use nn::{Activation, FitConfig, Sequential};
+    /// let network = |units| Sequential::new(&[784]).dense(units, Activation::Relu).dense(10, Activation::Softmax);
+    /// let threads = |units, batch_size| {
+    ///     let config = FitConfig { batch_size, ..FitConfig::default() };
+    ///     Ok::<_, nn::Error>(config.most_threads(network(units).build(1)?.architecture()))
+    /// };
+    /// assert_eq!((threads(128, 32)?, threads(128, 256)?, threads(512, 64)?), (2, 8, 8));
+    /// # Ok::<(), nn::Error>(())
+    /// ```
+    pub fn most_threads(&self, architecture: &Architecture) -> usize {
+        let units: Vec<usize> = architecture.dense().map(|shape| shape.units).collect();
+        let hidden = &units[..units.len().saturating_sub(1).max(1)];
+        let columns = hidden.iter().min().map_or(1, |units| units.div_ceil(PANEL_COLS));
+        columns * self.batch_size.div_ceil(PANEL_COLS).max(1)
     }
 
     /// Steps of one epoch of `examples`.

@@ -13,13 +13,12 @@ use crate::layer::{Dense, Part};
 use crate::model::Model;
 use crate::progress::Progress;
 use crate::rng::{Purpose, Rng};
-use crate::schedule::Position;
 use crate::step::Run;
 use crate::tensors::Tensors;
 use crate::train::{EpochStats, Event, FitConfig, History, Monitor, Running};
 use crate::weights::{Weights, finite};
 use crate::workspace::Workspace;
-use kernels::{Owned, Panel};
+use kernels::{Owned, Panel, Team};
 use std::time::Instant;
 
 /// Picks parameters or moments.
@@ -32,6 +31,8 @@ type Pick = fn(&mut Owned) -> &mut Panel;
 pub struct Training<'r> {
     model: &'r mut Model,
     engine: &'r mut Engine,
+    /// In place of the engine's, if that has more threads than pay.
+    team: Option<Team>,
     inputs: Inputs<'r>,
     labels: Labels<'r>,
     config: FitConfig,
@@ -68,23 +69,26 @@ impl<'r> Training<'r> {
         if inputs.is_empty() {
             return Err(Error::Input("no examples to train on".to_owned()));
         }
-        let augmenter = Augmenter::new(config.augment, config.seed, &model.architecture)?;
+        let FitConfig { augment, seed, .. } = *config;
+        let augmenter = Augmenter::new(augment, seed, &model.architecture, inputs.len())?;
         let (chosen, held) = split(inputs, labels, config)?;
         let examples = chosen.as_ref().map_or(inputs.len(), Vec::len);
+        let batch = config.batch_size.min(examples);
+        let team = engine.smaller(config.most_threads(&model.architecture));
+        let threads = team.as_ref().unwrap_or(&engine.team).threads();
         // A model that was trained before and the same model from a file go the same way.
         for (l, layer) in model.layers.iter_mut().enumerate() {
-            layer.cut(config.cuts_columns(l, layer.columns(), engine.threads()));
+            layer.cut(config.cuts_columns(l, layer.columns(), threads));
+            layer.parts.iter_mut().for_each(Part::restart);
         }
-        model.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::restart);
-        let batch = config.batch_size.min(examples);
-        let sizes = (batch, engine.threads());
-        let workspace = Workspace::new(&model.architecture, sizes, inputs, config);
         if config.precision == Precision::Bf16 {
             model.halve(engine.isa, batch, inputs, config.augment)?;
         }
         if config.clip_norm.is_some() {
             model.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::keep);
         }
+        let network = (&model.architecture, &model.layers[..]);
+        let workspace = Workspace::new(network, (batch, threads), inputs, config);
         let good = Weights::of(&model.layers);
         let average = (config.average != Average::Off).then(|| good.clone());
         Ok(Training {
@@ -95,6 +99,7 @@ impl<'r> Training<'r> {
             begun: None,
             model,
             engine,
+            team,
             inputs,
             labels,
             workspace,
@@ -138,7 +143,7 @@ impl<'r> Training<'r> {
 
     /// How long the steps took that were [timed](Training::timed), and their parts; nothing if none were.
     pub fn step_times(&self) -> Option<StepTimes> {
-        self.laps.as_ref().and_then(|laps| laps.times(self.engine.threads()))
+        self.laps.as_ref().and_then(|laps| laps.times(self.threads()))
     }
 
     /// The state of the training, from which another can [`resume`](Training::resume): it goes on to the
@@ -222,6 +227,11 @@ impl<'r> Training<'r> {
             self.model.halve(self.engine.isa, batch, self.inputs, self.config.augment)?;
         }
         Ok(self)
+    }
+
+    /// Threads of a step: the engine's, but [`most_threads`](FitConfig::most_threads) at most.
+    pub fn threads(&self) -> usize {
+        self.team.as_ref().unwrap_or(&self.engine.team).threads()
     }
 
     /// The epoch that runs, counted from 1, and how many of its steps are done.
@@ -314,11 +324,12 @@ impl<'r> Training<'r> {
         timed: bool,
         f: impl FnOnce(&mut Run<'_>, &dyn Fn(usize) -> &'s [u32], &mut Progress) -> R,
     ) -> R {
-        let Training { model, engine, labels, config, workspace, order, progress, laps, .. } = self;
+        let Training { model, labels, config, workspace, order, progress, laps, .. } = self;
         let inputs = self.inputs.augmented(self.augmenter.as_ref());
         let size = config.batch_size;
         let batch = |i: usize| order.chunks(size).nth(i).unwrap_or(&[]);
-        let Engine { isa, ref mut team } = **engine;
+        let Engine { isa, team } = &mut *self.engine;
+        let (isa, team) = (*isa, self.team.as_mut().unwrap_or(team));
         let layers = &mut model.layers;
         let (number, clip) = (progress.done + 1, config.clip_norm);
         let smoothing = config.label_smoothing as f32;
@@ -331,12 +342,7 @@ impl<'r> Training<'r> {
 
     /// The learning rate of the next step.
     fn rate(&self) -> f64 {
-        let FitConfig { optimizer, schedule, warm_up, epochs, max_steps, .. } = self.config;
-        let Progress { epoch, done, plateau, .. } = &self.progress;
-        let total = (epochs as u64).saturating_mul(self.steps() as u64);
-        let total = max_steps.map_or(total, |most| total.min(most));
-        let at = Position { step: *done, total, epoch: epoch - 1 };
-        schedule.rate(optimizer.lr(), warm_up, at, plateau.rate)
+        self.progress.rate(&self.config, self.steps())
     }
 
     fn step(&mut self) -> Result<Event, Error> {
@@ -372,7 +378,8 @@ impl<'r> Training<'r> {
         let Progress { epoch, averaged, .. } = &mut self.progress;
         let share = average.share(end_of_epoch, *averaged, epochs - *epoch);
         if let (Some(share), Some(average)) = (share, &mut self.average) {
-            mix(average, &self.model.layers, share, &mut self.engine.team);
+            let team = self.team.as_mut().unwrap_or(&mut self.engine.team);
+            mix(average, &self.model.layers, share, team);
             *averaged += 1;
         }
     }

@@ -445,6 +445,23 @@ fn a_linear_hidden_layer_passes_gradients_through() {
     assert!(after.accuracy > 0.8, "{after:?}");
 }
 
+#[test]
+fn a_training_takes_no_more_threads_than_it_keeps_busy() {
+    let data = sample();
+    let threads = |hidden: &[usize], batch_size, threads| {
+        let mut engine = Engine::new(Some(threads), None);
+        let config = FitConfig { batch_size, ..FitConfig::default() };
+        let mut model = network(hidden).build(1).expect("a network");
+        let training = model.train(&mut engine, inputs(&data), data.labels(), &config);
+        training.expect("a training").threads()
+    };
+    assert_eq!(threads(&[128], 32, 8), 2);
+    assert_eq!(threads(&[128], 65, 8), 4);
+    assert_eq!(threads(&[300, 64], 32, 8), 1);
+    assert_eq!(threads(&[512], 32, 3), 3);
+    assert_eq!(threads(&[], 32, 8), 1);
+}
+
 /// To know where the time goes costs no bit, and what is told of a step adds up to it.
 #[test]
 fn a_training_that_is_timed_learns_the_same_and_its_parts_are_the_step() {

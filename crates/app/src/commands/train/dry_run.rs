@@ -122,9 +122,8 @@ fn told(
         Grouped(steps),
         all as f64 * flops as f64 / 1e9
     );
-    let (threads, isa) = (config.machine.all_threads(), config.machine.isa);
-    let plural = if threads == 1 { "" } else { "s" };
-    let _ = writeln!(text, "{threads} thread{plural}, {isa}, {}", info::cpu_name());
+    let threads = super::threads(config.machine.all_threads(), fit.most_threads(architecture));
+    let _ = writeln!(text, "{threads}, {}, {}", config.machine.isa, info::cpu_name());
     text
 }
 

@@ -86,6 +86,15 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
     done
 }
 
+/// How many threads there are, of which a step can keep `most` busy.
+fn threads(threads: usize, most: usize) -> String {
+    match threads {
+        1 => "1 thread".to_owned(),
+        _ if threads <= most => format!("{threads} threads"),
+        _ => format!("{threads} threads, of which steps of this size keep {most} busy"),
+    }
+}
+
 /// The layers, for examples of these sizes.
 fn sequential(config: &Train, sizes: &[usize], classes: usize) -> Sequential {
     let network = Sequential::new(sizes).flatten();
@@ -182,13 +191,14 @@ impl Job<'_> {
     fn greet(&self, model: &Model) {
         let sizes = model.architecture().dense().map(|d| format!("-{}", d.units));
         let sizes = sizes.fold(model.architecture().features().to_string(), |all, d| all + &d);
-        let (isa, threads) = (self.engine.isa(), self.engine.threads());
-        let plural = if threads == 1 { "" } else { "s" };
+        let isa = self.engine.isa();
+        let most = self.config.fit.most_threads(model.architecture());
+        let threads = threads(self.engine.threads(), most);
         self.terminal.note(format_args!(
             "Data     {}: {} training and {} test images\n\
              Place    {}\n\
              Network  {sizes}, {} parameters, seed {}\n\
-             Machine  {threads} thread{plural}, {isa}",
+             Machine  {threads}, {isa}",
             self.dataset.name,
             Grouped(self.train.len()),
             Grouped(self.test.len()),

@@ -1,0 +1,224 @@
+//! What each thread makes for itself, because that is faster than to fetch it from another core, where it was just
+//! written: the inputs of the batch as floats, and the output layer.
+
+use crate::augment::Augmenter;
+use crate::behind::Behind;
+use crate::clock::{Clock, StepPart};
+use crate::data::{Labels, Row};
+use crate::deltas::{Deltas, Of};
+use crate::layer::{Dense, Part, Task, block_width};
+use crate::workspace::{Batch, Gradient, RowBlock};
+use kernels::{Blocks, CrossEntropy, Isa, Line, Panel, View, Zeros, find_zeros, pixels};
+
+/// What a thread has for itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
+    pub(crate) fetched: Fetched,
+    pub(crate) head: Head,
+    /// The gradient of a column of the layer below the output layer: of a full column, and of the last.
+    pub(crate) gradients: [Gradient; 2],
+}
+
+impl Own {
+    /// Takes nothing that was made for anything again.
+    pub(crate) fn forget(&mut self) {
+        self.fetched.examples.iter_mut().flatten().for_each(|examples| examples.step = 0);
+        self.head.step = 0;
+    }
+}
+
+/// The output layer of a step.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    /// The step that it is of; 0 before the first.
+    pub(crate) step: u64,
+    pub(crate) block: RowBlock,
+}
+
+/// The output layer above a hidden layer, as each thread works it out for itself: for a batch of one block.
+pub(crate) struct Top<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) clock: Clock<'a>,
+    pub(crate) layer: &'a Dense,
+    /// Outputs of the layer below, and what stands behind that one's product.
+    pub(crate) h: &'a [Panel],
+    pub(crate) behind: &'a Behind,
+    pub(crate) batch: Batch<'a>,
+    pub(crate) labels: Labels<'a>,
+    pub(crate) loss: CrossEntropy<'a>,
+    pub(crate) task: Task,
+}
+
+impl Top<'_> {
+    /// Logits, softmax, loss and its gradient, unless this thread has made them already.
+    fn block<'h>(&self, head: &'h mut Head) -> &'h RowBlock {
+        let Top { isa, layer, h, batch, labels, loss, .. } = *self;
+        if head.step != batch.step {
+            let mut watch = self.clock.start();
+            let x = |k: usize| h[k].view().rows_at(0, batch.rows(0));
+            let x = Blocks::new(layer.blocks(), &x);
+            head.block.fill(isa, (layer, x), (labels, batch.block(0)), loss);
+            head.step = batch.step;
+            watch.lap(StepPart::Output);
+        }
+        &head.block
+    }
+
+    /// The gradient of column `q` of the outputs of the layer below.
+    pub(crate) fn gradient(&self, head: &mut Head, q: usize, to: &mut Gradient) {
+        let block = self.block(head);
+        let mut watch = self.clock.start();
+        let dz_t = |_: usize| block.dz_t.view();
+        let gate = self.behind.gate(&self.h[q]);
+        self.layer.backward(self.isa, q, Blocks::new(1, &dz_t), gate, to);
+        watch.lap(StepPart::Backward);
+    }
+
+    /// What part `p` of the layer becomes: others may still read what it is.
+    pub(crate) fn update(&self, head: &mut Head, p: usize, to: &mut Part) {
+        let block = std::slice::from_ref(self.block(head));
+        let deltas = Deltas { batch: self.batch, of: Of::Logits(block) };
+        let mut watch = self.clock.start();
+        to.copy(&self.layer.parts[p]);
+        deltas.update_hidden(to, self.isa, self.h, self.task);
+        watch.lap(StepPart::Update);
+    }
+}
+
+/// The inputs of this step and the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    /// Block by block of either batch.
+    examples: [Vec<Examples>; 2],
+    /// An image that was varied.
+    image: Vec<u8>,
+}
+
+impl Fetched {
+    pub(crate) fn new((rows, count): (usize, usize), features: usize, skip_zeros: bool) -> Fetched {
+        let examples = vec![Examples::new(rows, features, skip_zeros); count];
+        Fetched { examples: [examples.clone(), examples], image: vec![0; features] }
+    }
+
+    /// The inputs of block `b` of a batch.
+    pub(crate) fn block(&mut self, isa: Isa, batch: Batch<'_>, b: usize) -> &Examples {
+        let examples = &mut self.examples[batch.at][b];
+        if examples.step != batch.step {
+            examples.take(isa, batch, b, &mut self.image);
+        }
+        examples
+    }
+
+    /// The inputs of all blocks of a batch.
+    pub(crate) fn blocks(&mut self, isa: Isa, batch: Batch<'_>) -> &[Examples] {
+        for b in 0..batch.cut.count {
+            self.block(isa, batch, b);
+        }
+        &self.examples[batch.at]
+    }
+}
+
+/// Batches that go by without a look at their zeros, after one with hardly any.
+const REST: u32 = 15;
+
+/// Inputs of a block of rows of the batch, as floats.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Examples {
+    /// The step that they are of; 0 before the first.
+    step: u64,
+    /// Rows in use; the others hold what an earlier batch left.
+    rows: usize,
+    x: Panel,
+    /// Where the inputs are zero, if anybody looks, and whether that is known of these.
+    zeros: Option<Zeros>,
+    known: bool,
+    rest: u32,
+}
+
+impl Examples {
+    fn new(rows: usize, features: usize, skip_zeros: bool) -> Examples {
+        // Above that many rows a list's numbers would not be bytes.
+        let skip = skip_zeros && rows <= 128;
+        let zeros = skip.then(|| Zeros::new(rows, features, block_width(features, true)));
+        Examples { x: Panel::zeros(rows, features), zeros, ..Examples::default() }
+    }
+
+    /// Takes block `b` of a batch.
+    fn take(&mut self, isa: Isa, batch: Batch<'_>, b: usize, image: &mut [u8]) {
+        let (inputs, order) = (batch.inputs, batch.block(b));
+        for (i, &at) in order.iter().enumerate() {
+            let row = inputs.row(at as usize);
+            match inputs.augmenter {
+                None => load_row(isa, row, &mut self.x, i),
+                Some(augmenter) => load_varied(isa, (augmenter, at, row), image, &mut self.x, i),
+            }
+        }
+        (self.step, self.rows, self.known) = (batch.step, order.len(), false);
+        if self.rest > 0 {
+            self.rest -= 1;
+        } else if let Some(zeros) = &mut self.zeros {
+            find_zeros(isa, &self.x, self.rows, zeros);
+            self.known = zeros.densities()[1] < 0.875;
+            self.rest = if self.known { 0 } else { REST };
+        }
+    }
+
+    /// Features of an example.
+    pub(crate) fn features(&self) -> usize {
+        self.x.cols()
+    }
+
+    /// The inputs, the rows in use.
+    pub(crate) fn view(&self) -> View<'_> {
+        self.x.view().rows_at(0, self.rows)
+    }
+
+    /// Block `k` of the inputs; where the weights are `finite`, products leave out what is zero.
+    pub(crate) fn block(&self, k: usize, finite: bool) -> View<'_> {
+        match &self.zeros {
+            Some(zeros) if self.known && finite => zeros.block(self.view(), k),
+            _ => {
+                let (features, width) = (self.x.cols(), block_width(self.x.cols(), true));
+                self.view().cols_at(k * width, width.min(features - k * width))
+            }
+        }
+    }
+
+    /// Some columns of the inputs; where the gradients are `finite`, products leave out what is zero.
+    pub(crate) fn cols_at(&self, from: usize, count: usize, finite: bool) -> View<'_> {
+        match &self.zeros {
+            Some(zeros) if self.known && finite => zeros.cols_at(self.view(), from, count),
+            _ => self.view().cols_at(from, count),
+        }
+    }
+}
+
+/// Writes one example into row `i` of a panel.
+pub(crate) fn load_row(isa: Isa, row: Row<'_>, to: &mut Panel, i: usize) {
+    let features = to.cols();
+    let to = &mut Line::flat_mut(to.row_mut(i))[..features];
+    match row {
+        Row::U8 { data, scale } => pixels(isa, data, scale, to),
+        Row::F32(data) => to.copy_from_slice(data),
+    }
+}
+
+/// Writes example `at`, varied, into row `i` of a panel; there is room for its bytes in `image`.
+fn load_varied(
+    isa: Isa,
+    (augmenter, at, row): (&Augmenter, u32, Row<'_>),
+    image: &mut [u8],
+    to: &mut Panel,
+    i: usize,
+) {
+    match row {
+        Row::U8 { data, scale } => {
+            augmenter.apply(at, data, image);
+            load_row(isa, Row::U8 { data: image, scale }, to, i);
+        }
+        Row::F32(data) => {
+            let features = to.cols();
+            augmenter.apply(at, data, &mut Line::flat_mut(to.row_mut(i))[..features]);
+        }
+    }
+}
