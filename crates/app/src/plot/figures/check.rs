@@ -35,24 +35,7 @@ pub(in crate::plot) fn check(figure: &Figure<'_>) -> Result<(), Error> {
             epochs("validation", validation)
         }
         Figure::Sweep { rates, losses, smoothed, suggestion } => {
-            at_least("the list of rates", rates.len(), 2)?;
-            let (n, m, k) = (rates.len(), losses.len(), smoothed.len());
-            if (m, k) != (n, n) {
-                return Err(Error::Layout(format!("{n} rates, {m} losses and {k} smoothed ones")));
-            }
-            let wrong = rates.iter().chain(suggestion).find(|r| !(r.is_finite() && **r > 0.0));
-            let losses = || losses.iter().chain(smoothed.iter()).find(|loss| !loss.is_finite());
-            match wrong
-                .map(|r| (r, "a rate above 0"))
-                .or_else(|| losses().map(|l| (l, "a finite loss")))
-            {
-                Some((found, expected)) => {
-                    let place = "the range test".to_owned();
-                    Err(Error::Value { place, expected, found: *found })
-                }
-                None if rates.is_sorted_by(|a, b| a < b) => Ok(()),
-                None => Err(Error::Layout("rates that do not grow".to_owned())),
-            }
+            sweep(rates, losses, smoothed, suggestion.as_ref())
         }
         Figure::Comparison { curves } => {
             at_least("the list of runs", curves.len(), 1)?;
@@ -66,6 +49,25 @@ pub(in crate::plot) fn check(figure: &Figure<'_>) -> Result<(), Error> {
                 epochs(&format!("{}: validation", run.name), run.validation)
             })
         }
+    }
+}
+
+/// Of the test for a learning rate.
+fn sweep(rates: &[f64], losses: &[f64], smoothed: &[f64], best: Option<&f64>) -> Result<(), Error> {
+    at_least("the list of rates", rates.len(), 2)?;
+    let (n, m, k) = (rates.len(), losses.len(), smoothed.len());
+    if (m, k) != (n, n) {
+        return Err(Error::Layout(format!("{n} rates, {m} losses and {k} smoothed ones")));
+    }
+    let wrong = rates.iter().chain(best).find(|r| !(r.is_finite() && **r > 0.0));
+    let losses = || losses.iter().chain(smoothed.iter()).find(|loss| !loss.is_finite());
+    match wrong.map(|r| (r, "a rate above 0")).or_else(|| losses().map(|l| (l, "a finite loss"))) {
+        Some((found, expected)) => {
+            let place = "the range test".to_owned();
+            Err(Error::Value { place, expected, found: *found })
+        }
+        None if rates.is_sorted_by(|a, b| a < b) => Ok(()),
+        None => Err(Error::Layout("rates that do not grow".to_owned())),
     }
 }
 
