@@ -9,9 +9,10 @@
 //! 4. by columns of the first layer: their update, and at once their outputs for the next batch; beside
 //!    it the update of the second layer
 //!
-//! With one hidden layer, 2 and 4 are one: a step has one barrier. An output layer of more than 64 classes, or
-//! without a layer below it, is shared by blocks of rows, with a barrier of its own. A gradient of weights never
-//! reaches memory: the optimiser is the ending of its tile.
+//! With one hidden layer, 2 and 4 are one: a step has one barrier. Where much is to be done in the output layer (more
+//! than 64 classes, batches of more than 64 rows, no layer below it), in bf16 and where gradients are clipped, threads share that
+//! layer by blocks of rows, with a barrier of its own, and 3 begins with the layer itself. A gradient of weights never
+//! reaches memory unless it is clipped: the optimiser is the ending of its tile.
 
 use crate::clock::{Clock, StepPart};
 use crate::column::{Ask, Column, forward_half, forward_inputs};
