@@ -34,13 +34,17 @@ pub(crate) trait Ending<S: Simd> {
     /// Asks memory for a line that will be needed soon.
     #[inline(always)]
     fn ask(&mut self) {}
-    /// Starts of the chains of the tile whose first row is `i` and first vector `v`.
+    /// Starts of the chains of the tile whose first row is `i` and first vector `v`: zero, unless there is more.
+    #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
         &mut self,
         s: S,
         i: usize,
         v: usize,
-    ) -> Acc<S::V, MR, NV>;
+    ) -> Acc<S::V, MR, NV> {
+        let _ = (i, v);
+        [[s.splat(0.0); NV]; MR]
+    }
     /// Their ends.
     fn finish<const MR: usize, const NV: usize>(
         &mut self,

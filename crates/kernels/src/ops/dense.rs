@@ -301,15 +301,6 @@ struct Gated<'o, V> {
 
 impl<S: Simd> Ending<S> for Gated<'_, S::V> {
     #[inline(always)]
-    fn start<const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        _: usize,
-        _: usize,
-    ) -> Acc<S::V, MR, NV> {
-        [[s.splat(0.0); NV]; MR]
-    }
-    #[inline(always)]
     fn finish<const MR: usize, const NV: usize>(
         &mut self,
         s: S,

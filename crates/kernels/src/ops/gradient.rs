@@ -19,15 +19,6 @@ struct Store<'o> {
 
 impl<S: Simd> Ending<S> for Store<'_> {
     #[inline(always)]
-    fn start<const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        _: usize,
-        _: usize,
-    ) -> Acc<S::V, MR, NV> {
-        [[s.splat(0.0); NV]; MR]
-    }
-    #[inline(always)]
     fn finish<const MR: usize, const NV: usize>(
         &mut self,
         s: S,

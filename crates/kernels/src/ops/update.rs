@@ -241,15 +241,6 @@ struct Update<'s, 'o, S: Simd, R> {
 
 impl<S: Simd, R: Rule> Ending<S> for Update<'_, '_, S, R> {
     #[inline(always)]
-    fn start<const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        _: usize,
-        _: usize,
-    ) -> Acc<S::V, MR, NV> {
-        [[s.splat(0.0); NV]; MR]
-    }
-    #[inline(always)]
     fn finish<const MR: usize, const NV: usize>(
         &mut self,
         s: S,
