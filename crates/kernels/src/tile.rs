@@ -58,12 +58,13 @@ pub(crate) trait Ending<S: Simd> {
 /// Fewest steps of k from one ask to the next: their arithmetic hides what asking costs.
 const BETWEEN_ASKS: usize = 4;
 
-/// Adds the products of a walk onto the accumulators.
+/// Adds the products of a walk onto the accumulators, B times a factor if there is one.
 #[inline(always)]
 fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     simd: S,
     acc: &mut Acc<S::V, MR, NV>,
     mut walk: impl Walk<'a, MR, NV>,
+    scale: Option<f32>,
     ending: &mut E,
 ) {
     let steps = match ending.asks() {
@@ -77,6 +78,9 @@ fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
             let mut b = [simd.splat(0.0); NV];
             for j in 0..NV {
                 b[j] = simd.load(rows[j]);
+                if let Some(scale) = scale {
+                    b[j] = simd.mul(simd.splat(scale), b[j]);
+                }
             }
             for i in 0..MR {
                 let x = simd.splat(a[i]);
@@ -182,14 +186,16 @@ pub(crate) fn strips<S: Simd, E: Ending<S>>(
         };
         (@ $most:expr, $nv:literal, $($mr:literal)*) => {
             match height {
-                $($mr if const { $mr <= $most } => if layout == COLUMNS {
-                    simd.outlined(Strips::<E, $mr, $nv, COLUMNS, false> { at, count, a, panels, ending })
+                $($mr if const { $mr <= $most } => if panels.scale() != 1.0 {
+                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, SCALED> { at, count, a, panels, ending })
+                } else if layout == COLUMNS {
+                    simd.outlined(Strips::<E, $mr, $nv, COLUMNS, NEAR> { at, count, a, panels, ending })
                 } else if layout == ROWS {
-                    simd.outlined(Strips::<E, $mr, $nv, ROWS, false> { at, count, a, panels, ending })
+                    simd.outlined(Strips::<E, $mr, $nv, ROWS, NEAR> { at, count, a, panels, ending })
                 } else if const { $nv >= S::TALL.1 } && panels.are_far() {
-                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, true> { at, count, a, panels, ending })
+                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, FAR> { at, count, a, panels, ending })
                 } else {
-                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, false> { at, count, a, panels, ending })
+                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, NEAR> { at, count, a, panels, ending })
                 },)*
                 other => unreachable!("tiles of {other} rows"),
             }
@@ -220,8 +226,14 @@ pub(crate) const fn row_vectors<S: Simd>() -> usize {
     if S::FLAT.0 >= 4 { 2 * S::FLAT.1 } else { S::FLAT.1 }
 }
 
-/// Tiles of one shape beside and below each other, of an A in this `LAYOUT`. `FAR`: B does not lie near.
-struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const LAYOUT: u8, const FAR: bool> {
+/// How B is read: in order, as it lies near...
+const NEAR: u8 = 0;
+/// ...asked for ahead, or that and times its factor.
+const FAR: u8 = 1;
+const SCALED: u8 = 2;
+
+/// Tiles of one shape beside and below each other, of an A in this `LAYOUT` and a B that is read like this.
+struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const LAYOUT: u8, const READ: u8> {
     at: (usize, usize),
     count: usize,
     a: Strided<'a>,
@@ -229,8 +241,8 @@ struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const LAYOUT: u8, con
     ending: &'e mut E,
 }
 
-impl<S, E, const MR: usize, const NV: usize, const LAYOUT: u8, const FAR: bool> Part<S>
-    for Strips<'_, '_, E, MR, NV, LAYOUT, FAR>
+impl<S, E, const MR: usize, const NV: usize, const LAYOUT: u8, const READ: u8> Part<S>
+    for Strips<'_, '_, E, MR, NV, LAYOUT, READ>
 where
     S: Simd,
     E: Ending<S>,
@@ -244,12 +256,13 @@ where
                 let (i, v) = (i + t * MR, v + p * NV);
                 let mut acc = ending.start::<MR, NV>(simd, i, v);
                 let b = panels.panel(p);
-                if const { FAR } {
-                    let walk = Foreseen(Steps::new(&a, t * MR, &b, 0));
-                    multiply(simd, &mut acc, walk, ending);
-                } else {
+                if const { READ == NEAR } {
                     let walk = Steps::<MR, NV, LAYOUT>::new(&a, t * MR, &b, 0);
-                    multiply(simd, &mut acc, walk, ending);
+                    multiply(simd, &mut acc, walk, None, ending);
+                } else {
+                    let walk = Foreseen(Steps::new(&a, t * MR, &b, 0));
+                    let scale = if const { READ == SCALED } { Some(panels.scale()) } else { None };
+                    multiply(simd, &mut acc, walk, scale, ending);
                 }
                 ending.finish(simd, i, v, acc);
             }
@@ -291,8 +304,8 @@ fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     for (a, b) in pairs {
         let all = Steps::<MR, NV>::new(a, i, b, v);
         match a.few::<MR>(i) {
-            None => multiply(simd, &mut acc, all, ending),
-            Some(few) => multiply(simd, &mut acc, Picked::new(all, few), ending),
+            None => multiply(simd, &mut acc, all, None, ending),
+            Some(few) => multiply(simd, &mut acc, Picked::new(all, few), None, ending),
         }
     }
     ending.finish(simd, i, v, acc);

@@ -130,7 +130,7 @@ fn panels<'b, S: Simd>(
     for Group { vectors, start, cols } in groups.into_iter().filter(|group| group.cols > 0) {
         let block = b.block((0, b.rows()), (start, cols));
         let panels = if in_place && cols.is_multiple_of(LANES) {
-            block.panels(vectors)
+            block.panels(vectors).times(scale)
         } else {
             let panels = cols.div_ceil(vectors * LANES);
             let (here, rest) = room.split_at_mut(panels * vectors * b.rows());
@@ -147,13 +147,20 @@ fn panels<'b, S: Simd>(
 impl<E: Epilogue> Product<'_, '_, E> {
     /// Whether a copy of B would cost more than it saves.
     #[inline(always)]
-    fn b_lies_well(&self) -> bool {
+    fn b_lies_well<S: Simd>(&self) -> bool {
         let (m, (b, scale)) = (self.a.0.rows(), self.b);
         let floats = b.rows().saturating_mul(b.strides().0);
+        let spread = floats <= SMALL || !b.strides().0.is_multiple_of(PAGE);
         let few = m <= FEW_ROWS
-            || (m <= SOME_ROWS && (floats <= SMALL || !b.strides().0.is_multiple_of(PAGE)))
+            || (m <= SOME_ROWS && spread)
             || (b.rows_are_aligned() && floats <= ALIGNED);
-        few && b.strides().1 == 1 && scale == 1.0
+        // A factor is multiplied with in every tile, and so once for each strip.
+        let strips = match floats {
+            ..=BLOCK_FLAT => 1,
+            _ if spread => 4,
+            _ => 2,
+        };
+        few && (scale == 1.0 || m.div_ceil(S::TALL.0) <= strips) && b.strides().1 == 1
     }
 
     /// Cᵀ = Bᵀ Aᵀ with C as it is, if that takes fewer steps: few columns, which fill a vector partly, become few rows.
@@ -171,18 +178,19 @@ impl<E: Epilogue> Product<'_, '_, E> {
     /// Rows and vectors of most tiles.
     #[inline(always)]
     fn tile<S: Simd>(&self, swaps: bool, in_place: bool) -> (usize, usize) {
-        let (m, (b, _)) = (self.a.0.rows(), self.b);
+        let (m, (b, scale)) = (self.a.0.rows(), self.b);
         let n = b.cols();
         let whole = n < FEW_COLS && n.is_multiple_of(S::LOW.1 * LANES);
-        let lines = !in_place || b.rows_are_aligned();
+        // A tile of more vectors is for vectors that take no more than a load: not two lines, nor a multiplication.
+        let light = !in_place || (b.rows_are_aligned() && scale == 1.0);
         match n {
             _ if m == 1 && in_place => (1, row_vectors::<S>()),
             _ if m <= S::FLAT.0 => S::FLAT,
             // All columns of C are one strip.
             _ if swaps => S::TALL,
             // Columns of A are copied the slower the lower strips are.
-            FEW_COLS.. if self.a.0.strides().1 == 1 => S::WIDE,
-            _ if b.rows() <= FEW_STEPS && whole && lines => S::LOW,
+            FEW_COLS.. if self.a.0.strides().1 == 1 && light => S::WIDE,
+            _ if b.rows() <= FEW_STEPS && whole && light => S::LOW,
             _ => S::TALL,
         }
     }
@@ -200,7 +208,7 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (product, swaps) = self.swapped::<S>();
-        let in_place = product.b_lies_well();
+        let in_place = product.b_lies_well::<S>();
         let (highest, widest) = product.tile::<S>(swaps, in_place);
         let asks = if product.floats() <= NEAR { 0 } else { ASKS };
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;

@@ -197,11 +197,13 @@ pub(crate) struct Panels<'a> {
     /// Floats from one to the next.
     step: usize,
     count: usize,
+    /// A factor of every element, which the tile multiplies with.
+    scale: f32,
 }
 
 impl<'a> Panels<'a> {
     /// None.
-    pub(crate) const NONE: Panels<'a> = Panels { first: Rows::NONE, step: 0, count: 0 };
+    pub(crate) const NONE: Panels<'a> = Panels { first: Rows::NONE, step: 0, count: 0, scale: 1.0 };
 
     /// Panels that follow each other in memory, each row after row.
     ///
@@ -215,7 +217,7 @@ impl<'a> Panels<'a> {
         let first = unsafe {
             Rows::from_raw_parts(data.as_ptr().cast(), vectors * LANES, (depth, vectors))
         };
-        Panels { first, step, count }
+        Panels { first, step, count, scale: 1.0 }
     }
 
     /// Columns of vectors of one matrix.
@@ -231,7 +233,19 @@ impl<'a> Panels<'a> {
     ) -> Self {
         // SAFETY: the caller's promise has more vectors.
         let first = unsafe { Rows::from_raw_parts(data, stride, (depth, vectors)) };
-        Panels { first, step: vectors * LANES, count }
+        Panels { first, step: vectors * LANES, count, scale: 1.0 }
+    }
+
+    /// The same panels, to be read with a factor.
+    #[inline(always)]
+    pub(crate) fn times(self, scale: f32) -> Self {
+        Panels { scale, ..self }
+    }
+
+    /// Their factor.
+    #[inline(always)]
+    pub(crate) fn scale(&self) -> f32 {
+        self.scale
     }
 
     /// How many.
