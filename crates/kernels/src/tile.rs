@@ -226,10 +226,11 @@ pub(crate) const fn row_vectors<S: Simd>() -> usize {
     if S::FLAT.0 >= 4 { 2 * S::FLAT.1 } else { S::FLAT.1 }
 }
 
-/// How B is read: in order, as it lies near...
+/// How B is read: as it comes, since it lies near...
 const NEAR: u8 = 0;
-/// ...asked for ahead, or that and times its factor.
+/// ...with its rows asked for ahead...
 const FAR: u8 = 1;
+/// ...or that and times its factor.
 const SCALED: u8 = 2;
 
 /// Tiles of one shape beside and below each other, of an A in this `LAYOUT` and a B that is read like this.

@@ -8,7 +8,8 @@
 //! whatever the blocking, the ISA, the strides and the threads. With β = 0, C is never read.
 //!
 //! The loops around the tile (`blocks.rs`), from the outside: blocks of columns of B and C, blocks of k, strips of
-//! A's and C's rows, panels of B. A block of B becomes panels and a strip of A is copied (`pack.rs`) where that pays;
+//! A's and C's rows, panels of B. A block of B becomes panels and a strip of A is copied (`pack.rs`) where that pays,
+//! and times α if it has to be; a B that stays where it lies is multiplied by α in the tile;
 //! the next tile of C and the next strip of A are asked of memory while a tile is multiplied (`ahead.rs`). Where C has
 //! few columns, A and B change roles (`swapped.rs`).
 
