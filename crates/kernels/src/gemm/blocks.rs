@@ -116,7 +116,8 @@ fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
 }
 
 /// The panels of a block of B, each group with its first vector, and how many groups there are: where they lie, the
-/// factor left to the tile, or times it in `room`. They are put where the caller reads them: a move would wait for all stores of the copy.
+/// factor left to the tile, or times it in `room`. They are put where the caller reads them: a move would wait for all
+/// stores of the copy.
 #[inline(always)]
 fn panels<'b, S: Simd>(
     s: S,

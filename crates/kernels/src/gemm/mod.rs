@@ -9,9 +9,9 @@
 //!
 //! The loops around the tile (`blocks.rs`), from the outside: blocks of columns of B and C, blocks of k, strips of
 //! A's and C's rows, panels of B. A block of B becomes panels and a strip of A is copied (`pack.rs`) where that pays,
-//! and times α if it has to be; a B that stays where it lies is multiplied by α in the tile;
-//! the next tile of C and the next strip of A are asked of memory while a tile is multiplied (`ahead.rs`). Where C has
-//! few columns, A and B change roles (`swapped.rs`).
+//! times α on the way; a B that stays where it lies is multiplied by α in the tile. The next tile of C and the next strip
+//! of A are asked of memory while a tile is multiplied (`ahead.rs`). Where C has few columns, A and B change roles
+//! (`swapped.rs`).
 
 mod ahead;
 mod blocks;
