@@ -1,7 +1,7 @@
 //! One step of training: a few parallel loops over panels with a barrier after each.
 //!
 //! 1. for each hidden layer but the first: its outputs, by columns and blocks of rows
-//! 2. by the same of the last hidden layer: the gradient of its outputs. The output layer itself, logits,
+//! 2. by columns of the last hidden layer: the gradient of its outputs. The output layer itself, logits,
 //!    softmax, loss and their gradient, each thread works out on its own; beside it that layer's update, into a
 //!    copy, since others may still read it
 //! 3. for each layer from the last but one to the second: gradient of its inputs, by columns, and beside it the
@@ -226,8 +226,7 @@ impl Run<'_> {
         self.team.for_each_mut2(owns, (heads, rows), nothing_else());
     }
 
-    /// The output layer, by each thread for itself, with its update; and the gradient of its inputs, by columns and
-    /// blocks of rows.
+    /// The output layer, by each thread for itself, with its update; and the gradient of its inputs, by columns.
     fn top(&mut self, task: Task, batch: Batch<'_>) {
         let Run { isa, labels, clock, .. } = *self;
         let loss = self.loss(batch);
