@@ -212,6 +212,25 @@ fn few_columns() {
     }
 }
 
+/// Columns that are few beside whole vectors of C, or all it has: rows of C are in the lanes, the last of them twice.
+#[test]
+fn a_few_columns_beside_whole_vectors() {
+    for isa in isas() {
+        for n in [1, 2, 3, 4, 17, 34, 67] {
+            for (m, k) in [(15, 40), (16, 16), (17, 15), (31, 33), (49, 600)] {
+                for c in Layout::ALL {
+                    for (i, a) in Layout::ALL.into_iter().enumerate() {
+                        let b = Layout::ALL[(i + n) % Layout::ALL.len()];
+                        let (alpha, beta) = (FACTORS[(m + i) % 5 + 1], FACTORS[(n + i) % 6]);
+                        Case::new((m, n, k), alpha, beta, [a, b, c], [n, 3, 5])
+                            .equals_its_twin(isa);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Few steps of k, and columns that fill panels of four vectors.
 #[test]
 fn short_sums() {

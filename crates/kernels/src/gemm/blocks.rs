@@ -61,7 +61,7 @@ impl Scratch {
     }
 
     /// Rooms of at least so many lines.
-    fn rooms(&mut self, [first, second, third]: [usize; 3]) -> [&mut [Line]; 3] {
+    pub(super) fn rooms(&mut self, [first, second, third]: [usize; 3]) -> [&mut [Line]; 3] {
         let all = first + second + third;
         if self.lines.len() < all {
             self.lines.resize(all, Line::ZERO);
@@ -208,7 +208,11 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (product, swaps) = self.swapped::<S>();
+        let product = self.without_few(s);
+        if product.c.cols() == 0 {
+            return;
+        }
+        let (product, swaps) = product.swapped::<S>();
         let in_place = product.b_lies_well::<S>();
         let (highest, widest) = product.tile::<S>(swaps, in_place);
         let asks = if product.floats() <= NEAR { 0 } else { ASKS };

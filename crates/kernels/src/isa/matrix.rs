@@ -148,6 +148,26 @@ impl<'a> MatRef<'a> {
         unsafe { *self.data.add(i * self.rs + j * self.cs) }
     }
 
+    /// The elements of rows `i..i + M` and columns `j..j + N`.
+    ///
+    /// # Panics
+    /// If they are not all there.
+    #[inline(always)]
+    pub(crate) fn elements<const M: usize, const N: usize>(
+        &self,
+        i: usize,
+        j: usize,
+    ) -> [[f32; N]; M] {
+        assert!(i + M <= self.rows && j + N <= self.cols);
+        let at = self.address(i, j);
+        core::array::from_fn(|r| {
+            core::array::from_fn(|c| {
+                // SAFETY: just checked; `from_raw_parts` had the promise for every element.
+                unsafe { *at.wrapping_add(r * self.rs + c * self.cs) }
+            })
+        })
+    }
+
     /// Rows `i..i + rows` and columns `j..j + cols`.
     ///
     /// # Panics
