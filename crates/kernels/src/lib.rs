@@ -177,6 +177,7 @@ pub use ops::exp::exp_in_place;
 pub use ops::gradient::{bias_gradient, dense_gradient, squares};
 pub use ops::pixels::pixels;
 pub use ops::reduce::{largest, sum};
+pub use ops::row::row_forward;
 pub use ops::sgd::{SgdStep, sgd_step};
 pub use ops::softmax::{
     CrossEntropy, RowLoss, cross_entropy_with, first_largest, softmax, softmax_cross_entropy,

@@ -202,6 +202,16 @@ impl<'a> View<'a> {
         vector
     }
 
+    /// Row `i`, without the padding.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[inline(always)]
+    pub(crate) fn row(&self, i: usize) -> &'a [f32] {
+        assert!(i < self.rows, "row {i} of {}", self.rows);
+        &self.data[i * self.stride..][..self.cols]
+    }
+
     /// The same view, with the columns in which groups of rows may be other than zero.
     #[inline(always)]
     pub(crate) fn with_lit_rows(self, lit: Lit<'a>) -> View<'a> {

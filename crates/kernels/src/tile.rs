@@ -60,7 +60,7 @@ const BETWEEN_ASKS: usize = 4;
 
 /// Adds the products of a walk onto the accumulators, B times a factor if there is one.
 #[inline(always)]
-fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
+pub(crate) fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     simd: S,
     acc: &mut Acc<S::V, MR, NV>,
     mut walk: impl Walk<'a, MR, NV>,

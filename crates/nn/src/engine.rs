@@ -1,5 +1,6 @@
 //! What a network runs on: an instruction set and a team of threads.
 
+use crate::infer::Scratch;
 use kernels::{Isa, Team};
 
 /// An instruction set and a team of threads. Neither changes a bit of any result (see
@@ -8,6 +9,8 @@ use kernels::{Isa, Team};
 pub struct Engine {
     pub(crate) isa: Isa,
     pub(crate) team: Team,
+    /// Memory of the last prediction, which the next one need not ask for again.
+    pub(crate) scratch: Vec<Scratch>,
 }
 
 impl Engine {
@@ -19,7 +22,7 @@ impl Engine {
     pub fn new(threads: Option<usize>, isa: Option<Isa>) -> Engine {
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or_else(available);
-        Engine { isa: isa.unwrap_or_else(Isa::best), team: Team::new(threads) }
+        Engine { isa: isa.unwrap_or_else(Isa::best), team: Team::new(threads), scratch: Vec::new() }
     }
 
     /// A team of `most` threads, if this one has more; none, too, if the system refuses to start them.

@@ -29,9 +29,10 @@ pub struct Evaluation {
 }
 
 /// Activations of a chunk of rows.
-struct Scratch {
+#[derive(Debug)]
+pub(crate) struct Scratch {
     layers: Vec<Panel>,
-    /// Where the inputs are zero, if that can be made use of: the first layer's weights are finite.
+    /// Where the inputs are zero, if there is room for more than a few rows.
     zeros: Option<Zeros>,
     logits: Panel,
     labels: [u16; CHUNK],
@@ -42,11 +43,17 @@ impl Scratch {
         let widths = model.layers.iter().map(|d| d.shape.inputs);
         let layers = widths.map(|w| Panel::zeros(rows, w)).collect();
         let features = model.architecture.features();
-        // Two or three rows wait for the weights, whatever is skipped; of one, half the weights need not come.
-        let skip = (rows == 1 || rows >= FEW) && model.layers[0].finite();
-        let zeros = skip.then(|| Zeros::of_rows(rows, features, block_width(features, true)));
+        let zeros = || Zeros::of_rows(rows, features, block_width(features, true));
+        let zeros = (rows >= FEW).then(zeros);
         let logits = Panel::zeros(rows, model.architecture.classes());
         Scratch { layers, zeros, logits, labels: [0; CHUNK] }
+    }
+
+    /// Whether it will do for this network and so many rows.
+    fn fits(&self, model: &Model, rows: usize) -> bool {
+        let widths = model.layers.iter().map(|d| d.shape.inputs);
+        let same = widths.eq(self.layers.iter().map(Panel::cols));
+        same && self.logits.cols() == model.architecture.classes() && self.logits.rows() >= rows
     }
 }
 
@@ -54,7 +61,7 @@ impl Scratch {
 struct Slot<'o, T> {
     from: usize,
     out: &'o mut [T],
-    scratch: Scratch,
+    scratch: &'o mut Scratch,
 }
 
 impl Model {
@@ -131,12 +138,15 @@ impl Model {
         // A few slots for each thread let fast ones take over from slow ones.
         let slots = rows.div_ceil(CHUNK).min(4 * engine.threads()).max(1);
         let share = rows.div_ceil(slots).next_multiple_of(CHUNK).max(1);
-        let slot =
-            |(i, out)| Slot { from: i * share, out, scratch: Scratch::new(self, CHUNK.min(rows)) };
-        let mut slots: Vec<_> = out.chunks_mut(share * width).enumerate().map(slot).collect();
-        engine.team.for_each_mut(&mut slots, |_, slot| {
+        let (Engine { team, scratch, .. }, most) = (engine, CHUNK.min(rows));
+        scratch.retain(|scratch| scratch.fits(self, most));
+        scratch.resize_with(slots.max(scratch.len()), || Scratch::new(self, most));
+        let slot = |((i, out), scratch)| Slot { from: i * share, out, scratch };
+        let runs = out.chunks_mut(share * width).enumerate().zip(scratch);
+        let mut slots: Vec<_> = runs.map(slot).collect();
+        team.for_each_mut(&mut slots, |_, slot| {
             for (i, out) in slot.out.chunks_mut(CHUNK * width).enumerate() {
-                f(slot.from + i * CHUNK, out, &mut slot.scratch);
+                f(slot.from + i * CHUNK, out, slot.scratch);
             }
         });
     }
@@ -151,26 +161,30 @@ impl Model {
         for i in 0..rows {
             load_row(isa, inputs.row(at(i)), &mut scratch.layers[0], i);
         }
-        if let Some(zeros) = &mut scratch.zeros {
+        // Two or three rows wait for the weights, whatever is skipped.
+        let zeros = scratch.zeros.as_mut().filter(|_| rows >= FEW && self.layers[0].finite());
+        let zeros = zeros.map(|zeros| {
             find_zeros(isa, &scratch.layers[0], rows, zeros);
-        }
+            &*zeros
+        });
         for (l, layer) in self.layers.iter().enumerate() {
             let (below, above) = scratch.layers.split_at_mut(l + 1);
-            let x = |k: usize| {
-                let x = below[l].view().rows_at(0, rows);
-                match &scratch.zeros {
-                    Some(zeros) if l == 0 => zeros.block(x, k),
-                    _ if rows < FEW => layer.part_of(x, k),
-                    _ => layer.block(x, k),
-                }
-            };
-            // Few rows leave nothing to reuse in a cache: where nothing is skipped, the larger the block the better.
-            let whole = rows < FEW && (l > 0 || scratch.zeros.is_none());
-            let blocks = if whole { layer.per_column() } else { layer.blocks() };
-            let x = Blocks::new(blocks, &x);
+            let input = below[l].view().rows_at(0, rows);
             let out = above.first_mut().unwrap_or(&mut scratch.logits);
-            for column in 0..layer.columns() {
-                layer.forward(isa, column, x, out, column * (PANEL_COLS / LANES));
+            if rows == 1 && layer.finite() {
+                layer.forward_row(isa, input, out);
+            } else {
+                let x = |k: usize| match zeros {
+                    Some(zeros) if l == 0 => zeros.block(input, k),
+                    _ if rows < FEW => layer.part_of(input, k),
+                    _ => layer.block(input, k),
+                };
+                // Few rows leave nothing to reuse in a cache: the larger the block the better.
+                let blocks = if rows < FEW { layer.per_column() } else { layer.blocks() };
+                for column in 0..layer.columns() {
+                    let at = column * (PANEL_COLS / LANES);
+                    layer.forward(isa, column, Blocks::new(blocks, &x), out, at);
+                }
             }
             if let (_, Some(f)) = function(layer.shape.activation) {
                 let (cols, used) = (out.cols(), rows * out.vectors());

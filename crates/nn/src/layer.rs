@@ -297,6 +297,15 @@ impl Dense {
         forward(self.column(column), function(self.shape.activation).0, isa, x, out, at);
     }
 
+    /// Outputs of all columns before the elementwise function, for one row; the weights are finite.
+    pub(crate) fn forward_row(&self, isa: Isa, x: View<'_>, out: &mut Panel) {
+        let (weights, biases) =
+            (|p: usize| self.parts[p].owned.w.view(), |column: usize| self.bias(column).w.view());
+        let weights = Blocks::new(self.parts.len(), &weights);
+        let biases = Blocks::new(self.columns(), &biases);
+        kernels::row_forward(isa, x, weights, biases, function(self.shape.activation).0, out);
+    }
+
     /// Gradient of up to 64 inputs, block `block` of them, given that of the outputs and the gate of what
     /// these inputs are the outputs of, for a block of rows.
     pub(crate) fn backward(

@@ -328,7 +328,7 @@ impl<'r> Training<'r> {
         let inputs = self.inputs.augmented(self.augmenter.as_ref());
         let size = config.batch_size;
         let batch = |i: usize| order.chunks(size).nth(i).unwrap_or(&[]);
-        let Engine { isa, team } = &mut *self.engine;
+        let Engine { isa, team, .. } = &mut *self.engine;
         let (isa, team) = (*isa, self.team.as_mut().unwrap_or(team));
         let layers = &mut model.layers;
         let (number, clip) = (progress.done + 1, config.clip_norm);

@@ -1,4 +1,5 @@
-//! After the first step, training allocates nothing, on no thread.
+//! After the first step, training allocates nothing, on no thread; after the first prediction, the next ones hardly
+//! anything.
 
 mod common;
 
@@ -65,7 +66,7 @@ fn counted(engine: &mut Engine, hidden: &[usize], config: &FitConfig) -> Counts 
 
 /// One test, so that no other test allocates meanwhile.
 #[test]
-fn steps_after_the_first_allocate_nothing() {
+fn steps_after_the_first_allocate_nothing_and_predictions_hardly_anything() {
     let count = COUNT.load(Ordering::Relaxed);
     drop(std::hint::black_box(Box::new(1)));
     assert_eq!(COUNT.load(Ordering::Relaxed), count + 1, "the counter counts");
@@ -100,5 +101,21 @@ fn steps_after_the_first_allocate_nothing() {
             // The list of epochs grows; the step after is counted in.
             assert!(matches!(counts.ends[..], [0 | 1]), "{what}: {:?}", counts.ends);
         }
+    }
+    predictions();
+}
+
+/// What a prediction returns, and a list of what threads are to do.
+fn predictions() {
+    let (data, mut engine) = (sample(), Engine::new(Some(1), None));
+    let model = network(&[64, 48]).build(1).expect("a network");
+    let mut predict = |rows| {
+        let before = COUNT.load(Ordering::Relaxed);
+        drop(model.predict(&mut engine, inputs(&data).slice(0, rows)));
+        COUNT.load(Ordering::Relaxed) - before
+    };
+    assert!(predict(300) > 2, "memory for the first time");
+    for rows in [1, 300, 65] {
+        assert_eq!(predict(rows), 2, "{rows} images");
     }
 }

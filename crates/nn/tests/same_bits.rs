@@ -226,6 +226,22 @@ fn an_image_gets_the_same_probabilities_alone_and_in_company() {
 }
 
 #[test]
+fn an_engine_predicts_with_one_network_after_another() {
+    let data = sample();
+    let mut engine = Engine::new(Some(2), None);
+    let hidden: [&[usize]; 4] = [&[64], &[48, 64], &[], &[130]];
+    let models = hidden.map(|hidden| network(hidden).build(5).expect("a network"));
+    // More and fewer rows than before, of the same network and of another.
+    for rows in [1, 70, 3, 500, 1, 20] {
+        for (model, hidden) in models.iter().zip(hidden) {
+            let some = inputs(&data).slice(100, rows);
+            let alone = predict(model, &mut Engine::new(Some(1), None), some);
+            assert!(predict(model, &mut engine, some) == alone, "{hidden:?}, {rows} images");
+        }
+    }
+}
+
+#[test]
 fn predictions_do_not_depend_on_threads_or_instructions() {
     let data = sample();
     let model = network(&[64, 48]).build(3).expect("a network");

@@ -13,6 +13,7 @@ mod amx;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod listed;
 mod matrix;
 mod operand;
 mod portable;
@@ -28,6 +29,7 @@ pub(crate) use amx::{
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+pub(crate) use listed::Listed;
 pub use matrix::{MatMut, MatRef};
 pub(crate) use operand::{
     ANYHOW, COLUMNS, Foreseen, GROUP, Lit, PITCH, Panels, Picked, ROWS, Rows, Steps, Strided, Walk,

@@ -140,10 +140,10 @@ impl<'a> Strided<'a> {
 /// The B operand: row k is `vectors` vectors of sixteen floats from `data[k * stride]` on.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    data: *const f32,
-    stride: usize,
-    depth: usize,
-    vectors: usize,
+    pub(super) data: *const f32,
+    pub(super) stride: usize,
+    pub(super) depth: usize,
+    pub(super) vectors: usize,
     _borrows: PhantomData<&'a [f32]>,
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod leaky_relu;
 pub(crate) mod pixels;
 pub(crate) mod reduce;
 pub(crate) mod relu;
+pub(crate) mod row;
 pub(crate) mod sgd;
 pub(crate) mod sigmoid;
 pub(crate) mod softmax;

@@ -41,6 +41,19 @@ const PICKED: [u64; 256] = {
     picked
 };
 
+/// Adds the bits that are set, `from` on, to a list that has `count` numbers; returns how many it has now. Eight numbers
+/// are written at once, whatever their count.
+#[inline(always)]
+pub(super) fn pick(bits: u16, from: u16, list: &mut [u16], mut count: usize) -> usize {
+    for (byte, from) in bits.to_le_bytes().map(usize::from).into_iter().zip([from, from + 8]) {
+        for (to, number) in list[count..count + 8].iter_mut().zip(PICKED[byte].to_le_bytes()) {
+            *to = from + u16::from(number);
+        }
+        count += usize::from(COUNTS[byte]);
+    }
+    count
+}
+
 /// Which elements of a panel are other than zero, as products ask for it: for four rows, in which columns of
 /// a block of them one is (forward), and for four columns, in which rows (the gradient of the weights).
 ///
