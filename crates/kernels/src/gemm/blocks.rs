@@ -4,7 +4,7 @@ use super::Epilogue;
 use super::ahead::Lines;
 use super::pack::{a_lines, load, pack_a, pack_b};
 use super::swapped;
-use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd};
+use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd, prefetch_line};
 use crate::tile::{Acc, Ending, row_vectors, split, strips, unroll};
 use alloc::vec::Vec;
 
@@ -33,6 +33,11 @@ const FEW_COLS: usize = 256;
 const FEW_STEPS: usize = 64;
 /// Lines asked for while a tile is multiplied: the next tile of C, and a share of the next strip of A.
 const ASKS: usize = 64;
+/// With so few steps of k there is no time for that. Where they take less than memory does, a tile's own lines of C are
+/// asked for all at once when it begins, unless C lies near or its rows are shorter than this, which the hardware foresees.
+const SHORT: usize = 12;
+const LONG_ROWS: usize = 4 * LANES;
+const FAR: usize = 1 << 15;
 /// Operands of so few floats lie in the second-level cache: nothing is asked for.
 const NEAR: usize = 1 << 17;
 
@@ -196,6 +201,14 @@ impl<E: Epilogue> Product<'_, '_, E> {
         }
     }
 
+    /// Whether a tile of C is asked for when it begins.
+    #[inline(always)]
+    fn asks_at_once<S: Simd>(&self) -> bool {
+        let (m, n, k) = (self.c.rows(), self.c.cols(), self.b.0.rows());
+        // Tiles of one vector take longer than their lines.
+        S::TALL.1 > 1 && k <= SHORT && n >= LONG_ROWS && m.saturating_mul(n) > FAR
+    }
+
     /// Floats of all operands together.
     fn floats(&self) -> usize {
         let (m, n, k) = (self.a.0.rows(), self.b.0.cols(), self.b.0.rows());
@@ -215,7 +228,8 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let (product, swaps) = product.swapped::<S>();
         let in_place = product.b_lies_well::<S>();
         let (highest, widest) = product.tile::<S>(swaps, in_place);
-        let asks = if product.floats() <= NEAR { 0 } else { ASKS };
+        let at_once = product.asks_at_once::<S>() && !swaps;
+        let asks = if at_once || product.floats() <= NEAR { 0 } else { ASKS };
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let flat = m <= SOME_ROWS && k <= KC_FLAT && !in_place && a_scale == 1.0;
@@ -245,6 +259,7 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                     then,
                     last: pc + kc == k,
                     asks,
+                    at_once,
                     a,
                     next_c: Lines::NONE,
                     next_a: Lines::NONE,
@@ -281,6 +296,7 @@ struct IntoC<'o, 'a, E> {
     then: &'o E,
     last: bool,
     asks: usize,
+    at_once: bool,
     /// The rows of A for this block.
     a: MatRef<'a>,
     /// The tile of C after this one, and the strip of A.
@@ -319,6 +335,13 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         let mut acc = [[s.splat(0.0); NV]; MR];
         let (j, left) = self.place(v);
         let width = NV * LANES;
+        if self.at_once {
+            let c = self.c.as_ref();
+            // A row's last line is asked for by its last element; the tile before had its first, if it is no whole line.
+            unroll!(R in 0..MR => unroll!(J in 0..NV => {
+                prefetch_line::<false>(c.address(i + R, j + J * LANES + LANES - 1).cast());
+            }));
+        }
         if self.asks > 0 && self.squares.is_none() {
             let (i, j) = if left > width { (i, j + width) } else { (i + MR, self.cols.0) };
             // Where rows begin within a line, a tile has a line more than vectors: the first, which the tile
