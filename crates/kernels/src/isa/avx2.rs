@@ -105,9 +105,7 @@ impl Simd for Avx2 {
     // Eight of sixteen registers accumulate four rows of one vector, as many as cover the latency of two
     // multiply-adds a cycle (six rows are no faster); wider panels go slice by slice.
     const TILE_ROWS: [usize; 4] = [4, 0, 0, 0];
-    // Six rows would fit, but the compiler keeps constants of the ending in registers too, and sends an
-    // accumulator through the stack in every step.
-    const TALL: (usize, usize) = (5, 1);
+    const TALL: (usize, usize) = (6, 1);
     const WIDE: (usize, usize) = Self::TALL;
     const LOW: (usize, usize) = Self::TALL;
     const FLAT: (usize, usize) = (1, 4);
