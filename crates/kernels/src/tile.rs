@@ -6,7 +6,7 @@
 //! ```
 
 use crate::isa::{
-    ANYHOW, COLUMNS, Foreseen, Panels, Part, Picked, ROWS, Rows, Simd, Steps, Strided, Walk,
+    ANYHOW, COLUMNS, Foreseen, LANES, Panels, Part, Picked, ROWS, Rows, Simd, Steps, Strided, Walk,
 };
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
@@ -60,7 +60,7 @@ const BETWEEN_ASKS: usize = 4;
 
 /// Adds the products of a walk onto the accumulators, B times a factor if there is one.
 #[inline(always)]
-pub(crate) fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
+fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     simd: S,
     acc: &mut Acc<S::V, MR, NV>,
     mut walk: impl Walk<'a, MR, NV>,
@@ -74,22 +74,44 @@ pub(crate) fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usi
     while walk.left() > 0 {
         let end = walk.left().saturating_sub(steps);
         while walk.left() > end {
-            let (a, rows) = walk.take();
-            let mut b = [simd.splat(0.0); NV];
-            for j in 0..NV {
-                b[j] = simd.load(rows[j]);
-                if let Some(scale) = scale {
-                    b[j] = simd.mul(simd.splat(scale), b[j]);
-                }
-            }
-            for i in 0..MR {
-                let x = simd.splat(a[i]);
-                for j in 0..NV {
-                    acc[i][j] = simd.fma(x, b[j], acc[i][j]);
-                }
-            }
+            add_step(simd, acc, walk.take(), scale);
         }
         ending.ask();
+    }
+}
+
+/// The same where nothing is asked for: what is counted is only the walk.
+#[inline(always)]
+pub(crate) fn multiply_all<'a, S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
+    acc: &mut Acc<S::V, MR, NV>,
+    mut walk: impl Walk<'a, MR, NV>,
+) {
+    while walk.left() > 0 {
+        add_step(simd, acc, walk.take(), None);
+    }
+}
+
+/// One step along k.
+#[inline(always)]
+fn add_step<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
+    acc: &mut Acc<S::V, MR, NV>,
+    (a, rows): ([f32; MR], [&[f32; LANES]; NV]),
+    scale: Option<f32>,
+) {
+    let mut b = [simd.splat(0.0); NV];
+    for j in 0..NV {
+        b[j] = simd.load(rows[j]);
+        if let Some(scale) = scale {
+            b[j] = simd.mul(simd.splat(scale), b[j]);
+        }
+    }
+    for i in 0..MR {
+        let x = simd.splat(a[i]);
+        for j in 0..NV {
+            acc[i][j] = simd.fma(x, b[j], acc[i][j]);
+        }
     }
 }
 
@@ -305,8 +327,8 @@ fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     for (a, b) in pairs {
         let all = Steps::<MR, NV>::new(a, i, b, v);
         match a.few::<MR>(i) {
-            None => multiply(simd, &mut acc, all, None, ending),
-            Some(few) => multiply(simd, &mut acc, Picked::new(all, few), None, ending),
+            None => multiply_all(simd, &mut acc, all),
+            Some(few) => multiply_all(simd, &mut acc, Picked::new(all, few)),
         }
     }
     ending.finish(simd, i, v, acc);

@@ -69,15 +69,22 @@ impl Part {
         self.check();
     }
 
-    /// Takes weights and moments of a part of the same size.
+    /// Takes the weights of a part of the same size.
     pub(crate) fn copy(&mut self, from: &Part) {
-        let biases = self.bias.as_mut().zip(from.bias.as_ref());
-        for (to, from) in [(&mut self.owned, &from.owned)].into_iter().chain(biases) {
+        self.owned.w.lines_mut().copy_from_slice(from.owned.w.lines());
+        if let (Some(to), Some(from)) = (&mut self.bias, &from.bias) {
             to.w.lines_mut().copy_from_slice(from.w.lines());
-            to.m.lines_mut().copy_from_slice(from.m.lines());
-            to.v.lines_mut().copy_from_slice(from.v.lines());
         }
         self.finite = from.finite;
+    }
+
+    /// Exchanges the moments with those of a part of the same size.
+    fn swap_moments(&mut self, with: &mut Part) {
+        let biases = self.bias.as_mut().zip(with.bias.as_mut());
+        for (a, b) in [(&mut self.owned, &mut with.owned)].into_iter().chain(biases) {
+            std::mem::swap(&mut a.m, &mut b.m);
+            std::mem::swap(&mut a.v, &mut b.v);
+        }
     }
 
     /// Finds out whether all weights are finite.
@@ -214,6 +221,11 @@ impl Dense {
             }
             self.parts.push(first);
         }
+    }
+
+    /// Exchanges the moments with those of a layer of the same size.
+    pub(crate) fn swap_moments(&mut self, with: &mut Dense) {
+        self.parts.iter_mut().zip(&mut with.parts).for_each(|(a, b)| a.swap_moments(b));
     }
 
     /// Whether all weights are finite.

@@ -3,7 +3,7 @@
 //! 1. for each hidden layer but the first: its outputs, by columns and blocks of rows
 //! 2. by columns of the last hidden layer: the gradient of its outputs. The output layer itself, logits,
 //!    softmax, loss and their gradient, each thread works out on its own; beside it that layer's update, into a
-//!    copy, since others may still read it
+//!    copy of its weights, since others may still read these
 //! 3. for each layer from the last but one to the second: gradient of its inputs, by columns, and beside it the
 //!    update of the layer above, whose weights nobody reads any more
 //! 4. by columns of the first layer: their update, and at once their outputs for the next batch; beside
@@ -237,6 +237,7 @@ impl Run<'_> {
             unreachable!("an output layer above a hidden one")
         };
         let Hidden { h, gradients, behind, .. } = hidden;
+        spare.swap_moments(layer);
         let top = Top { isa, clock, layer, h: &h[batch.at], behind, batch, labels, loss, task };
         let gradient = |own: &mut Own, q: usize, gradient: &mut Gradient| {
             top.gradient(&mut own.head, q, gradient);
@@ -259,6 +260,7 @@ impl Run<'_> {
         };
         let Hidden { h, behind, .. } = hidden;
         let (h, out) = now_and_next(h, this.at);
+        spare.swap_moments(layer);
         let top = Top { isa, clock, layer, h, behind, batch: this, labels, loss, task };
         let columns = first.columns();
         let column = |own: &mut Own, q: usize, parts: &mut [Part], out: &mut [Panel]| {

@@ -456,7 +456,7 @@ impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Picked<'a, MR, N
     #[inline(always)]
     fn take(&mut self) -> Step<'a, MR, NV> {
         let k = self.columns.next().map_or(usize::MAX, |k| usize::from(*k));
-        assert!(k < self.all.left, "the walk is over, or column {k} is past the last");
+        assert!(k < self.all.left, "the walk is over, or a column is past the last");
         // SAFETY: just checked.
         unsafe { self.all.ahead(k) }
     }

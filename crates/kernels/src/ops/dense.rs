@@ -103,8 +103,11 @@ impl<S: Simd> Ending<S> for IntoPanel<'_> {
     ) -> Acc<S::V, MR, NV> {
         let mut acc = [[s.splat(0.0); NV]; MR];
         if !self.first {
-            unroll!(R in 0..MR => {
-                let row = &self.out.row(i + R)[self.at + v..][..NV];
+            let (at, vectors) = (self.at + v, self.out.vectors());
+            let rows = &self.out.lines()[i * vectors..][..MR * vectors];
+            let mut rows = rows.chunks_exact(vectors);
+            unroll!(R in 0..MR => if let Some(row) = rows.next() {
+                let row = &row[at..at + NV];
                 unroll!(J in 0..NV => acc[R][J] = s.load(&row[J].0));
             });
         }
@@ -130,8 +133,11 @@ impl<S: Simd> Ending<S> for IntoPanel<'_> {
                 }
             });
         }
-        unroll!(R in 0..MR => {
-            let row = &mut self.out.row_mut(i + R)[self.at + v..][..NV];
+        let (at, vectors) = (self.at + v, self.out.vectors());
+        let rows = &mut self.out.lines_mut()[i * vectors..][..MR * vectors];
+        let mut rows = rows.chunks_exact_mut(vectors);
+        unroll!(R in 0..MR => if let Some(row) = rows.next() {
+            let row = &mut row[at..at + NV];
             unroll!(J in 0..NV => s.store(acc[R][J], &mut row[J].0));
         });
     }

@@ -6,7 +6,7 @@ use super::relu::relu;
 use super::zeros::pick;
 use crate::isa::{LANES, Line, Listed, Part, Rows, Simd, kernel};
 use crate::panel::{Blocks, PANEL_COLS, Panel, View};
-use crate::tile::{Acc, Ending, multiply, row_vectors, unroll};
+use crate::tile::{multiply_all, row_vectors, unroll};
 
 /// Inputs that are listed at once.
 const SLAB: usize = 1024;
@@ -140,23 +140,8 @@ impl<S: Simd, const NV: usize> Part<S> for Tile<'_, '_, NV> {
         let sums = &mut sums[..NV];
         let mut acc = [[s.splat(0.0); NV]; 1];
         unroll!(J in 0..NV => acc[0][J] = s.load(&sums[J].0));
-        multiply(s, &mut acc, Listed::new(x, lit, b, v), None, &mut Nothing);
+        multiply_all(s, &mut acc, Listed::new(x, lit, b, v));
         unroll!(J in 0..NV => s.store(acc[0][J], &mut sums[J].0));
         NV
-    }
-}
-
-/// Sums stay where they are, for the next part of the row.
-struct Nothing;
-
-impl<S: Simd> Ending<S> for Nothing {
-    #[inline(always)]
-    fn finish<const MR: usize, const NV: usize>(
-        &mut self,
-        _: S,
-        _: usize,
-        _: usize,
-        _: Acc<S::V, MR, NV>,
-    ) {
     }
 }

@@ -54,6 +54,17 @@ pub(super) fn pick(bits: u16, from: u16, list: &mut [u16], mut count: usize) -> 
     count
 }
 
+/// The same for a list of bytes.
+#[inline(always)]
+fn pick_bytes(bits: u16, from: usize, list: &mut [u8], mut count: usize) -> usize {
+    for (byte, from) in bits.to_le_bytes().map(usize::from).into_iter().zip([from, from + 8]) {
+        let numbers = PICKED[byte] + from as u64 * EACH_BYTE;
+        list[count..count + 8].copy_from_slice(&numbers.to_le_bytes());
+        count += usize::from(COUNTS[byte]);
+    }
+    count
+}
+
 /// Which elements of a panel are other than zero, as products ask for it: for four rows, in which columns of
 /// a block of them one is (forward), and for four columns, in which rows (the gradient of the weights).
 ///
@@ -82,7 +93,7 @@ pub struct Zeros {
     by_col: Lists,
     /// Of each vector of sixteen rows, which lanes are other than zero: in word `w` and there in quarter `q`
     /// those of row `4 q + w`, so that the words together are groups of four rows.
-    lit: Vec<[u64; GROUP]>,
+    lit: Vec<[[u16; GROUPS]; GROUP]>,
     /// Rows that were looked at.
     found: usize,
 }
@@ -102,18 +113,10 @@ impl Lists {
         Lists { numbers: vec![0; lists * stride], counts: vec![0; lists], stride }
     }
 
-    /// Adds the bits that are set, `from` on, to a list.
+    /// List `list`, with room for sixteen numbers more than it can have.
     #[inline(always)]
-    fn add(&mut self, list: usize, bits: u16, from: usize) {
-        let at = list * self.stride + usize::from(self.counts[list]);
-        let to = &mut self.numbers[at..at + LANES];
-        let [low, high] = bits.to_le_bytes().map(usize::from);
-        let bytes = |byte: usize, from: usize| PICKED[byte] + from as u64 * EACH_BYTE;
-        // The second eight go over what the first have left empty.
-        let middle = usize::from(COUNTS[low]);
-        to[..8].copy_from_slice(&bytes(low, from).to_le_bytes());
-        to[middle..middle + 8].copy_from_slice(&bytes(high, from + 8).to_le_bytes());
-        self.counts[list] += COUNTS[low] + COUNTS[high];
+    fn list(&mut self, list: usize) -> &mut [u8] {
+        &mut self.numbers[list * self.stride..][..self.stride]
     }
 
     /// Lists `from..from + count`.
@@ -142,7 +145,7 @@ impl Zeros {
         assert!(fine, "blocks of {block} columns");
         assert!(rows <= 128, "{rows} rows");
         let by_row = Lists::new(cols.div_ceil(block) * rows.div_ceil(GROUP), block);
-        let lit = vec![[0; GROUP]; cols.div_ceil(LANES)];
+        let lit = vec![[[0; GROUPS]; GROUP]; cols.div_ceil(LANES)];
         Zeros { rows, cols, block, by_row, by_col: Lists::default(), lit, found: 0 }
     }
 
@@ -151,24 +154,34 @@ impl Zeros {
     fn list(&mut self, slab: usize, rows: usize) {
         let (vectors, groups) = (self.block / LANES, self.rows.div_ceil(GROUP));
         let here = (rows - slab).div_ceil(GROUP).min(GROUPS);
-        for (v, lit) in self.lit.iter().enumerate() {
-            let any = lit.iter().fold(0, |any, word| any | word);
+        for (block, lit) in self.lit.chunks(vectors).enumerate() {
             for g in 0..here {
-                let list = v / vectors * groups + slab / GROUP + g;
-                self.by_row.add(list, (any >> (g * LANES)) as u16, v % vectors * LANES);
+                let list = block * groups + slab / GROUP + g;
+                let (numbers, mut count) = (self.by_row.list(list), 0);
+                for (v, lit) in lit.iter().enumerate() {
+                    let any = lit[0][g] | lit[1][g] | lit[2][g] | lit[3][g];
+                    count = pick_bytes(any, v * LANES, numbers, count);
+                }
+                self.by_row.counts[list] = count as u8;
             }
-            if self.by_col.counts.is_empty() {
-                continue;
-            }
+        }
+        if self.by_col.counts.is_empty() {
+            return;
+        }
+        for (v, lit) in self.lit.iter().enumerate() {
             // Bit `w` of four is whether the row in word `w` has one of four columns lit.
-            let rows = lit.iter().enumerate().fold(0, |rows, (w, word)| {
+            let rows = lit.iter().enumerate().fold(0, |rows, (w, lit)| {
+                let word = word(*lit);
                 let pairs = word | word >> 1;
                 rows | ((pairs | pairs >> 2) & 0x1111_1111_1111_1111) << w
             });
             for q in 0..GROUPS {
                 let rows = rows >> (q * GROUP) & 0x000f_000f_000f_000f;
                 let rows = rows | rows >> 12 | rows >> 24 | rows >> 36;
-                self.by_col.add(v * GROUPS + q, rows as u16, slab);
+                let list = v * GROUPS + q;
+                let count = usize::from(self.by_col.counts[list]);
+                let count = pick_bytes(rows as u16, slab, self.by_col.list(list), count);
+                self.by_col.counts[list] = count as u8;
             }
         }
     }
@@ -230,11 +243,25 @@ kernel! {
 
 /// Looks at up to sixteen rows, `slab..rows` of them.
 #[inline(always)]
-fn mark<S: Simd>(s: S, x: &Panel, (slab, rows): (usize, usize), lit: &mut [[u64; GROUP]]) {
-    lit.fill([0; GROUP]);
-    for r in 0..LANES.min(rows - slab) {
+fn mark<S: Simd>(
+    s: S,
+    x: &Panel,
+    (slab, rows): (usize, usize),
+    lit: &mut [[[u16; GROUPS]; GROUP]],
+) {
+    let here = LANES.min(rows - slab);
+    if here < LANES {
+        lit.fill([[0; GROUPS]; GROUP]);
+    }
+    for r in 0..here {
         for (lit, Line(x)) in lit.iter_mut().zip(x.row(slab + r)) {
-            lit[r % GROUP] |= u64::from(s.lit(s.load(x))) << (r / GROUP * LANES);
+            lit[r % GROUP][r / GROUP] = s.lit(s.load(x));
         }
     }
+}
+
+/// Four quarters as one word.
+#[inline(always)]
+fn word(quarters: [u16; GROUPS]) -> u64 {
+    quarters.iter().rev().fold(0, |word, quarter| word << 16 | u64::from(*quarter))
 }
