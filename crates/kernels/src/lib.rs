@@ -184,7 +184,7 @@ pub use ops::softmax::{
     softmax_panel,
 };
 pub use ops::update::{Owned, Step, bias_update, dense_update, scaled_update};
-pub use ops::zeros::{Zeros, find_zeros};
+pub use ops::zeros::{Zeros, find_zeros, list_zeros, mark_zeros};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};
 #[cfg(feature = "std")]
 pub use team::Team;

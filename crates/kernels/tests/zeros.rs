@@ -5,7 +5,7 @@ mod common;
 use common::{Gen, panel_of};
 use kernels::{
     AdamStep, Blocks, Isa, LANES, Line, Owned, Panel, Then, Zeros, dense_forward, dense_update,
-    find_zeros,
+    find_zeros, list_zeros, mark_zeros,
 };
 use proptest::prelude::*;
 
@@ -29,7 +29,13 @@ fn check(isa: Isa, (rows, used): (usize, usize), cols: usize, units: usize, lit:
     let mut zeros = Zeros::new(rows, cols, block);
     // What an earlier batch left must not matter.
     find_zeros(isa, &sparse(&mut g, (rows, cols), 90), rows, &mut zeros);
-    find_zeros(isa, &x, used, &mut zeros);
+    // At once or row by row.
+    if seed & 4 == 0 {
+        find_zeros(isa, &x, used, &mut zeros);
+    } else {
+        (0..used).rev().for_each(|r| mark_zeros(isa, &x, r, &mut zeros));
+        list_zeros(isa, used, &mut zeros);
+    }
     let view = x.view().rows_at(0, used);
     let w = panel_of(cols, units, &g.floats(cols * units));
     let dz = panel_of(used, units, &g.floats(used * units));
@@ -115,4 +121,16 @@ fn what_is_not_finite_is_reported() {
 #[should_panic(expected = "zeros of another panel")]
 fn zeros_of_another_panel_are_refused() {
     find_zeros(Isa::best(), &Panel::zeros(4, 20), 4, &mut Zeros::new(4, 16, 16));
+}
+
+#[test]
+#[should_panic(expected = "zeros of another panel")]
+fn rows_that_are_not_there_are_not_marked() {
+    mark_zeros(Isa::best(), &Panel::zeros(5, 16), 4, &mut Zeros::new(4, 16, 16));
+}
+
+#[test]
+#[should_panic(expected = "zeros of another panel")]
+fn rows_that_are_not_there_are_not_listed() {
+    list_zeros(Isa::best(), 5, &mut Zeros::new(4, 16, 16));
 }

@@ -7,7 +7,9 @@ use crate::error::Error;
 use crate::layer::block_width;
 use crate::model::Model;
 use crate::own::load_row;
-use kernels::{Blocks, Isa, LANES, Line, PANEL_COLS, Panel, RowLoss, Zeros, find_zeros};
+use kernels::{
+    Blocks, Isa, LANES, Line, PANEL_COLS, Panel, RowLoss, Zeros, list_zeros, mark_zeros,
+};
 
 /// Rows that pass through the network together.
 const CHUNK: usize = PANEL_COLS;
@@ -158,13 +160,16 @@ impl Model {
         (inputs, rows, at): (Inputs<'_>, usize, &dyn Fn(usize) -> usize),
         scratch: &mut Scratch,
     ) {
+        // Two or three rows wait for the weights, whatever is skipped.
+        let mut zeros = scratch.zeros.as_mut().filter(|_| rows >= FEW && self.layers[0].finite());
         for i in 0..rows {
             load_row(isa, inputs.row(at(i)), &mut scratch.layers[0], i);
+            if let Some(zeros) = &mut zeros {
+                mark_zeros(isa, &scratch.layers[0], i, zeros);
+            }
         }
-        // Two or three rows wait for the weights, whatever is skipped.
-        let zeros = scratch.zeros.as_mut().filter(|_| rows >= FEW && self.layers[0].finite());
         let zeros = zeros.map(|zeros| {
-            find_zeros(isa, &scratch.layers[0], rows, zeros);
+            list_zeros(isa, rows, zeros);
             &*zeros
         });
         for (l, layer) in self.layers.iter().enumerate() {

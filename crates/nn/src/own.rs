@@ -8,7 +8,9 @@ use crate::data::{Labels, Row};
 use crate::deltas::{Deltas, Of};
 use crate::layer::{Dense, Part, Task, block_width};
 use crate::workspace::{Batch, Gradient, RowBlock};
-use kernels::{Blocks, CrossEntropy, Isa, Line, Panel, View, Zeros, find_zeros, pixels};
+use kernels::{
+    Blocks, CrossEntropy, Isa, Line, Panel, View, Zeros, list_zeros, mark_zeros, pixels,
+};
 
 /// What a thread has for itself.
 #[derive(Clone, Debug)]
@@ -146,20 +148,24 @@ impl Examples {
     /// Takes block `b` of a batch.
     fn take(&mut self, isa: Isa, batch: Batch<'_>, b: usize, image: &mut [u8]) {
         let (inputs, order) = (batch.inputs, batch.block(b));
+        let mut zeros = self.zeros.as_mut().filter(|_| self.rest == 0);
         for (i, &at) in order.iter().enumerate() {
             let row = inputs.row(at as usize);
             match inputs.augmenter {
                 None => load_row(isa, row, &mut self.x, i),
                 Some(augmenter) => load_varied(isa, (augmenter, at, row), image, &mut self.x, i),
             }
+            if let Some(zeros) = &mut zeros {
+                mark_zeros(isa, &self.x, i, zeros);
+            }
         }
         (self.step, self.rows, self.known) = (batch.step, order.len(), false);
-        if self.rest > 0 {
-            self.rest -= 1;
-        } else if let Some(zeros) = &mut self.zeros {
-            find_zeros(isa, &self.x, self.rows, zeros);
+        if let Some(zeros) = zeros {
+            list_zeros(isa, self.rows, zeros);
             self.known = zeros.densities()[1] < 0.875;
             self.rest = if self.known { 0 } else { REST };
+        } else {
+            self.rest = self.rest.saturating_sub(1);
         }
     }
 

@@ -91,8 +91,8 @@ pub struct Zeros {
     by_row: Lists,
     /// Rows of a group of columns.
     by_col: Lists,
-    /// Of each vector of sixteen rows, which lanes are other than zero: in word `w` and there in quarter `q`
-    /// those of row `4 q + w`, so that the words together are groups of four rows.
+    /// Sixteen rows after sixteen rows, of each vector of theirs which lanes are other than zero: in word `w` and there in
+    /// quarter `q` those of row `4 q + w`, so that the words together are groups of four rows.
     lit: Vec<[[u16; GROUPS]; GROUP]>,
     /// Rows that were looked at.
     found: usize,
@@ -145,8 +145,39 @@ impl Zeros {
         assert!(fine, "blocks of {block} columns");
         assert!(rows <= 128, "{rows} rows");
         let by_row = Lists::new(cols.div_ceil(block) * rows.div_ceil(GROUP), block);
-        let lit = vec![[[0; GROUPS]; GROUP]; cols.div_ceil(LANES)];
+        let lit = vec![[[0; GROUPS]; GROUP]; rows.div_ceil(LANES) * cols.div_ceil(LANES)];
         Zeros { rows, cols, block, by_row, by_col: Lists::default(), lit, found: 0 }
+    }
+
+    /// The marks of the sixteen rows that row `r` is one of.
+    #[inline(always)]
+    fn marks(&mut self, r: usize) -> &mut [[[u16; GROUPS]; GROUP]] {
+        let vectors = self.cols.div_ceil(LANES);
+        &mut self.lit[r / LANES * vectors..][..vectors]
+    }
+
+    /// Marks what is lit in row `r`.
+    #[inline(always)]
+    fn mark<S: Simd>(&mut self, s: S, row: &[Line], r: usize) {
+        let (word, quarter) = (r % GROUP, r % LANES / GROUP);
+        for (lit, Line(x)) in self.marks(r).iter_mut().zip(row) {
+            lit[word][quarter] = s.lit(s.load(x));
+        }
+    }
+
+    /// Lists what is marked in the first `rows` rows.
+    #[inline(always)]
+    fn list_all(&mut self, rows: usize) {
+        // Of the last sixteen, nothing is lit in rows that are not there.
+        for r in rows..rows.next_multiple_of(LANES) {
+            self.marks(r).iter_mut().for_each(|lit| lit[r % GROUP][r % LANES / GROUP] = 0);
+        }
+        self.by_row.counts.fill(0);
+        self.by_col.counts.fill(0);
+        for slab in (0..rows).step_by(LANES) {
+            self.list(slab, rows);
+        }
+        self.found = rows;
     }
 
     /// Adds what is marked in up to sixteen rows, `slab..rows` of them, to the lists.
@@ -154,7 +185,9 @@ impl Zeros {
     fn list(&mut self, slab: usize, rows: usize) {
         let (vectors, groups) = (self.block / LANES, self.rows.div_ceil(GROUP));
         let here = (rows - slab).div_ceil(GROUP).min(GROUPS);
-        for (block, lit) in self.lit.chunks(vectors).enumerate() {
+        let all = self.cols.div_ceil(LANES);
+        let lit = &self.lit[slab / LANES * all..][..all];
+        for (block, lit) in lit.chunks(vectors).enumerate() {
             for g in 0..here {
                 let list = block * groups + slab / GROUP + g;
                 let (numbers, mut count) = (self.by_row.list(list), 0);
@@ -168,7 +201,7 @@ impl Zeros {
         if self.by_col.counts.is_empty() {
             return;
         }
-        for (v, lit) in self.lit.iter().enumerate() {
+        for (v, lit) in lit.iter().enumerate() {
             // Bit `w` of four is whether the row in word `w` has one of four columns lit.
             let rows = lit.iter().enumerate().fold(0, |rows, (w, lit)| {
                 let word = word(*lit);
@@ -231,32 +264,41 @@ kernel! {
     /// If `zeros` was not made for as many columns and at least as many rows.
     pub fn find_zeros<'a>(s, x: &'a Panel, rows: usize, zeros: &'a mut Zeros) {
         assert!(x.cols() == zeros.cols && rows <= zeros.rows, "zeros of another panel");
-        zeros.by_row.counts.fill(0);
-        zeros.by_col.counts.fill(0);
-        for slab in (0..rows).step_by(LANES) {
-            mark(s, x, (slab, rows), &mut zeros.lit);
-            zeros.list(slab, rows);
+        for r in 0..rows {
+            zeros.mark(s, x.row(r), r);
         }
-        zeros.found = rows;
+        zeros.list_all(rows);
     }
 }
 
-/// Looks at up to sixteen rows, `slab..rows` of them.
-#[inline(always)]
-fn mark<S: Simd>(
-    s: S,
-    x: &Panel,
-    (slab, rows): (usize, usize),
-    lit: &mut [[[u16; GROUPS]; GROUP]],
-) {
-    let here = LANES.min(rows - slab);
-    if here < LANES {
-        lit.fill([[0; GROUPS]; GROUP]);
+kernel! {
+    /// The first half of [`find_zeros`]: marks where row `r` of `x` is zero. Whoever does so as soon as a row is made finds it in the
+    /// first-level cache.
+    ///
+    /// ```
+    /// use kernels::{Isa, Panel, Zeros, list_zeros, mark_zeros};
+    /// let (isa, x, mut zeros) = (Isa::best(), Panel::zeros(16, 32), Zeros::of_rows(16, 32, 32));
+    /// (0..16).for_each(|r| mark_zeros(isa, &x, r, &mut zeros));
+    /// list_zeros(isa, 16, &mut zeros);
+    /// assert_eq!(zeros.densities(), [0.0; 2]);
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such row, or `zeros` was not made for as many columns and for that row.
+    pub fn mark_zeros<'a>(s, x: &'a Panel, r: usize, zeros: &'a mut Zeros) {
+        assert!(x.cols() == zeros.cols && r < zeros.rows, "zeros of another panel");
+        zeros.mark(s, x.row(r), r);
     }
-    for r in 0..here {
-        for (lit, Line(x)) in lit.iter_mut().zip(x.row(slab + r)) {
-            lit[r % GROUP][r / GROUP] = s.lit(s.load(x));
-        }
+}
+
+kernel! {
+    /// The second half of [`find_zeros`]: makes use of what is marked in the first `rows` rows.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn list_zeros<'a>(_s, rows: usize, zeros: &'a mut Zeros) {
+        assert!(rows <= zeros.rows, "zeros of another panel");
+        zeros.list_all(rows);
     }
 }
 
