@@ -18,6 +18,7 @@
 //! | write a kernel of your own for every instruction set | [`Kernel`] and [`Simd`], with [`Isa::run`] |
 //! | work on slices | [`exp_in_place`], [`map_in_place`] and [`map_backward`] with any [`Elementwise`] function, [`softmax`], [`pixels`], [`adam_step`], [`adamw_step`], [`sgd_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
+//! | train a layer that is more than a core's cache holds | the same with [`dense_forward_stretch`], [`dense_backward_stretch`] and [`dense_update_far`] |
 //! | train a layer with products of bf16 numbers | [`Amx`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
 //! | use several cores | [`Team`]: give each thread `&mut` of its own panels |
 //! | call products from C or Fortran | `libweft_blas`, which the crate `cblas` makes of this one |
@@ -171,8 +172,9 @@ pub use isa::{Amx, Isa, IsaError, Kernel, LANES, Line, MatMut, MatRef, Simd, pre
 pub use isa::{Avx2, Avx512};
 pub use ops::adam::{AdamStep, AdamWStep, adam_step, adamw_step};
 pub use ops::amx::{forward16, update16};
+pub use ops::backward::{Gate, dense_backward_input, dense_backward_stretch, transpose};
 pub use ops::bf16::{pairs16, pixels16, round16, transpose16};
-pub use ops::dense::{Gate, MOST_BLOCKS, Then, dense_backward_input, dense_forward, transpose};
+pub use ops::dense::{Then, dense_forward, dense_forward_stretch};
 pub use ops::elementwise::{Elementwise, activate, map_backward, map_in_place};
 pub use ops::exp::exp_in_place;
 pub use ops::gradient::{bias_gradient, dense_gradient, squares};
@@ -184,7 +186,8 @@ pub use ops::softmax::{
     CrossEntropy, RowLoss, cross_entropy_with, first_largest, softmax, softmax_cross_entropy,
     softmax_panel,
 };
-pub use ops::update::{Owned, Step, bias_update, dense_update, scaled_update};
+pub use ops::stretch::{MOST_BLOCKS, Stretch};
+pub use ops::update::{Owned, Step, bias_update, dense_update, dense_update_far, scaled_update};
 pub use ops::zeros::{Zeros, find_zeros, list_zeros, mark_zeros};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};
 #[cfg(feature = "std")]

@@ -224,6 +224,15 @@ impl<'a> View<'a> {
         View { lit: Known::Cols(lit), ..self }
     }
 
+    /// All that lies between the first row's begin and the last one's end.
+    #[inline(always)]
+    pub(crate) fn floats(self) -> &'a [f32] {
+        match self.rows {
+            0 => &[],
+            rows => &self.data[..(rows - 1) * self.stride + self.cols],
+        }
+    }
+
     /// As the A operand: rows are rows.
     #[inline(always)]
     pub(crate) fn a(self) -> Strided<'a> {
@@ -265,6 +274,15 @@ impl<'f, 'a> Blocks<'f, 'a> {
     /// `count` blocks, the `i`th of them `get(i)`.
     pub fn new(count: usize, get: &'f (dyn Fn(usize) -> View<'a> + Sync)) -> Self {
         Blocks { count, get }
+    }
+
+    /// No block.
+    ///
+    /// ```
+    /// assert_eq!(kernels::Blocks::none().count(), 0);
+    /// ```
+    pub fn none() -> Self {
+        Blocks { count: 0, get: &|i| unreachable!("block {i} of none") }
     }
 
     /// Number of blocks.

@@ -26,6 +26,8 @@ pub(crate) type Acc<V, const MR: usize, const NV: usize> = [[V; NV]; MR];
 
 /// What the accumulators start from and what becomes of them: store, bias, ReLU, Adam...
 pub(crate) trait Ending<S: Simd> {
+    /// Whether anything is asked for while tiles of layers are multiplied.
+    const ASKS: bool = false;
     /// How often to [`ask`](Ending::ask) while a tile is multiplied; with 0, once behind it.
     #[inline(always)]
     fn asks(&self) -> usize {
@@ -148,6 +150,18 @@ pub(crate) fn product<S: Simd, E: Ending<S>>(
     ending
 }
 
+/// Rows from which on tiles of a product without skipping are as high as the registers allow: with fewer, what is left of
+/// them at the end counts.
+pub(crate) const MANY_ROWS: usize = 48;
+/// Their rows, at most.
+pub(crate) const MOST_ROWS: usize = 6;
+
+/// Rows that go into tiles of six, so that what is left fills tiles of four.
+const fn in_sixes(rows: usize) -> usize {
+    let (whole, left) = (rows / MOST_ROWS, rows % MOST_ROWS);
+    MOST_ROWS * if left == 2 { whole - 1 } else { whole }
+}
+
 /// All rows of `NV` vectors from `v` on; returns the vector after them.
 #[inline(always)]
 fn columns<S: Simd, E: Ending<S>, const NV: usize>(
@@ -158,6 +172,12 @@ fn columns<S: Simd, E: Ending<S>, const NV: usize>(
     mut ending: E,
 ) -> (usize, E) {
     let mut i = 0;
+    if const { S::WIDE.0 == MOST_ROWS && S::WIDE.1 == NV }
+        && rows >= MANY_ROWS
+        && pairs.iter().all(|(a, _)| a.is_full())
+    {
+        (i, ending) = tiles::<S, E, MOST_ROWS, NV>(simd, (0, in_sixes(rows)), v, pairs, ending);
+    }
     while i < rows {
         (i, ending) = match rows - i {
             16.. if const { S::TILE_ROWS[NV - 1] >= 16 } => {
@@ -327,6 +347,7 @@ fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     for (a, b) in pairs {
         let all = Steps::<MR, NV>::new(a, i, b, v);
         match a.few::<MR>(i) {
+            None if const { E::ASKS } => multiply(simd, &mut acc, all, None, ending),
             None => multiply_all(simd, &mut acc, all),
             Some(few) => multiply_all(simd, &mut acc, Picked::new(all, few)),
         }

@@ -123,6 +123,12 @@ impl<'a> Strided<'a> {
         Strided { lit, ..self }
     }
 
+    /// Whether nothing is known of columns that could be skipped.
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.lit.counts.is_empty()
+    }
+
     /// The columns in which one of the rows `i..i + MR` is lit, if that is known, and if they are few
     /// enough that skipping the others pays.
     #[inline(always)]

@@ -24,7 +24,7 @@
 //! processor's divider is then left to the roots. Sources: D. P. Kingma, J. Ba, "Adam: a method for stochastic
 //! optimization", 2015; I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", 2019.
 
-use super::update::{Rule, step_slices};
+use super::stages::{Rule, step_slices};
 use crate::isa::{LANES, Simd, kernel};
 use crate::math::root64;
 

@@ -6,7 +6,7 @@
 //! ```
 //! the same numbers that [`dense_update`](crate::dense_update) hands to the optimiser.
 
-use super::dense::Pairs;
+use super::stretch::Pairs;
 use crate::isa::{Line, Simd, kernel};
 use crate::panel::{Blocks, Panel};
 use crate::tile::{Acc, Ending, product, unroll};

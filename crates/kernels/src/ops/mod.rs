@@ -1,7 +1,9 @@
 //! One file an operation: formula, body, and beside it in [`twin`](crate::twin) the same in plain Rust.
 
 pub(crate) mod adam;
+mod ahead;
 pub(crate) mod amx;
+pub(crate) mod backward;
 pub(crate) mod bf16;
 pub(crate) mod dense;
 mod divisor;
@@ -17,6 +19,8 @@ pub(crate) mod row;
 pub(crate) mod sgd;
 pub(crate) mod sigmoid;
 pub(crate) mod softmax;
+mod stages;
+pub(crate) mod stretch;
 pub(crate) mod tanh;
 pub(crate) mod update;
 pub(crate) mod zeros;

@@ -10,7 +10,7 @@
 //! "Some methods of speeding up the convergence of iteration methods", 1964; I. Sutskever et al., "On the
 //! importance of initialization and momentum in deep learning", 2013.
 
-use super::update::Rule;
+use super::stages::Rule;
 use crate::isa::{LANES, Simd, kernel};
 
 /// The constants of one step of gradient descent.

@@ -5,12 +5,12 @@
 //! ```
 
 use super::adam::{AdamStep, AdamWStep};
-use super::dense::Pairs;
 use super::sgd::SgdStep;
-use crate::isa::{Isa, LANES, Line, Simd, kernel};
+use super::stages::{MOST, Rule, Stages, step_all};
+use super::stretch::Pairs;
+use crate::isa::{Isa, LANES, Line, Simd, kernel, prefetch_line};
 use crate::panel::{Blocks, PANEL_COLS, Panel};
 use crate::tile::{Acc, Ending, product, unroll};
-use core::ops::Range;
 
 /// Weights and what the optimiser remembers of them, `rows × cols` of one panel: what one worker owns.
 ///
@@ -84,143 +84,6 @@ impl From<SgdStep> for Step {
     }
 }
 
-/// What an optimiser does to parameters, given their gradients. Two stages, so that a loop over many vectors takes the
-/// roots of some beside the reciprocals of others.
-pub(super) trait Rule: Copy {
-    /// Replaces a vector of moments `m` and `v`; returns what [`parameters`](Rule::parameters) takes.
-    fn moments<S: Simd>(&self, s: S, g: S::V, mv: [&mut [f32; LANES]; 2]) -> S::V;
-    /// Replaces a vector of parameters, of which `m` is the first moment; returns the new ones.
-    fn parameters<S: Simd>(&self, s: S, with: S::V, wm: [&mut [f32; LANES]; 2]) -> S::V;
-}
-
-/// Both stages of one vector.
-#[inline(always)]
-fn both<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES]; 3]) -> S::V {
-    let with = rule.moments(s, g, [&mut *m, v]);
-    rule.parameters(s, with, [w, m])
-}
-
-/// Most vectors of a tile, on any ISA.
-const MOST: usize = 24;
-
-/// Parameters and moments on their way through a step.
-struct Stages<'o, S: Simd, R> {
-    rule: R,
-    w: &'o mut [[f32; LANES]],
-    m: &'o mut [[f32; LANES]],
-    v: &'o mut [[f32; LANES]],
-    /// Vectors that wait for the second stage, and what they wait with.
-    waiting: Range<usize>,
-    with: [Line; MOST],
-    /// Zero as long as all new parameters are finite, NaN after one that is not.
-    check: S::V,
-}
-
-impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
-    fn new(s: S, rule: R, [w, m, v]: [&'o mut [[f32; LANES]]; 3]) -> Self {
-        const {
-            let [one, two, three, four] = S::TILE_ROWS;
-            assert!(one <= MOST && 2 * two <= MOST && 3 * three <= MOST && 4 * four <= MOST);
-        }
-        let with = [Line::ZERO; MOST];
-        Stages { rule, w, m, v, waiting: 0..0, with, check: s.splat(0.0) }
-    }
-
-    /// The vectors from `at` on, [`MOST`] at most, go through the first stage, given their gradients, and those that
-    /// waited through the second. If both are as many and lie next to each other, one loop does both, a vector of each
-    /// in turn: the divider takes a root while multiply-adds make a reciprocal.
-    #[inline(always)]
-    fn first(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
-        let (rule, waiting, now) = (self.rule, self.waiting.clone(), at..at + g.len());
-        if waiting.len() != g.len() || waiting.end != at {
-            self.second(s);
-            let (m, v) = (&mut self.m[now.clone()], &mut self.v[now.clone()]);
-            for (((m, v), g), Line(with)) in m.iter_mut().zip(v).zip(g).zip(&mut self.with) {
-                s.store(rule.moments(s, s.load(g), [m, v]), with);
-            }
-        } else {
-            let (old_m, m) = self.m[waiting.start..now.end].split_at_mut(g.len());
-            let old = self.w[waiting].iter_mut().zip(old_m);
-            let new = m.iter_mut().zip(&mut self.v[now.clone()]).zip(g);
-            let mut check = self.check;
-            for (((w, old_m), ((m, v), g)), Line(with)) in old.zip(new).zip(&mut self.with) {
-                let new = rule.parameters(s, s.load(with), [w, old_m]);
-                check = s.fma(new, s.splat(0.0), check);
-                s.store(rule.moments(s, s.load(g), [m, v]), with);
-            }
-            self.check = check;
-        }
-        self.waiting = now;
-    }
-
-    /// Those that wait go through the second stage.
-    #[inline(always)]
-    fn second(&mut self, s: S) {
-        let waiting = core::mem::take(&mut self.waiting);
-        let (w, m) = (&mut self.w[waiting.clone()], &mut self.m[waiting]);
-        for ((w, m), Line(with)) in w.iter_mut().zip(m).zip(&self.with) {
-            let new = self.rule.parameters(s, s.load(with), [w, m]);
-            self.check = s.fma(new, s.splat(0.0), self.check);
-        }
-    }
-
-    /// The vectors from `at` on go through both, one after the other.
-    #[inline(always)]
-    fn both(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
-        let now = at..at + g.len();
-        let (w, m, v) = (&mut self.w[now.clone()], &mut self.m[now.clone()], &mut self.v[now]);
-        for (((g, w), m), v) in g.iter().zip(w).zip(m).zip(v) {
-            let new = both(s, self.rule, s.load(g), [w, m, v]);
-            self.check = s.fma(new, s.splat(0.0), self.check);
-        }
-    }
-
-    /// Nothing waits any more. Returns whether all new parameters are finite.
-    #[inline(always)]
-    fn finish(mut self, s: S) -> bool {
-        self.second(s);
-        s.sum(self.check) == 0.0
-    }
-}
-
-/// A step of whole vectors of parameters. Returns whether the new ones are finite.
-#[inline(always)]
-fn step_all<S: Simd>(
-    s: S,
-    rule: impl Rule,
-    g: &[[f32; LANES]],
-    wmv: [&mut [[f32; LANES]]; 3],
-) -> bool {
-    let mut stages = Stages::new(s, rule, wmv);
-    // Without wide tiles, there are too few registers for both stages at once.
-    if const { S::TILE_ROWS[3] == 0 } {
-        stages.both(s, g, 0);
-        return stages.finish(s);
-    }
-    for (i, g) in g.chunks(MOST).enumerate() {
-        stages.first(s, g, i * MOST);
-    }
-    stages.finish(s)
-}
-
-/// A step over slices of any length.
-#[inline(always)]
-pub(super) fn step_slices<S: Simd>(s: S, rule: impl Rule, g: &[f32], wmv: [&mut [f32]; 3]) {
-    let [w, m, v] = wmv;
-    let n = g.len();
-    let lengths = (w.len(), m.len(), v.len());
-    assert_eq!(lengths, (n, n, n), "parameters and moments for {n} gradients");
-    let (g, g_rest) = g.as_chunks();
-    let ((w, w_rest), (m, m_rest), (v, v_rest)) =
-        (w.as_chunks_mut(), m.as_chunks_mut(), v.as_chunks_mut());
-    step_all(s, rule, g, [w, m, v]);
-    let mut rest = [&*w_rest, m_rest, v_rest].map(|from| s.to_array(s.load_first(from)));
-    both(s, rule, s.load_first(g_rest), rest.each_mut());
-    for (from, to) in rest.iter().zip([w_rest, m_rest, v_rest]) {
-        s.store_first(s.load(from), to);
-    }
-}
-
 impl Owned {
     /// All of it, `w`, `m` and `v`, as vectors.
     fn vectors_mut(&mut self) -> [&mut [[f32; LANES]]; 3] {
@@ -231,15 +94,50 @@ impl Owned {
 
 /// Gradients end here: the optimiser takes them from the first-level cache, where a tile has just put them.
 /// (To run it between the multiply-adds of the next tile gains nothing: docs/perf-notes.md.)
-struct Update<'s, 'o, S: Simd, R> {
+/// From a `FAR` memory the next tile's parameters and moments are asked for while one is multiplied.
+struct Update<'s, 'o, S: Simd, R, const FAR: bool> {
     stages: &'s mut Stages<'o, S, R>,
+    /// How often to ask while a tile goes through a block; for what next, and how many of each are left.
+    asks: usize,
+    soon: [*const [f32; LANES]; 3],
+    left: usize,
     /// Vectors in a row.
     vectors: usize,
     /// First row of the tiles to come.
     row0: usize,
 }
 
-impl<S: Simd, R: Rule> Ending<S> for Update<'_, '_, S, R> {
+impl<S: Simd, R: Rule, const FAR: bool> Ending<S> for Update<'_, '_, S, R, FAR> {
+    const ASKS: bool = FAR;
+    #[inline(always)]
+    fn asks(&self) -> usize {
+        self.asks
+    }
+    #[inline(always)]
+    fn ask(&mut self) {
+        if self.left > 0 {
+            for at in &mut self.soon {
+                prefetch_line::<true>(at.cast());
+                *at = at.wrapping_add(1);
+            }
+            self.left -= 1;
+        }
+    }
+    #[inline(always)]
+    fn start<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        i: usize,
+        v: usize,
+    ) -> Acc<S::V, MR, NV> {
+        if FAR {
+            let Stages { w, m, v: second, .. } = &*self.stages;
+            let next = (self.row0 + i) * self.vectors + v + MR * NV;
+            self.left = w.len().saturating_sub(next).min(MR * NV);
+            self.soon = [&**w, m, second].map(|all| all.as_ptr().wrapping_add(next));
+        }
+        [[s.splat(0.0); NV]; MR]
+    }
     #[inline(always)]
     fn finish<const MR: usize, const NV: usize>(
         &mut self,
@@ -294,9 +192,40 @@ pub fn dense_update(
     step: impl Into<Step>,
 ) -> bool {
     match step.into() {
-        Step::Adam(step) => dense_adam(isa, x, dz, owned, step),
-        Step::AdamW(step) => dense_adamw(isa, x, dz, owned, step),
-        Step::Sgd(step) => dense_sgd(isa, x, dz, owned, step),
+        Step::Adam(step) => near_adam(isa, x, dz, owned, step),
+        Step::AdamW(step) => near_adamw(isa, x, dz, owned, step),
+        Step::Sgd(step) => near_sgd(isa, x, dz, owned, step),
+    }
+}
+
+/// [`dense_update`] of parameters and moments that are not in a cache of this core: they are asked for a tile ahead. With the
+/// same result; where they are near, asking takes time (3 % at 784×128 and 128 rows).
+///
+/// ```
+/// use kernels::{Blocks, Isa, Owned, Panel, SgdStep, dense_update_far};
+/// let step = SgdStep { lr: 1.0, momentum: 0.0, nesterov: false, decay: 0.0 };
+/// let (mut x, mut dz, mut owned) = (Panel::zeros(1, 1), Panel::zeros(1, 1), Owned::zeros(1, 1));
+/// x.set(0, 0, 2.0);
+/// dz.set(0, 0, 3.0);
+/// let (of_x, of_dz) = (|_: usize| x.view(), |_: usize| dz.view());
+/// let (x, dz) = (Blocks::new(1, &of_x), Blocks::new(1, &of_dz));
+/// assert!(dense_update_far(Isa::best(), x, dz, &mut owned, step));
+/// assert_eq!(owned.w.get(0, 0), -6.0);
+/// ```
+///
+/// # Panics
+/// As [`dense_update`].
+pub fn dense_update_far(
+    isa: Isa,
+    x: Blocks<'_, '_>,
+    dz: Blocks<'_, '_>,
+    owned: &mut Owned,
+    step: impl Into<Step>,
+) -> bool {
+    match step.into() {
+        Step::Adam(step) => far_adam(isa, x, dz, owned, step),
+        Step::AdamW(step) => far_adamw(isa, x, dz, owned, step),
+        Step::Sgd(step) => far_sgd(isa, x, dz, owned, step),
     }
 }
 
@@ -356,12 +285,19 @@ pub fn scaled_update(
 
 /// One kernel for each optimiser, so that none carries what another needs.
 macro_rules! updates {
-    ($($dense:ident, $bias:ident, $scaled:ident: $rule:ty;)*) => {$(
+    ($($near:ident, $far:ident, $bias:ident, $scaled:ident: $rule:ty;)*) => {$(
         kernel! {
-            fn $dense<'f, 'x, 'd>(
+            fn $near<'f, 'x, 'd>(
                 s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: $rule,
             ) -> bool {
-                weights(s, x, dz, owned, step)
+                weights::<_, false>(s, x, dz, owned, step)
+            }
+        }
+        kernel! {
+            fn $far<'f, 'x, 'd>(
+                s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: $rule,
+            ) -> bool {
+                weights::<_, true>(s, x, dz, owned, step)
             }
         }
         kernel! {
@@ -380,13 +316,13 @@ macro_rules! updates {
 }
 
 updates! {
-    dense_adam, bias_adam, scaled_adam: AdamStep;
-    dense_adamw, bias_adamw, scaled_adamw: AdamWStep;
-    dense_sgd, bias_sgd, scaled_sgd: SgdStep;
+    near_adam, far_adam, bias_adam, scaled_adam: AdamStep;
+    near_adamw, far_adamw, bias_adamw, scaled_adamw: AdamWStep;
+    near_sgd, far_sgd, bias_sgd, scaled_sgd: SgdStep;
 }
 
 #[inline(always)]
-fn weights<S: Simd>(
+fn weights<S: Simd, const FAR: bool>(
     s: S,
     x: Blocks<'_, '_>,
     dz: Blocks<'_, '_>,
@@ -396,7 +332,9 @@ fn weights<S: Simd>(
     let (rows, vectors, blocks) = (owned.w.rows(), owned.w.vectors(), dz.count());
     assert!(owned.w.cols() <= PANEL_COLS, "{} columns in a panel", owned.w.cols());
     let mut stages = Stages::new(s, rule, owned.vectors_mut());
-    let mut ending = Update { stages: &mut stages, vectors, row0: 0 };
+    let (asks, soon) = (MOST.div_ceil(blocks.max(1)), [core::ptr::null(); 3]);
+    let mut ending =
+        Update::<_, _, FAR> { stages: &mut stages, asks, soon, left: 0, vectors, row0: 0 };
     let mut p = 0;
     while ending.row0 < rows {
         let inputs = x.get(p * blocks).cols();

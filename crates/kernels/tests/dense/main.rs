@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod stretches;
 mod updates;
 
 use common::{Gen, POISON, assert_bits, assert_padding_is_zero, isas, panel_of, poisoned};
@@ -262,7 +263,12 @@ fn update(isa: Isa, layer: &Layer, cut: &Cut, step: Step) -> [Vec<f32>; 3] {
             let x = |at: usize| x[at % rows.len()].view(cut, part, at / rows.len());
             let dz = |b: usize| dz[b][q].view().rows_at(0, rows[b].len());
             let x = Blocks::new(cut.views(part) * rows.len(), &x);
-            dense_update(isa, x, Blocks::new(rows.len(), &dz), owned, step);
+            let dz = Blocks::new(rows.len(), &dz);
+            if cut.whole_rows {
+                dense_update(isa, x, dz, owned, step);
+            } else {
+                dense_update_far(isa, x, dz, owned, step);
+            }
             for panel in [&owned.w, &owned.m, &owned.v] {
                 assert_padding_is_zero(panel, format_args!("{:?} {cut:?} on {isa}", layer.shape));
             }
