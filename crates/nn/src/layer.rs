@@ -36,6 +36,8 @@ pub(crate) struct Part {
     pub(crate) bias: Option<Owned>,
     /// Whether all weights are; kept up to date by whoever changes them.
     pub(crate) finite: bool,
+    /// While training, whether the network's parameters and moments are more than a core's own cache holds.
+    pub(crate) far: bool,
     /// While training in bf16.
     pub(crate) half: Option<Box<Half>>,
     /// While gradients are clipped.
@@ -61,7 +63,8 @@ pub(crate) enum Task {
 
 impl Part {
     /// Forgets the moments of an earlier training.
-    pub(crate) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self, far: bool) {
+        self.far = far;
         for owned in [Some(&mut self.owned), self.bias.as_mut()].into_iter().flatten() {
             owned.m.lines_mut().fill(Line::ZERO);
             owned.v.lines_mut().fill(Line::ZERO);
@@ -96,7 +99,11 @@ impl Part {
     pub(crate) fn update(&mut self, isa: Isa, x: Blocks<'_, '_>, dz: Blocks<'_, '_>, task: Task) {
         match task {
             Task::Update(by) => {
-                self.finite = kernels::dense_update(isa, x, dz, &mut self.owned, by);
+                self.finite = if self.far {
+                    kernels::dense_update_far(isa, x, dz, &mut self.owned, by)
+                } else {
+                    kernels::dense_update(isa, x, dz, &mut self.owned, by)
+                };
                 if let Some(bias) = &mut self.bias {
                     kernels::bias_update(isa, dz, bias, by);
                 }
@@ -166,6 +173,7 @@ impl Dense {
                     owned,
                     bias,
                     finite: true,
+                    far: false,
                     half: None,
                     kept: None,
                 });
@@ -254,6 +262,11 @@ impl Dense {
         x.cols_at(self.parts[p].row0, self.parts[p].owned.w.rows())
     }
 
+    /// Whether it is one of a network that is more than a core's own cache holds.
+    pub(crate) fn is_far(&self) -> bool {
+        self.parts[0].far
+    }
+
     /// Parts of a column.
     pub(crate) fn per_column(&self) -> usize {
         self.per_column
@@ -289,6 +302,11 @@ impl Dense {
 
     fn bias(&self, column: usize) -> &Owned {
         bias(self.column(column))
+    }
+
+    /// The biases of one panel of columns.
+    pub(crate) fn bias_lines(&self, column: usize) -> &[Line] {
+        self.bias(column).w.lines()
     }
 
     /// The parts of one panel of columns.
@@ -328,14 +346,14 @@ impl Dense {
         gate: Gate<'_>,
         to: &mut Gradient,
     ) {
-        let weights = |column: usize| self.rows(block, column);
+        let weights = |column: usize| self.cell(block, column);
         let weights = Blocks::new(self.columns(), &weights);
         let (dz, room) = (&mut to.dz, &mut to.dz_t);
         to.finite = kernels::dense_backward_input(isa, weights, dz_t, gate, dz, room);
     }
 
     /// The weights of up to 64 inputs, block `block` of them, to one panel of outputs.
-    fn rows(&self, block: usize, column: usize) -> View<'_> {
+    pub(crate) fn cell(&self, block: usize, column: usize) -> View<'_> {
         let i = block * PANEL_COLS;
         let part = &self.parts[self.part(i, column)];
         let count = PANEL_COLS.min(self.shape.inputs - i);

@@ -30,6 +30,7 @@ mod data;
 mod deltas;
 mod engine;
 mod error;
+mod group;
 mod half;
 mod held;
 mod infer;

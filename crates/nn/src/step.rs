@@ -18,7 +18,8 @@ use crate::clock::{Clock, StepPart};
 use crate::column::{Ask, Column, forward_half, forward_inputs};
 use crate::data::{Inputs, Labels};
 use crate::deltas::{Deltas, Of};
-use crate::layer::{Dense, Part, Task, forward};
+use crate::group::{Group, pieces};
+use crate::layer::{Dense, Part, Task};
 use crate::own::{Own, Top};
 use crate::train::Running;
 use crate::workspace::{Batch, Gradient, Hidden, RowBlock, Workspace};
@@ -181,17 +182,23 @@ impl Run<'_> {
     fn forward(&mut self, l: usize, batch: Batch<'_>) {
         let Run { isa, clock, .. } = *self;
         let (layer, count) = (&self.layers[l], batch.cut.count);
-        let (below, here) = self.workspace.hidden.split_at_mut(l);
+        let Workspace { hidden, owns, .. } = &mut *self.workspace;
+        let (below, here) = hidden.split_at_mut(l);
         let (below, Hidden { h, behind, .. }) = (&below[l - 1].h[batch.at], &mut here[0]);
-        self.team.for_each_mut(&mut h[batch.at], |i, out| {
+        let (h, pieces) =
+            (&mut h[batch.at][..], pieces(layer.columns(), count, self.team.threads()));
+        let panels = h.len() / pieces;
+        let x = |k: usize, b: usize| below[k * count + b].view().rows_at(0, batch.rows(b));
+        let outputs = |_: &mut Own, p: usize, out: &mut [Panel], _: &mut [()]| {
             let mut watch = clock.start();
-            let (column, b) = (i / count, i % count);
-            let x = |k: usize| below[k * count + b].view().rows_at(0, batch.rows(b));
-            let x = Blocks::new(layer.blocks(), &x);
-            forward(layer.column(column), behind.then(), isa, x, out, 0);
-            behind.finish(isa, out, batch.place(b, column));
+            let first = p * panels;
+            Group { layer, isa, count, first }.forward(behind.then(), &x, out);
+            for (i, out) in (first..).zip(out) {
+                behind.finish(isa, out, batch.place(i % count, i / count));
+            }
             watch.lap(StepPart::Forward);
-        });
+        };
+        self.team.for_each_zip(owns, pieces, (h, &mut []), outputs, nothing_else());
     }
 
     /// How the loss of a batch is taken.
@@ -294,14 +301,16 @@ impl Run<'_> {
             outputs.get(l).map_or(Of::Logits(heads), |above| Of::Hidden(&above.gradients))
         };
         let (h, behind, deltas) = (&h[batch.at], &*behind, Deltas { batch, of: of(0) });
-        let gradient = |_: &mut Own, i: usize, gradient: &mut Gradient| {
+        let count = batch.cut.count;
+        let (pieces, to) = (pieces(layer.blocks(), count, self.team.threads()), &mut gradients[..]);
+        let panels = to.len() / pieces;
+        let dz_t = |column: usize, b: usize| deltas.dz_t(column, b);
+        let gradient = |_: &mut Own, p: usize, to: &mut [Gradient], _: &mut [()]| {
             let mut watch = clock.start();
-            let (q, b) = (i / batch.cut.count, i % batch.cut.count);
-            let dz_t = |c: usize| deltas.dz_t(c, b);
-            let dz_t = Blocks::new(layer.columns(), &dz_t);
-            layer.backward(isa, q, dz_t, behind.gate(&h[i]), gradient);
+            let group = Group { layer, isa, count, first: p * panels };
+            group.backward(&dz_t, |i| behind.gate(&h[i]), to);
             if l > 1 {
-                gradient.transpose(isa);
+                to.iter_mut().for_each(|gradient| gradient.transpose(isa));
             }
             watch.lap(StepPart::Backward);
         };
@@ -311,7 +320,7 @@ impl Run<'_> {
             deltas.update_hidden(part, isa, &outputs[0].h[batch.at], task);
             watch.lap(StepPart::Update);
         };
-        self.team.for_each_mut2(owns, (parts_above, update), (&mut gradients[..], gradient));
+        self.team.for_each_zip(owns, pieces, (to, &mut []), gradient, (parts_above, update));
     }
 
     /// The update of the first layer, and that of the second if it has none yet; and the first one's outputs for

@@ -7,6 +7,7 @@ use crate::clock::{Clock, Laps, StepTimes};
 use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::group::is_far;
 use crate::half::Precision;
 use crate::held::{Held, split};
 use crate::layer::{Dense, Part};
@@ -76,10 +77,11 @@ impl<'r> Training<'r> {
         let batch = config.batch_size.min(examples);
         let team = engine.smaller(config.most_threads(&model.architecture));
         let threads = team.as_ref().unwrap_or(&engine.team).threads();
+        let far = is_far(model.architecture.parameters(), threads);
         // A model that was trained before and the same model from a file go the same way.
         for (l, layer) in model.layers.iter_mut().enumerate() {
             layer.cut(config.cuts_columns(l, layer.columns(), threads));
-            layer.parts.iter_mut().for_each(Part::restart);
+            layer.parts.iter_mut().for_each(|part| part.restart(far));
         }
         if config.precision == Precision::Bf16 {
             model.halve(engine.isa, batch, inputs, config.augment)?;

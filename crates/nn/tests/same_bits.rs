@@ -12,8 +12,8 @@ use proptest::prelude::*;
 
 /// Hidden layers and batch sizes: with and without a short last batch, one panel and several, layers that
 /// fill their last vector and layers that don't, fewer tasks than threads and more; work for one thread, and for all of
-/// eight.
-const NETWORKS: [(&[usize], usize); 9] = [
+/// eight; groups of four columns on one thread, and of two, one or single panels on others.
+const NETWORKS: [(&[usize], usize); 10] = [
     (&[128], 32),
     (&[64, 48], 50),
     (&[100], 7),
@@ -22,6 +22,7 @@ const NETWORKS: [(&[usize], usize); 9] = [
     (&[16], 1),
     (&[530], 20),
     (&[540, 520], 64),
+    (&[768, 512], 200),
     (&[], 500),
 ];
 
