@@ -10,7 +10,7 @@
 
 use super::stretch::{IntoPanel, MOST_BLOCKS, Pairs, Stretch, sums};
 use crate::isa::{Isa, Line, Simd, kernel};
-use crate::panel::{Blocks, Panel, View};
+use crate::panel::{Blocks, Panel};
 use crate::tile::{MANY_ROWS, product};
 
 /// What follows the product and the bias in a forward pass.
@@ -87,80 +87,41 @@ fn forward<S: Simd>(
     out: &mut Panel,
     at: usize,
 ) {
-    assert!(x.count() > 0, "a layer without inputs");
-    let head = x.get(0);
-    if head.rows() >= MANY_ROWS && head.a().is_full() {
-        many_rows(s, x, w, stretch, out, at);
-    } else {
-        few_rows(s, x, w, stretch, out, at);
-    }
-}
-
-/// Block by block: a block of weights stays in the first-level cache while the rows pass. For few rows, or with skipping.
-#[inline(always)]
-fn few_rows<S: Simd>(
-    s: S,
-    x: Blocks<'_, '_>,
-    w: Blocks<'_, '_>,
-    stretch: Stretch<'_, '_, (&[Line], Then)>,
-    out: &mut Panel,
-    at: usize,
-) {
-    let mut done = 0;
-    for j in 0..w.count() {
-        let w_part = w.get(j);
-        let mut k = 0;
-        while k < w_part.rows() {
-            let block = x.get(done);
-            let panel = part_of(w_part, k, block, done);
-            let first = stretch.first && done == 0;
-            k += block.cols();
-            done += 1;
-            let last = stretch.last.filter(|_| done == x.count());
-            let into = IntoPanel { out: &mut *out, at, first, last, ahead: () };
-            product(s, block.rows(), panel.b().vectors(), &[(block.a(), panel.b())], into);
+    let (of, views, fit) = (x.count(), stretch.ahead.count(), "blocks of inputs and of weights");
+    assert!(of > 0, "a layer without inputs");
+    assert!(w.count() > 0, "{fit}");
+    let (head, vectors) = (x.get(0), w.get(0).b().vectors());
+    // Of few rows, or with skipping, a block of weights stays in the first-level cache while the rows pass. Many rows wait
+    // less often for the ends of their chains.
+    let many = head.rows() >= MANY_ROWS && head.a().is_full();
+    let chain = if many { MOST_BLOCKS } else { 1 };
+    // Of the weights, the part and its row that come next.
+    let (mut j, mut k) = (0, 0);
+    let mut pair = |i: usize| {
+        let block = x.get(i);
+        assert!(block.cols() > 0, "block {i} of the inputs has no columns");
+        assert_eq!(block.rows(), head.rows(), "rows of block {i} of the inputs");
+        let mut part = w.get(j);
+        if k == part.rows() {
+            (j, k) = (j + 1, 0);
+            assert!(j < w.count(), "{fit}");
+            part = w.get(j);
+        }
+        let panel = part.rows_at(k, block.cols());
+        k += block.cols();
+        (block.a(), panel.b())
+    };
+    for from in (0..of).step_by(chain) {
+        let to = of.min(from + chain);
+        let (first, last) = (stretch.first && from == 0, stretch.last.filter(|_| to == of));
+        let into = IntoPanel { out: &mut *out, at, first, last, ahead: () };
+        if many {
+            let pairs = Pairs::new(to - from, |i| pair(from + i));
+            let share = from * views / of..to * views / of;
+            sums(s, (head.rows(), vectors), pairs.list(), into, (stretch.ahead, share));
+        } else {
+            product(s, head.rows(), vectors, &[pair(from)], into);
         }
     }
-    assert_eq!(done, x.count(), "blocks of inputs and of weights");
-}
-
-/// The rows of a part of the weights from `k` on that belong to a block of the inputs.
-#[inline(always)]
-fn part_of<'w>(w_part: View<'w>, k: usize, block: View<'_>, number: usize) -> View<'w> {
-    assert!(block.cols() > 0, "block {number} of the inputs has no columns");
-    w_part.rows_at(k, block.cols())
-}
-
-/// Many blocks in one chain, which then waits less often for its ends.
-#[inline(always)]
-fn many_rows<S: Simd>(
-    s: S,
-    x: Blocks<'_, '_>,
-    w: Blocks<'_, '_>,
-    stretch: Stretch<'_, '_, (&[Line], Then)>,
-    out: &mut Panel,
-    at: usize,
-) {
-    let (of, views, rows, vectors) =
-        (x.count(), stretch.ahead.count(), x.get(0).rows(), w.get(0).b().vectors());
-    // Of the weights, the part and its row that come next.
-    let (mut done, mut j, mut k) = (0, 0, 0);
-    while done < of {
-        let from = done;
-        let pairs = Pairs::new(MOST_BLOCKS.min(of - from), |_| {
-            let block = x.get(done);
-            if k == w.get(j).rows() {
-                (j, k) = (j + 1, 0);
-                assert!(j < w.count(), "blocks of inputs and of weights");
-            }
-            let panel = part_of(w.get(j), k, block, done);
-            (done, k) = (done + 1, k + block.cols());
-            (block.a(), panel.b())
-        });
-        let (first, last) = (stretch.first && from == 0, stretch.last.filter(|_| done == of));
-        let into = IntoPanel { out: &mut *out, at, first, last, ahead: () };
-        let share = from * views / of..done * views / of;
-        sums(s, (rows, vectors), pairs.list(), into, (stretch.ahead, share));
-    }
-    assert!(j + 1 == w.count() && k == w.get(j).rows(), "blocks of inputs and of weights");
+    assert!(j + 1 == w.count() && k == w.get(j).rows(), "{fit}");
 }

@@ -94,7 +94,7 @@ impl Owned {
 
 /// Gradients end here: the optimiser takes them from the first-level cache, where a tile has just put them.
 /// (To run it between the multiply-adds of the next tile gains nothing: docs/perf-notes.md.)
-/// From a `FAR` memory the next tile's parameters and moments are asked for while one is multiplied.
+/// If parameters and moments are `FAR`, those of the next tile are asked for while one is multiplied.
 struct Update<'s, 'o, S: Simd, R, const FAR: bool> {
     stages: &'s mut Stages<'o, S, R>,
     /// How often to ask while a tile goes through a block; for what next, and how many of each are left.
@@ -191,11 +191,7 @@ pub fn dense_update(
     owned: &mut Owned,
     step: impl Into<Step>,
 ) -> bool {
-    match step.into() {
-        Step::Adam(step) => near_adam(isa, x, dz, owned, step),
-        Step::AdamW(step) => near_adamw(isa, x, dz, owned, step),
-        Step::Sgd(step) => near_sgd(isa, x, dz, owned, step),
-    }
+    update(isa, x, dz, owned, step.into(), false)
 }
 
 /// [`dense_update`] of parameters and moments that are not in a cache of this core: they are asked for a tile ahead. With the
@@ -222,10 +218,21 @@ pub fn dense_update_far(
     owned: &mut Owned,
     step: impl Into<Step>,
 ) -> bool {
-    match step.into() {
-        Step::Adam(step) => far_adam(isa, x, dz, owned, step),
-        Step::AdamW(step) => far_adamw(isa, x, dz, owned, step),
-        Step::Sgd(step) => far_sgd(isa, x, dz, owned, step),
+    update(isa, x, dz, owned, step.into(), true)
+}
+
+fn update(
+    isa: Isa,
+    x: Blocks<'_, '_>,
+    dz: Blocks<'_, '_>,
+    owned: &mut Owned,
+    step: Step,
+    far: bool,
+) -> bool {
+    match step {
+        Step::Adam(step) => dense_adam(isa, x, dz, owned, step, far),
+        Step::AdamW(step) => dense_adamw(isa, x, dz, owned, step, far),
+        Step::Sgd(step) => dense_sgd(isa, x, dz, owned, step, far),
     }
 }
 
@@ -285,19 +292,16 @@ pub fn scaled_update(
 
 /// One kernel for each optimiser, so that none carries what another needs.
 macro_rules! updates {
-    ($($near:ident, $far:ident, $bias:ident, $scaled:ident: $rule:ty;)*) => {$(
+    ($($dense:ident, $bias:ident, $scaled:ident: $rule:ty;)*) => {$(
         kernel! {
-            fn $near<'f, 'x, 'd>(
-                s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: $rule,
+            fn $dense<'f, 'x, 'd>(
+                s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: $rule, far: bool,
             ) -> bool {
-                weights::<_, false>(s, x, dz, owned, step)
-            }
-        }
-        kernel! {
-            fn $far<'f, 'x, 'd>(
-                s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: $rule,
-            ) -> bool {
-                weights::<_, true>(s, x, dz, owned, step)
+                if far {
+                    weights::<_, true>(s, x, dz, owned, step)
+                } else {
+                    weights::<_, false>(s, x, dz, owned, step)
+                }
             }
         }
         kernel! {
@@ -316,9 +320,9 @@ macro_rules! updates {
 }
 
 updates! {
-    near_adam, far_adam, bias_adam, scaled_adam: AdamStep;
-    near_adamw, far_adamw, bias_adamw, scaled_adamw: AdamWStep;
-    near_sgd, far_sgd, bias_sgd, scaled_sgd: SgdStep;
+    dense_adam, bias_adam, scaled_adam: AdamStep;
+    dense_adamw, bias_adamw, scaled_adamw: AdamWStep;
+    dense_sgd, bias_sgd, scaled_sgd: SgdStep;
 }
 
 #[inline(always)]
