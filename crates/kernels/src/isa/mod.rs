@@ -155,6 +155,16 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn normal(self, x: Self::V) -> Self::V {
         self.flush(x, f32::MIN_POSITIVE)
     }
+    /// Writes `normal(x)`.
+    #[inline(always)]
+    fn store_normal(self, x: Self::V, to: &mut [f32; LANES]) {
+        self.store(self.normal(x), to);
+    }
+    /// `sqrt(normal(a))`
+    #[inline(always)]
+    fn sqrt_normal(self, a: Self::V) -> Self::V {
+        self.sqrt(self.normal(a))
+    }
     /// Bit `l` is that of lane `l`: whether it is other than zero.
     fn lit(self, x: Self::V) -> u16;
     /// `a * b - c`, rounded once where [`FUSED`](Simd::FUSED).

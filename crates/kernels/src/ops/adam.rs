@@ -102,7 +102,7 @@ fn power(mut base: f64, mut n: u64) -> f64 {
     result
 }
 
-/// One vector of moments `(m, v)` after the step, and what `m` is divided by.
+/// One vector of moments `(m, v)` after the step, to be kept as `normal(m)` and `normal(v)`, and what `m` is divided by.
 #[inline(always)]
 pub(super) fn moments<S: Simd>(
     s: S,
@@ -110,9 +110,9 @@ pub(super) fn moments<S: Simd>(
     g: S::V,
     (m, v): (S::V, S::V),
 ) -> (S::V, S::V, S::V) {
-    let m = s.normal(s.fma(s.sub(g, m), s.splat(step.rate1), m));
-    let v = s.normal(s.fma(s.fms(g, g, v), s.splat(step.rate2), v));
-    (m, v, s.add(s.sqrt(v), s.splat(step.eps)))
+    let m = s.fma(s.sub(g, m), s.splat(step.rate1), m);
+    let v = s.fma(s.fms(g, g, v), s.splat(step.rate2), v);
+    (m, v, s.add(s.sqrt_normal(v), s.splat(step.eps)))
 }
 
 /// One vector of parameters after the step, given the first moment and what that is divided by.
@@ -125,8 +125,8 @@ impl Rule for AdamStep {
     #[inline(always)]
     fn moments<S: Simd>(&self, s: S, g: S::V, [m, v]: [&mut [f32; LANES]; 2]) -> S::V {
         let (new_m, new_v, root) = moments(s, self, g, (s.load(m), s.load(v)));
-        s.store(new_m, m);
-        s.store(new_v, v);
+        s.store_normal(new_m, m);
+        s.store_normal(new_v, v);
         root
     }
     #[inline(always)]
@@ -145,8 +145,8 @@ impl Rule for AdamWStep {
     #[inline(always)]
     fn parameters<S: Simd>(&self, s: S, root: S::V, [w, m]: [&mut [f32; LANES]; 2]) -> S::V {
         let old = s.mul(s.load(w), s.splat(self.keep));
-        let new = s.normal(stepped(s, &self.adam, old, s.load(m), root));
-        s.store(new, w);
+        let new = stepped(s, &self.adam, old, s.load(m), root);
+        s.store_normal(new, w);
         new
     }
 }

@@ -51,8 +51,8 @@ impl Rule for SgdStep {
                 d = s.fma(momentum, d, g);
             }
         }
-        let new = s.normal(s.fma(d, s.splat(-self.lr), old));
-        s.store(new, w);
+        let new = s.fma(d, s.splat(-self.lr), old);
+        s.store_normal(new, w);
         new
     }
 }

@@ -8,7 +8,8 @@ use core::ops::Range;
 pub(super) trait Rule: Copy {
     /// Replaces a vector of moments `m` and `v`; returns what [`parameters`](Rule::parameters) takes.
     fn moments<S: Simd>(&self, s: S, g: S::V, mv: [&mut [f32; LANES]; 2]) -> S::V;
-    /// Replaces a vector of parameters, of which `m` is the first moment; returns the new ones.
+    /// Replaces a vector of parameters, of which `m` is the first moment; returns the new ones, or what they are before
+    /// denormals become zero.
     fn parameters<S: Simd>(&self, s: S, with: S::V, wm: [&mut [f32; LANES]; 2]) -> S::V;
 }
 
