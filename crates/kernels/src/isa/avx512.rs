@@ -1,5 +1,6 @@
 //! AVX-512: a vector is one 512-bit register.
 
+use super::bits::{Compress, Listing, Table};
 use super::{Kernel, LANES, Part, ROUND, Simd, has};
 use core::arch::x86_64::*;
 
@@ -95,6 +96,13 @@ impl Simd for Avx512 {
         }
         // SAFETY: `self` exists, so `new` found every feature that `alone` enables.
         unsafe { alone(self, part) }
+    }
+    #[inline(always)]
+    fn listed(self, listing: impl Listing) {
+        match Compress::new() {
+            Some(compress) => compress.run(listing),
+            None => listing.run(Table),
+        }
     }
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {

@@ -13,6 +13,7 @@ mod amx;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bits;
 mod listed;
 mod matrix;
 mod operand;
@@ -29,6 +30,7 @@ pub(crate) use amx::{
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+pub(crate) use bits::{Bits, Listing, ROOM, Table, pick};
 pub(crate) use listed::Listed;
 pub use matrix::{MatMut, MatRef};
 pub(crate) use operand::{
@@ -116,6 +118,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// shares the registers with nothing else.
     #[doc(hidden)]
     fn outlined<P: Part<Self>>(self, part: P) -> P::Out;
+
+    /// Makes lists of bits with whatever instructions there are for that.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn listed(self, listing: impl Listing) {
+        listing.run(Table);
+    }
 
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::V;

@@ -3,8 +3,7 @@
 
 use super::dense::Then;
 use super::relu::relu;
-use super::zeros::pick;
-use crate::isa::{LANES, Line, Listed, Part, Rows, Simd, kernel};
+use crate::isa::{LANES, Line, Listed, Part, Rows, Simd, kernel, pick};
 use crate::panel::{Blocks, PANEL_COLS, Panel, View};
 use crate::tile::{multiply_all, row_vectors, unroll};
 

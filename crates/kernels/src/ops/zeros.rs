@@ -1,69 +1,13 @@
 //! Where a matrix is zero, so that products can leave that out: `fma(0, w, sum)` is `sum` for every finite
 //! `w`.
 
-use crate::isa::{GROUP, LANES, Line, Lit, Simd, kernel};
+use crate::isa::{Bits, GROUP, LANES, Line, Listing, Lit, ROOM, Simd, kernel};
 use crate::panel::{Panel, View};
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// Groups of four lanes in a vector.
 const GROUPS: usize = LANES / GROUP;
-
-/// A byte in each byte.
-const EACH_BYTE: u64 = u64::from_le_bytes([1; 8]);
-
-/// How many bits of a byte are set: not every instruction set has an instruction for it.
-const COUNTS: [u8; 256] = {
-    let mut counts = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        counts[byte] = (byte as u8).count_ones() as u8;
-        byte += 1;
-    }
-    counts
-};
-
-/// The numbers of the bits that are set, in order from the lowest byte on.
-const PICKED: [u64; 256] = {
-    let mut picked = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let (mut bit, mut at) = (0, 0);
-        while bit < 8 {
-            if byte >> bit & 1 == 1 {
-                picked[byte] |= bit << at;
-                at += 8;
-            }
-            bit += 1;
-        }
-        byte += 1;
-    }
-    picked
-};
-
-/// Adds the bits that are set, `from` on, to a list that has `count` numbers; returns how many it has now. Eight numbers
-/// are written at once, whatever their count.
-#[inline(always)]
-pub(super) fn pick(bits: u16, from: u16, list: &mut [u16], mut count: usize) -> usize {
-    for (byte, from) in bits.to_le_bytes().map(usize::from).into_iter().zip([from, from + 8]) {
-        for (to, number) in list[count..count + 8].iter_mut().zip(PICKED[byte].to_le_bytes()) {
-            *to = from + u16::from(number);
-        }
-        count += usize::from(COUNTS[byte]);
-    }
-    count
-}
-
-/// The same for a list of bytes.
-#[inline(always)]
-fn pick_bytes(bits: u16, from: usize, list: &mut [u8], mut count: usize) -> usize {
-    for (byte, from) in bits.to_le_bytes().map(usize::from).into_iter().zip([from, from + 8]) {
-        let numbers = PICKED[byte] + from as u64 * EACH_BYTE;
-        list[count..count + 8].copy_from_slice(&numbers.to_le_bytes());
-        count += usize::from(COUNTS[byte]);
-    }
-    count
-}
 
 /// Which elements of a panel are other than zero, as products ask for it: for four rows, in which columns of
 /// a block of them one is (forward), and for four columns, in which rows (the gradient of the weights).
@@ -108,15 +52,21 @@ struct Lists {
 
 impl Lists {
     fn new(lists: usize, capacity: usize) -> Lists {
-        // Sixteen numbers are written at once, whatever their count.
-        let stride = (capacity + LANES).next_multiple_of(LANES);
+        let stride = capacity.next_multiple_of(ROOM);
         Lists { numbers: vec![0; lists * stride], counts: vec![0; lists], stride }
     }
 
-    /// List `list`, with room for sixteen numbers more than it can have.
+    /// Makes list `list` of the bits that are set in these words.
     #[inline(always)]
-    fn list(&mut self, list: usize) -> &mut [u8] {
-        &mut self.numbers[list * self.stride..][..self.stride]
+    fn make(&mut self, list: usize, by: impl Bits, words: [u64; 2]) {
+        let numbers = &mut self.numbers[list * self.stride..][..self.stride];
+        let Some(first) = numbers.first_chunk_mut() else { return };
+        let count = by.numbers(words[0], 0, first);
+        let more = match numbers[count..].first_chunk_mut() {
+            Some(second) if words[1] != 0 => by.numbers(words[1], ROOM as u8, second),
+            _ => 0,
+        };
+        self.counts[list] = (count + more) as u8;
     }
 
     /// Lists `from..from + count`.
@@ -167,54 +117,63 @@ impl Zeros {
 
     /// Lists what is marked in the first `rows` rows.
     #[inline(always)]
-    fn list_all(&mut self, rows: usize) {
+    fn list_all<S: Simd>(&mut self, s: S, rows: usize) {
         // Of the last sixteen, nothing is lit in rows that are not there.
         for r in rows..rows.next_multiple_of(LANES) {
             self.marks(r).iter_mut().for_each(|lit| lit[r % GROUP][r % LANES / GROUP] = 0);
         }
         self.by_row.counts.fill(0);
-        self.by_col.counts.fill(0);
-        for slab in (0..rows).step_by(LANES) {
-            self.list(slab, rows);
-        }
         self.found = rows;
+        s.listed(All(self));
     }
 
-    /// Adds what is marked in up to sixteen rows, `slab..rows` of them, to the lists.
+    /// The lists of all groups of rows.
     #[inline(always)]
-    fn list(&mut self, slab: usize, rows: usize) {
+    fn list_by_row(&mut self, by: impl Bits) {
         let (vectors, groups) = (self.block / LANES, self.rows.div_ceil(GROUP));
-        let here = (rows - slab).div_ceil(GROUP).min(GROUPS);
+        let Zeros { lit, by_row, .. } = self;
         let all = self.cols.div_ceil(LANES);
-        let lit = &self.lit[slab / LANES * all..][..all];
-        for (block, lit) in lit.chunks(vectors).enumerate() {
-            for g in 0..here {
-                let list = block * groups + slab / GROUP + g;
-                let (numbers, mut count) = (self.by_row.list(list), 0);
+        for (slab, lit) in lit.chunks(all.max(1)).enumerate().take(self.found.div_ceil(LANES)) {
+            let here = (groups - slab * GROUPS).min(GROUPS);
+            for (block, lit) in lit.chunks(vectors).enumerate() {
+                let mut words = [[0; 2]; GROUPS];
                 for (v, lit) in lit.iter().enumerate() {
-                    let any = lit[0][g] | lit[1][g] | lit[2][g] | lit[3][g];
-                    count = pick_bytes(any, v * LANES, numbers, count);
+                    let any = lit.iter().fold(0, |any, lit| any | word(*lit));
+                    for (g, words) in words.iter_mut().enumerate() {
+                        words[v / GROUPS] |= (any >> (g * LANES) & 0xffff) << (v % GROUPS * LANES);
+                    }
                 }
-                self.by_row.counts[list] = count as u8;
+                for (g, words) in words.into_iter().enumerate().take(here) {
+                    by_row.make(block * groups + slab * GROUPS + g, by, words);
+                }
             }
         }
-        if self.by_col.counts.is_empty() {
-            return;
-        }
-        for (v, lit) in lit.iter().enumerate() {
-            // Bit `w` of four is whether the row in word `w` has one of four columns lit.
-            let rows = lit.iter().enumerate().fold(0, |rows, (w, lit)| {
-                let word = word(*lit);
-                let pairs = word | word >> 1;
-                rows | ((pairs | pairs >> 2) & 0x1111_1111_1111_1111) << w
-            });
-            for q in 0..GROUPS {
-                let rows = rows >> (q * GROUP) & 0x000f_000f_000f_000f;
-                let rows = rows | rows >> 12 | rows >> 24 | rows >> 36;
-                let list = v * GROUPS + q;
-                let count = usize::from(self.by_col.counts[list]);
-                let count = pick_bytes(rows as u16, slab, self.by_col.list(list), count);
-                self.by_col.counts[list] = count as u8;
+    }
+
+    /// The lists of all groups of columns.
+    #[inline(always)]
+    fn list_by_col(&mut self, by: impl Bits) {
+        let Zeros { lit, by_col, .. } = self;
+        let all = self.cols.div_ceil(LANES);
+        for v in 0..all {
+            let mut words = [[0; 2]; GROUPS];
+            let slabs = lit[v..].iter().step_by(all).take(self.found.div_ceil(LANES));
+            for (slab, lit) in slabs.enumerate() {
+                // Bit `w` of four is whether the row in word `w` has one of four columns lit.
+                let rows = lit.iter().enumerate().fold(0, |rows, (w, lit)| {
+                    let word = word(*lit);
+                    let pairs = word | word >> 1;
+                    rows | ((pairs | pairs >> 2) & 0x1111_1111_1111_1111) << w
+                });
+                for (q, words) in words.iter_mut().enumerate() {
+                    // The four bits of quarter 0, 16, 32 and 48 bits up go next to each other.
+                    let four = rows >> (q * GROUP) & 0x000f_000f_000f_000f;
+                    let rows = four.wrapping_mul(0x0001_0010_0100_1000) >> 48;
+                    words[slab / GROUPS] |= rows << (slab % GROUPS * LANES);
+                }
+            }
+            for (q, words) in words.into_iter().enumerate() {
+                by_col.make(v * GROUPS + q, by, words);
             }
         }
     }
@@ -250,6 +209,19 @@ impl Zeros {
     }
 }
 
+/// All lists of what is marked.
+struct All<'z>(&'z mut Zeros);
+
+impl Listing for All<'_> {
+    #[inline(always)]
+    fn run(self, by: impl Bits) {
+        self.0.list_by_row(by);
+        if !self.0.by_col.counts.is_empty() {
+            self.0.list_by_col(by);
+        }
+    }
+}
+
 kernel! {
     /// Finds out where the first `rows` rows of `x` are zero.
     ///
@@ -267,7 +239,7 @@ kernel! {
         for r in 0..rows {
             zeros.mark(s, x.row(r), r);
         }
-        zeros.list_all(rows);
+        zeros.list_all(s, rows);
     }
 }
 
@@ -296,9 +268,9 @@ kernel! {
     ///
     /// # Panics
     /// If there are not so many.
-    pub fn list_zeros<'a>(_s, rows: usize, zeros: &'a mut Zeros) {
+    pub fn list_zeros<'a>(s, rows: usize, zeros: &'a mut Zeros) {
         assert!(rows <= zeros.rows, "zeros of another panel");
-        zeros.list_all(rows);
+        zeros.list_all(s, rows);
     }
 }
 
