@@ -38,6 +38,7 @@ mod layer;
 pub mod metrics;
 mod model;
 mod optimizer;
+mod order;
 mod own;
 mod progress;
 pub mod rng;

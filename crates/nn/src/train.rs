@@ -33,7 +33,7 @@ pub struct FitConfig {
     /// Gradients are multiplied by `clip_norm / norm` where the norm of all of them together is larger. Costs a
     /// pass over the parameters.
     pub clip_norm: Option<f64>,
-    /// A new order for every epoch, or the order the examples come in.
+    /// New batches for every epoch, or those in which the examples come. Within a batch, the rows' order is the training's own.
     pub shuffle: bool,
     /// Seed of the orders.
     pub seed: u64,

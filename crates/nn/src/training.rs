@@ -12,6 +12,7 @@ use crate::half::Precision;
 use crate::held::{Held, split};
 use crate::layer::{Dense, Part};
 use crate::model::Model;
+use crate::order::Order;
 use crate::progress::Progress;
 use crate::rng::{Purpose, Rng};
 use crate::step::Run;
@@ -38,10 +39,7 @@ pub struct Training<'r> {
     labels: Labels<'r>,
     config: FitConfig,
     workspace: Workspace,
-    /// The examples to train on, if they are not all.
-    chosen: Option<Vec<u32>>,
-    /// Them in the order of the epoch.
-    order: Vec<u32>,
+    order: Order,
     held: Option<Held<'r>>,
     progress: Progress,
     /// Weights of the best epoch.
@@ -75,7 +73,8 @@ impl<'r> Training<'r> {
         let (chosen, held) = split(inputs, labels, config)?;
         let examples = chosen.as_ref().map_or(inputs.len(), Vec::len);
         let batch = config.batch_size.min(examples);
-        let team = engine.smaller(config.most_threads(&model.architecture));
+        let mut team = engine.smaller(config.most_threads(&model.architecture));
+        let order = Order::new(inputs, chosen, team.as_mut().unwrap_or(&mut engine.team));
         let threads = team.as_ref().unwrap_or(&engine.team).threads();
         let far = is_far(model.architecture.parameters(), threads);
         // A model that was trained before and the same model from a file go the same way.
@@ -94,7 +93,7 @@ impl<'r> Training<'r> {
         let good = Weights::of(&model.layers);
         let average = (config.average != Average::Off).then(|| good.clone());
         Ok(Training {
-            order: chosen.clone().unwrap_or_else(|| (0..inputs.len() as u32).collect()),
+            order,
             config: *config,
             progress: Progress::begin(),
             best: None,
@@ -105,7 +104,6 @@ impl<'r> Training<'r> {
             inputs,
             labels,
             workspace,
-            chosen,
             held,
             good,
             average,
@@ -309,13 +307,8 @@ impl<'r> Training<'r> {
         self.begun = Some(Instant::now());
         let epoch = self.progress.epoch - 1;
         self.augmenter.iter_mut().for_each(|augmenter| augmenter.set_epoch(epoch));
-        if config.shuffle {
-            match &self.chosen {
-                Some(chosen) => self.order.copy_from_slice(chosen),
-                None => self.order.iter_mut().zip(0..).for_each(|(o, i)| *o = i),
-            }
-            Rng::new(config.seed, Purpose::Shuffle, epoch as u64).shuffle(&mut self.order);
-        }
+        let rng = || Rng::new(config.seed, Purpose::Shuffle, epoch as u64);
+        self.order.draw(config.shuffle.then(rng), config.batch_size);
         self.run(false, |run, order, training| run.begin(order(training.step)));
         Ok(())
     }
@@ -329,7 +322,7 @@ impl<'r> Training<'r> {
         let Training { model, labels, config, workspace, order, progress, laps, .. } = self;
         let inputs = self.inputs.augmented(self.augmenter.as_ref());
         let size = config.batch_size;
-        let batch = |i: usize| order.chunks(size).nth(i).unwrap_or(&[]);
+        let batch = |i: usize| order.batch(size, i);
         let Engine { isa, team, .. } = &mut *self.engine;
         let (isa, team) = (*isa, self.team.as_mut().unwrap_or(team));
         let layers = &mut model.layers;
