@@ -269,7 +269,8 @@ impl Twin {
     pub fn adam(self, step: &AdamStep, g: f32, (w, m, v): (f32, f32, f32)) -> (f32, f32, f32) {
         let m = normal(self.fma(g - m, step.rate1, m));
         let v = normal(self.fma(self.fma(g, g, -v), step.rate2, v));
-        (self.fma(m * (1.0 / (math::root(v) + step.eps)), -step.alpha, w), m, v)
+        let root = self.fma(math::root(v), step.per_alpha, step.eps);
+        (self.fma(-m, 1.0 / root, w), m, v)
     }
 
     /// One parameter's step of AdamW: `(w, m, v)` after it. [`adamw_step`](crate::adamw_step).

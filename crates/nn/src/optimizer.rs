@@ -4,6 +4,9 @@ use crate::error::Error;
 use kernels::{AdamStep, AdamWStep, SgdStep, Step};
 use serde::{Deserialize, Serialize};
 
+/// Largest epsilon: divided by the smallest step that Adam takes, it is still a number.
+const MOST_EPS: f64 = (1_u128 << 64) as f64;
+
 /// Constants of Adam; the defaults are Keras', the formula PyTorch's (see
 /// [`kernels::AdamStep`]).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -199,10 +202,11 @@ impl Optimizer {
                 // Where gradients were zero, eps alone is what a moment is divided by. It is corrected, the first
                 // step's most, and rounded; its reciprocal must be finite, and not denormal.
                 let smallest = AdamStep::new(lr, beta1, beta2, eps, 1).eps;
-                if !(smallest >= f32::MIN_POSITIVE && eps <= f64::from(1.0 / f32::MIN_POSITIVE)) {
-                    let least = f64::from(f32::MIN_POSITIVE) / (1.0 - beta2).sqrt();
+                if !(smallest >= f32::MIN_POSITIVE && eps <= MOST_EPS) {
+                    let least = f64::from(f32::MIN_POSITIVE) * lr / (1.0 - beta1);
                     return bad(format!(
-                        "an epsilon of {eps}; with a beta2 of {beta2} it must be from {least:.2e} to 8.5e37"
+                        "an epsilon of {eps}; with a learning rate of {lr} and a beta1 of {beta1} it must be from \
+                         {least:.2e} to {MOST_EPS:.1e}"
                     ));
                 }
             }

@@ -91,7 +91,8 @@ pub(crate) fn adam_step(
             for (((g, w), m), v) in g.iter().zip(w).zip(m).zip(v) {
                 *m = normal(fma::<S>(*g - *m, step.rate1, *m));
                 *v = normal(fma::<S>(fma::<S>(*g, *g, -*v), step.rate2, *v));
-                *w = fma::<S>(*m * (1.0 / (v.sqrt() + step.eps)), -step.alpha, *w);
+                let root = fma::<S>(v.sqrt(), step.per_alpha, step.eps);
+                *w = fma::<S>(-*m, 1.0 / root, *w);
             }
         }
     }

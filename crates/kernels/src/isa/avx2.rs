@@ -197,6 +197,10 @@ impl Simd for Avx2 {
         both!(_mm256_fmsub_ps, a, b, c)
     }
     #[inline(always)]
+    fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        both!(_mm256_fnmadd_ps, a, b, c)
+    }
+    #[inline(always)]
     fn max(self, a: Self::V, b: Self::V) -> Self::V {
         both!(_mm256_max_ps, a, b)
     }

@@ -54,17 +54,10 @@ fn reciprocal(s: Avx512, a: __m512) -> __m512 {
     // SAFETY: the token proves AVX-512F; no memory is touched.
     unsafe {
         let y = _mm512_rcp14_ps(a);
-        let y = _mm512_fmadd_round_ps::<UP>(missing(s, one, a, y), y, y);
-        let y = s.fma(missing(s, one, a, y), y, y);
+        let y = _mm512_fmadd_round_ps::<UP>(s.fnma(a, y, one), y, y);
+        let y = s.fma(s.fnma(a, y, one), y, y);
         _mm512_fixupimm_ps::<0>(y, a, _mm512_set1_epi32(FIX))
     }
-}
-
-/// `a - b c`
-#[inline(always)]
-fn missing(_: Avx512, a: __m512, b: __m512, c: __m512) -> __m512 {
-    // SAFETY: the token proves AVX-512F; no memory is touched.
-    unsafe { _mm512_fnmadd_ps(b, c, a) }
 }
 
 /// Which lanes are neither zero nor denormal: numbers whose exponent has a bit set. VFPCLASSPS would say the opposite of
@@ -214,6 +207,11 @@ impl Simd for Avx512 {
     fn fms(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: the token proves AVX-512F; no memory is touched.
         unsafe { _mm512_fmsub_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn fnma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the token proves AVX-512F; no memory is touched.
+        unsafe { _mm512_fnmadd_ps(a, b, c) }
     }
     #[inline(always)]
     fn scale(self, x: __m512, up: __m512) -> __m512 {

@@ -178,6 +178,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn lit(self, x: Self::V) -> u16;
     /// `a * b - c`, rounded once where [`FUSED`](Simd::FUSED).
     fn fms(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a * b`, rounded once where [`FUSED`](Simd::FUSED).
+    #[inline(always)]
+    fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.fma(self.mul(a, self.splat(-1.0)), b, c)
+    }
     /// `x · 2^n`, rounded once, where `up` is `n + 1.5 · 2^23` and n an integer in `-252..=254`; for x that is NaN or
     /// has `½ ≤ |x| < 2`. Anything else gives an unspecified lane.
     fn scale(self, x: Self::V, up: Self::V) -> Self::V;

@@ -165,11 +165,11 @@ impl<const V: usize> Update<'_, V> {
     /// The weights of row `row`.
     #[inline(always)]
     fn weights(&mut self, row: usize, waiting: Waiting<V>) -> [Vector; V] {
-        let (s, step) = (self.amx.simd(), &self.step);
+        let s = self.amx.simd();
         let w = &mut self.w[row];
         let mut new = waiting.m;
         for j in 0..V {
-            new[j] = adam::stepped(s, step, s.load(&w[j].0), waiting.m[j], waiting.roots[j]);
+            new[j] = adam::stepped(s, s.load(&w[j].0), waiting.m[j], waiting.roots[j]);
             s.store(new[j], &mut w[j].0);
         }
         new
