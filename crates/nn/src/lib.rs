@@ -64,6 +64,7 @@ pub use infer::Evaluation;
 pub use kernels::{Isa, IsaError};
 pub use model::Model;
 pub use optimizer::{AdamConfig, AdamWConfig, Optimizer, SgdConfig};
+pub use order::arrange;
 pub use schedule::{Schedule, WarmUp};
 pub use sweep::{RateSweep, Sweep};
 pub use train::{EarlyStopping, EpochStats, Event, FitConfig, History, Monitor};

@@ -33,10 +33,7 @@ impl Order {
         let mut pieces: Vec<&mut [u16]> = looks.chunks_mut(LOOKS).collect();
         team.for_each_mut(&mut pieces, |p, piece| {
             for (i, look) in (p * LOOKS..).zip(piece.iter_mut()) {
-                *look = match inputs.row(i) {
-                    Row::U8 { data, .. } => look_at(data),
-                    Row::F32(data) => look_at(data),
-                };
+                *look = look_of(inputs, i);
             }
         });
         let rows = chosen.clone().unwrap_or_else(|| (0..inputs.len() as u32).collect());
@@ -63,13 +60,43 @@ impl Order {
             rng.shuffle(&mut self.rows);
         }
         for batch in self.rows.chunks_mut(size) {
-            let looks =
-                batch.iter().map(|&i| u64::from(self.looks[i as usize]) << 32 | u64::from(i));
-            self.room.clear();
-            self.room.extend(looks);
-            self.room.sort_unstable();
-            batch.iter_mut().zip(&self.room).for_each(|(i, look)| *i = *look as u32);
+            sort(batch, |i| self.looks[i], &mut self.room);
         }
+    }
+}
+
+/// Puts the examples of a batch, of which these are the numbers, in the order in which a training takes them: those that look
+/// alike next to each other.
+///
+/// ```
+/// use nn::{Inputs, arrange};
+/// // Four examples of two features: two of them are all zero.
+/// let x = [0.0, 0.0, 7.0, 0.0, 0.0, 0.0, 9.0, 9.0f32];
+/// let mut batch = [0, 1, 2, 3];
+/// arrange(Inputs::f32(&x, 2)?, &mut batch);
+/// assert_eq!(batch, [1, 3, 0, 2]);
+/// # Ok::<(), nn::Error>(())
+/// ```
+///
+/// # Panics
+/// If there is no example of such a number.
+pub fn arrange(inputs: Inputs<'_>, batch: &mut [u32]) {
+    sort(batch, |i| look_of(inputs, i), &mut Vec::new());
+}
+
+/// Sorts a batch by looks, and by number where these are equal.
+fn sort(batch: &mut [u32], look: impl Fn(usize) -> u16, room: &mut Vec<u64>) {
+    room.clear();
+    room.extend(batch.iter().map(|&i| u64::from(look(i as usize)) << 32 | u64::from(i)));
+    room.sort_unstable();
+    batch.iter_mut().zip(room).for_each(|(i, look)| *i = *look as u32);
+}
+
+/// What example `i` looks like.
+fn look_of(inputs: Inputs<'_>, i: usize) -> u16 {
+    match inputs.row(i) {
+        Row::U8 { data, .. } => look_at(data),
+        Row::F32(data) => look_at(data),
     }
 }
 
@@ -118,6 +145,14 @@ mod tests {
             assert_eq!(sorted(order.batch(32, b)), sorted(drawn), "batch {b}");
         }
         assert!(order.batch(32, 4).is_empty());
+    }
+
+    #[test]
+    fn anybody_can_arrange_a_batch_in_the_same_way() {
+        let data = images(32);
+        let mut batch: Vec<u32> = (0..32).rev().collect();
+        arrange(Inputs::u8(&data, 64, 1.0).expect("whole examples"), &mut batch);
+        assert_eq!(batch, order(&data, None, None, 32).rows);
     }
 
     #[test]

@@ -80,15 +80,19 @@ fn name((precision, skip_zeros, threads): Setting) -> String {
     format!("{}{how}, {threads} threads", precision.name())
 }
 
-/// Shares of the first layer's multiply-adds that are left in the first blocks of sixteen images.
+/// Shares of the first layer's multiply-adds that are left in the first batches, as a training arranges them.
 fn densities(machine: Machine, pixels: &[u8]) -> [f64; 2] {
-    let (rows, blocks) = (16, 60.min(pixels.len() / 784 / 16));
+    let (rows, blocks) = (32, 60.min(pixels.len() / 784 / 32));
+    let inputs = Inputs::u8(pixels, 784, 1.0).expect("whole images");
     let (mut x, mut zeros) = (Panel::zeros(rows, 784), Zeros::new(rows, 784, 112));
     let mut sums = [0.0; 2];
     for b in 0..blocks {
-        for i in 0..rows {
+        let from = b * rows;
+        let mut batch: Vec<u32> = (from as u32..(from + rows) as u32).collect();
+        nn::arrange(inputs, &mut batch);
+        for (i, at) in batch.into_iter().enumerate() {
             let to = &mut kernels::Line::flat_mut(x.row_mut(i))[..784];
-            let from = &pixels[(b * rows + i) * 784..][..784];
+            let from = &pixels[at as usize * 784..][..784];
             to.iter_mut().zip(from).for_each(|(to, from)| *to = f32::from(*from));
         }
         kernels::find_zeros(machine.isa, &x, rows, &mut zeros);
