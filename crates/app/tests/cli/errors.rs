@@ -86,7 +86,7 @@ fn a_picture_that_is_none_is_code_3() {
 #[test]
 fn divergence_is_code_4_and_leaves_no_model() {
     let room = Room::new();
-    let line = "train --dataset sample --lr 1e30 --out r --json";
+    let line = "train --dataset sample --lr 1e29 --out r --json";
     let done = fails(&room, 4, line);
     assert!(done.err.contains("--lr"), "{}", done.err);
     let all = events(&done.out);
@@ -96,7 +96,7 @@ fn divergence_is_code_4_and_leaves_no_model() {
     assert_eq!(done.out, room.text("r/events.ndjson"));
     assert!(!room.path("r/model.safetensors").exists());
     // The last step's damage shows only after it.
-    fails(&room, 4, "train --dataset sample --lr 1e30 --out s --max-steps 1");
+    fails(&room, 4, "train --dataset sample --lr 1e29 --out s --max-steps 1");
 }
 
 #[test]
