@@ -270,6 +270,42 @@ fn adam_equals_its_twin_down_to_denormals() {
 }
 
 #[test]
+fn a_rate_of_nothing_leaves_the_weights() {
+    let mut g = Gen::new(6);
+    for isa in isas() {
+        for lr in [0.0, 1e-300, 1e-19] {
+            let (weights, grad) = (g.floats(50), g.floats(50));
+            let (mut w, mut m, mut v) = (weights.clone(), vec![0.0; 50], vec![0.0; 50]);
+            for t in [1, 2, 1000] {
+                let step = AdamStep::new(lr, 0.9, 0.999, 1e-7, t);
+                adam_step(isa, &step, &grad, &mut w, &mut m, &mut v);
+            }
+            assert_bits(&w, &weights, format_args!("weights, a rate of {lr} on {isa}"));
+            assert!(m.iter().zip(&v).all(|(m, v)| *m != 0.0 && *v > 0.0), "moments on {isa}");
+        }
+    }
+}
+
+/// The largest second moments beside the smallest steps, and the other way round: the divisor is a number whose
+/// reciprocal every ISA rounds once.
+#[test]
+fn adam_equals_its_twin_at_the_ends_of_its_range() {
+    let mut g = Gen::new(7);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for (lr, moment) in [(1e-17, 3e38), (1e17, 3e38), (1e-17, 2e-38), (1e17, 2e-38)] {
+            let (mut w, grad) = (g.floats(50), g.floats(50));
+            let (mut m, mut v) = (g.floats(50), vec![moment; 50]);
+            let mut want = (w.clone(), m.clone(), v.clone());
+            let step = AdamStep::new(lr, 0.9, 0.999, 1e-7, 1000);
+            adam_step(isa, &step, &grad, &mut w, &mut m, &mut v);
+            twin.adam_step(&step, &grad, (&mut want.0, &mut want.1, &mut want.2));
+            assert_bits(&w, &want.0, format_args!("weights, a rate of {lr}, {moment}, on {isa}"));
+        }
+    }
+}
+
+#[test]
 fn adamw_and_gradient_descent_equal_their_twins() {
     let mut g = Gen::new(8);
     let forms = [(0.0, false, 0.0), (0.9, false, 0.0), (0.9, true, 0.01), (0.0, false, 0.1)];

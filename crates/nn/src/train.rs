@@ -33,7 +33,8 @@ pub struct FitConfig {
     /// Gradients are multiplied by `clip_norm / norm` where the norm of all of them together is larger. Costs a
     /// pass over the parameters.
     pub clip_norm: Option<f64>,
-    /// New batches for every epoch, or those in which the examples come. Within a batch, the rows' order is the training's own.
+    /// New batches for every epoch, or those in which the examples come. Within a batch, their order is that of
+    /// [`arrange`](crate::arrange).
     pub shuffle: bool,
     /// Seed of the orders.
     pub seed: u64,
