@@ -132,6 +132,7 @@ impl Train {
         let settings = resolved.settings.clone();
         let settings::Settings { network, output, .. } = &settings;
         let fit = fit(&settings, &resolved)?;
+        fit.check().map_err(Failure::setting)?;
         Ok(Train {
             hidden: hidden(&network.hidden, resolved.place("hidden"))?,
             activation: network.activation,

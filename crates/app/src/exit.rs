@@ -60,6 +60,13 @@ impl Failure {
         Failure::new(Code::Usage, what)
     }
 
+    /// A setting that cannot be, in the words of the library.
+    pub(crate) fn setting(what: impl Display) -> Failure {
+        Failure::usage("a setting cannot be used")
+            .at(what)
+            .next("choose another value or leave it out; `weft train --help` has them all")
+    }
+
     /// A file or folder that the system refused.
     pub(crate) fn io(what: impl Display, path: &Path, error: &io::Error) -> Failure {
         Failure::new(Code::Io, what).at(format_args!("{}: {error}", path.display()))

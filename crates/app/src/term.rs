@@ -67,8 +67,8 @@ impl Terminal {
     /// A line about what is going on, unless `--quiet`.
     pub(crate) fn note(self, text: impl Display) {
         if !self.quiet {
-            // A standard error that is closed leaves nobody to tell.
-            let _ = writeln!(anstream::stderr(), "{text}");
+            // In one piece, since standard error has no buffer. If it is closed there is nobody to tell.
+            let _ = anstream::stderr().write_all(format!("{text}\n").as_bytes());
         }
     }
 

@@ -62,13 +62,13 @@ impl Augmenter {
             [height, width, depth] => (height, width, depth),
             ref other => {
                 let what = format!("examples of shape {other:?} are no images to shift or mirror");
-                return Err(Error::Input(what));
+                return Err(Error::Setting(what));
             }
         };
         let shift = augment.shift;
         if usize::from(shift) >= height.min(width) {
             let what = format!("a shift by {shift} pixels moves images of {height} × {width} away");
-            return Err(Error::Input(what));
+            return Err(Error::Setting(what));
         }
         let rng = Rng::new(seed, Purpose::Augment, 0);
         let nothing = Change { dx: 0, dy: 0, mirror: false };

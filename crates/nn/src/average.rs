@@ -32,10 +32,10 @@ impl Average {
     pub(crate) fn check(self) -> Result<(), Error> {
         match self {
             Average::Ema { decay } if !(0.0..1.0).contains(&decay) => {
-                Err(Error::Input(format!("an average that decays by {decay}; 0..1 is needed")))
+                Err(Error::Setting(format!("an average that decays by {decay}; 0..1 is needed")))
             }
             Average::Last { epochs: 0 } => {
-                Err(Error::Input("a mean over the last 0 epochs".to_owned()))
+                Err(Error::Setting("a mean over the last 0 epochs".to_owned()))
             }
             _ => Ok(()),
         }

@@ -7,9 +7,12 @@ pub enum Error {
     /// The network asked for cannot be built.
     #[error("bad architecture: {0}")]
     Architecture(String),
-    /// Inputs, labels or settings do not fit the network.
+    /// Inputs or labels do not fit the network, or each other.
     #[error("{0}")]
     Input(String),
+    /// A setting of a training makes no sense, or not with the others or this network.
+    #[error("{0}")]
+    Setting(String),
     /// This machine cannot do what was asked for.
     #[error("{0}")]
     Machine(String),

@@ -184,20 +184,20 @@ impl Optimizer {
 
     /// Checks that the settings make sense.
     pub(crate) fn check(self) -> Result<(), Error> {
-        let bad = |what: String| Err(Error::Input(what));
+        let bad = |what: String| Err(Error::Setting(what));
         let lr = self.lr();
         if !((lr as f32).is_finite() && lr >= 0.0) {
-            return bad(format!("a learning rate of {lr}"));
+            return bad(format!("a learning rate of {lr:?}; it must be 0 or more, and an f32"));
         }
         let decay = self.weight_decay();
         if !((decay as f32).is_finite() && decay >= 0.0) {
-            return bad(format!("a weight decay of {decay}; it must be 0 or more"));
+            return bad(format!("a weight decay of {decay:?}; it must be 0 or more, and an f32"));
         }
         match self {
             Optimizer::Adam(AdamConfig { beta1, beta2, eps, .. })
             | Optimizer::AdamW(AdamWConfig { beta1, beta2, eps, .. }) => {
                 if let Some(beta) = [beta1, beta2].iter().find(|beta| !(0.0..1.0).contains(*beta)) {
-                    return bad(format!("a decay of {beta}; Adam's betas are in 0..1"));
+                    return bad(format!("a decay of {beta:?}; Adam's betas are in 0..1"));
                 }
                 // Where gradients were zero, eps alone is what a moment is divided by. It is corrected, the first
                 // step's most, and rounded; its reciprocal must be finite, and not denormal.
@@ -205,14 +205,14 @@ impl Optimizer {
                 if !(smallest >= f32::MIN_POSITIVE && eps <= MOST_EPS) {
                     let least = f64::from(f32::MIN_POSITIVE) * lr / (1.0 - beta1);
                     return bad(format!(
-                        "an epsilon of {eps}; with a learning rate of {lr} and a beta1 of {beta1} it must be from \
-                         {least:.2e} to {MOST_EPS:.1e}"
+                        "an epsilon of {eps:?}; with a learning rate of {lr:?} and a beta1 of {beta1:?} it must be \
+                         from {least:.2e} to {MOST_EPS:.1e}"
                     ));
                 }
             }
             Optimizer::Sgd(SgdConfig { momentum, nesterov, .. }) => {
                 if !(0.0..1.0).contains(&momentum) {
-                    return bad(format!("a momentum of {momentum}; it is in 0..1"));
+                    return bad(format!("a momentum of {momentum:?}; it is in 0..1"));
                 }
                 if nesterov && momentum == 0.0 {
                     return bad("Nesterov's momentum needs a momentum above 0".to_owned());

@@ -133,7 +133,7 @@ impl Schedule {
 
     /// Checks the constants.
     pub(crate) fn check(self) -> Result<(), Error> {
-        let bad = |what: String| Err(Error::Input(format!("schedule {}: {what}", self.name())));
+        let bad = |what: String| Err(Error::Setting(format!("schedule {}: {what}", self.name())));
         let rate = |min: f64| min.is_finite() && min >= 0.0;
         match self {
             Schedule::Step { every: 0, .. } => bad("a drop every 0 epochs".to_owned()),
@@ -198,7 +198,7 @@ impl WarmUp {
         if (0.0..=1.0).contains(&start) {
             return Ok(());
         }
-        Err(Error::Input(format!(
+        Err(Error::Setting(format!(
             "a warm-up from {start} of the rate; a share of 0 to 1 is needed"
         )))
     }

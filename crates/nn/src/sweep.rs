@@ -70,7 +70,7 @@ impl Model {
         let Sweep { first, last, steps } = sweep;
         if !(first.is_finite() && first > 0.0 && last > first) || steps < 10 {
             let what = format!("a sweep from {first} to {last} in {steps} steps; 10 are the least");
-            return Err(Error::Input(what));
+            return Err(Error::Setting(what));
         }
         let config = FitConfig {
             epochs: usize::MAX,

@@ -153,7 +153,7 @@ impl FitConfig {
     /// at least one.
     ///
     /// # Errors
-    /// [`Error::Input`] if it leaves none to train on.
+    /// [`Error::Setting`] if it leaves none to train on.
     pub fn split(&self, examples: usize) -> Result<(usize, usize), Error> {
         let share = self.validation_split;
         if share == 0.0 {
@@ -164,20 +164,24 @@ impl FitConfig {
             let what = format!(
                 "a validation split of {share} leaves none of {examples} examples to train on"
             );
-            return Err(Error::Input(what));
+            return Err(Error::Setting(what));
         }
         Ok((examples - held, held))
     }
 
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let bad = |what: String| Err(Error::Input(what));
+    /// Checks what can be known without data and network; a training does so itself before it begins.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] names the setting, its value and what it may be.
+    pub fn check(&self) -> Result<(), Error> {
+        let bad = |what: String| Err(Error::Setting(what));
         if self.batch_size == 0 {
-            return Err(Error::Input("a batch size of 0".to_owned()));
+            return bad("a batch size of 0; it must be 1 or more".to_owned());
         }
         self.optimizer.check()?;
         if self.precision == Precision::Bf16 && !matches!(self.optimizer, Optimizer::Adam(_)) {
             let name = self.optimizer.name();
-            return Err(Error::Input(format!("bf16 goes with adam, not with {name}")));
+            return bad(format!("bf16 goes with adam, not with {name}"));
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return bad(format!("a label smoothing of {}; it is in 0..1", self.label_smoothing));
@@ -294,7 +298,7 @@ impl Model {
     /// look at the model meanwhile or save a state takes [`Model::train`], which is the same step by step.
     ///
     /// # Errors
-    /// [`Error::Input`] if examples, labels or settings do not fit; [`Error::Machine`] if it cannot have
+    /// [`Error::Input`] if examples or labels do not fit; [`Error::Setting`] if a setting cannot be; [`Error::Machine`] if it cannot have
     /// the precision asked for; [`Error::Diverged`] if a loss is no longer finite: the model then has the
     /// weights of the last good epoch, or its first ones; [`Error::Stopped`] if the observer said so: the
     /// model then has the weights of the last step.
@@ -364,12 +368,12 @@ impl Model {
         let amx = half::amx(isa)?;
         if self.layers.len() < 2 {
             let what = "bf16 is for networks with a hidden layer; this one has none";
-            return Err(Error::Input(what.to_owned()));
+            return Err(Error::Setting(what.to_owned()));
         }
         let first = &mut self.layers[0];
         if Behind::new(&first.shape, 0, 0).keeps_slopes() {
             let what = "bf16 needs a first layer that is relu or linear, and no dropout behind it";
-            return Err(Error::Input(what.to_owned()));
+            return Err(Error::Setting(what.to_owned()));
         }
         for part in &mut first.parts {
             part.half = Some(Box::new(Half::new(amx, part, batch, inputs, augment)));
@@ -398,10 +402,12 @@ impl Model {
         let weights = labels.class_weights();
         if !weights.is_empty() && weights.len() != classes {
             let n = weights.len();
-            return Err(Error::Input(format!("{n} class weights for {classes} classes")));
+            return Err(Error::Setting(format!("{n} class weights for {classes} classes")));
         }
         if let Some(weight) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
-            return Err(Error::Input(format!("a class weight of {weight}; it must be 0 or more")));
+            return Err(Error::Setting(format!(
+                "a class weight of {weight}; it must be 0 or more"
+            )));
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ impl<'r> Training<'r> {
     /// Evaluates these examples after each epoch, in place of a split of the training set.
     ///
     /// # Errors
-    /// [`Error::Input`] if they do not fit the network, there are none, or the settings ask for a split.
+    /// [`Error::Input`] if they do not fit the network, or there are none; [`Error::Setting`] if the settings ask for a split.
     pub fn validate_on(
         mut self,
         inputs: Inputs<'r>,
@@ -128,7 +128,7 @@ impl<'r> Training<'r> {
         }
         if self.held.is_some() {
             let what = "a validation set and a validation split; one of them is enough";
-            return Err(Error::Input(what.to_owned()));
+            return Err(Error::Setting(what.to_owned()));
         }
         self.held = Some(Held { inputs, labels, rows: None });
         Ok(self)
@@ -266,7 +266,7 @@ impl<'r> Training<'r> {
     /// The next step, or the end of an epoch; nothing if the training is over.
     ///
     /// # Errors
-    /// [`Error::Input`] if the settings need a validation set and there is none; [`Error::Diverged`] if a
+    /// [`Error::Setting`] if the settings need a validation set and there is none; [`Error::Diverged`] if a
     /// loss is not finite: the model then has the weights of the last good epoch, or its first ones.
     pub fn advance(&mut self) -> Result<Option<Event>, Error> {
         if self.is_over() {
@@ -302,7 +302,7 @@ impl<'r> Training<'r> {
         let config = &self.config;
         if self.held.is_none() && (config.early_stopping.is_some() || config.restore_best) {
             let what = "early stopping and the best weights need a validation set or split";
-            return Err(Error::Input(what.to_owned()));
+            return Err(Error::Setting(what.to_owned()));
         }
         self.begun = Some(Instant::now());
         let epoch = self.progress.epoch - 1;

@@ -141,7 +141,7 @@ fn averages_that_make_no_sense_are_refused() {
     {
         let config = FitConfig { average, ..FitConfig::default() };
         let refused = model.train(&mut engine, inputs(&data), data.labels(), &config);
-        assert!(matches!(refused.map(drop), Err(Error::Input(_))), "{average:?}");
+        assert!(matches!(refused.map(drop), Err(Error::Setting(_))), "{average:?}");
     }
 }
 
@@ -175,6 +175,6 @@ fn a_sweep_finds_where_training_begins_and_ends() {
         nn::Sweep { last: 1e-9, ..nn::Sweep::default() },
         nn::Sweep { steps: 3, ..nn::Sweep::default() },
     ] {
-        assert!(matches!(find(sweep), Err(Error::Input(_))), "{sweep:?}");
+        assert!(matches!(find(sweep), Err(Error::Setting(_))), "{sweep:?}");
     }
 }

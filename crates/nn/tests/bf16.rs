@@ -144,5 +144,5 @@ fn a_network_without_hidden_layers_is_refused() {
     let fitted = model.fit(&mut engine, inputs(&data), data.labels(), &bf16(), &mut |_| {
         ControlFlow::Continue(())
     });
-    assert!(matches!(fitted, Err(Error::Input(what)) if what.contains("hidden layer")));
+    assert!(matches!(fitted, Err(Error::Setting(what)) if what.contains("hidden layer")));
 }

@@ -30,7 +30,7 @@ fn a_split_is_neither_trained_on_nor_lost() {
     for split in [1.0, -0.1, f64::NAN, 0.9999] {
         let config = FitConfig { validation_split: split, ..FitConfig::default() };
         let refused = model.train(&mut engine, inputs(&data), data.labels(), &config);
-        assert!(matches!(refused.map(drop), Err(Error::Input(_))), "{split}");
+        assert!(matches!(refused.map(drop), Err(Error::Setting(_))), "{split}");
     }
 }
 

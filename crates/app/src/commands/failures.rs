@@ -24,6 +24,7 @@ pub(super) fn network_failure(error: nn::Error) -> Failure {
                 .at(what)
                 .next("use the model on data of the shape it was trained on")
         }
+        nn::Error::Setting(what) => Failure::setting(what),
         nn::Error::Machine(what) => {
             Failure::new(Code::Other, "this machine cannot train like that")
                 .at(what)

@@ -43,6 +43,22 @@ fn options_that_are_wrong_are_code_2() {
 }
 
 #[test]
+fn a_setting_that_cannot_be_is_code_2_before_anything_is_done() {
+    let room = Room::new();
+    for (flags, what) in [
+        ("--lr 1e30", "a learning rate of 1e30"),
+        ("--lr 1e39", "a learning rate of 1e39"),
+        ("--precision bf16 --optimizer sgd", "bf16 goes with adam, not with sgd"),
+    ] {
+        for command in ["train --out r", "train --dry-run", "lr-find"] {
+            let done = fails(&room, 2, &format!("{command} --data no/such/folder {flags}"));
+            assert!(done.err.contains(what), "{}", done.err);
+        }
+    }
+    assert!(!room.path("r").exists());
+}
+
+#[test]
 fn an_image_that_is_not_there_is_code_2() {
     let room = Room::new();
     room.train("r", "--epochs 1 --quiet");

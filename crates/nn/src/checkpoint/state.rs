@@ -95,13 +95,13 @@ impl State {
     /// steps in all may differ, and what changes no result.
     ///
     /// # Errors
-    /// [`Error::Input`] if it cannot.
+    /// [`Error::Setting`] if it cannot.
     pub fn check_settings(&self, config: &FitConfig) -> Result<(), Error> {
         let FitConfig { epochs, max_steps, skip_zeros, .. } = *config;
         if (FitConfig { epochs, max_steps, skip_zeros, ..*self.config() }) == *config {
             return Ok(());
         }
-        Err(Error::Input("the state is that of a training with other settings".to_owned()))
+        Err(Error::Setting("the state is that of a training with other settings".to_owned()))
     }
 
     /// The model with the weights of the last step.
@@ -151,7 +151,7 @@ pub fn state_to_bytes(state: &State, metadata: &Metadata) -> Result<Vec<u8>, Err
 ///
 /// # Errors
 /// [`Error::Checkpoint`] if the file is not safetensors, holds no state, or its parts do not belong
-/// together; [`Error::Input`] if the settings in it make no sense.
+/// together; [`Error::Setting`] if the settings in it make no sense.
 pub fn state_from_bytes(file: &[u8]) -> Result<(State, Metadata), Error> {
     let Header { architecture, metadata, training, .. } = read_header(file)?;
     let Some(training) = training else {
