@@ -11,8 +11,8 @@ use kernels::Team;
 const PART: usize = 32;
 /// Features in the middle of an example, of which the number that are lit counts: a cache line of bytes.
 const MIDDLE: usize = 64;
-/// Examples that a thread looks at in one go.
-const LOOKS: usize = 1024;
+/// Examples that a thread looks at, or whose batches it arranges, in one go.
+const PIECE: usize = 1024;
 
 /// The examples to train on, in the order of an epoch.
 #[derive(Debug)]
@@ -22,17 +22,17 @@ pub(crate) struct Order {
     rows: Vec<u32>,
     /// What each example looks like.
     looks: Vec<u16>,
-    /// For the examples of a batch: what they look like, and their numbers.
-    room: Vec<u64>,
+    /// For pieces of the rows, what their batches are sorted by.
+    room: Vec<Vec<u64>>,
 }
 
 impl Order {
     /// For those of `inputs` that are `chosen`, or all.
     pub(crate) fn new(inputs: Inputs<'_>, chosen: Option<Vec<u32>>, team: &mut Team) -> Order {
         let mut looks = vec![0; inputs.len()];
-        let mut pieces: Vec<&mut [u16]> = looks.chunks_mut(LOOKS).collect();
+        let mut pieces: Vec<&mut [u16]> = looks.chunks_mut(PIECE).collect();
         team.for_each_mut(&mut pieces, |p, piece| {
-            for (i, look) in (p * LOOKS..).zip(piece.iter_mut()) {
+            for (i, look) in (p * PIECE..).zip(piece.iter_mut()) {
                 *look = look_of(inputs, i);
             }
         });
@@ -51,17 +51,24 @@ impl Order {
     }
 
     /// The batches of an epoch: drawn, or as the examples come.
-    pub(crate) fn draw(&mut self, by: Option<Rng>, size: usize) {
-        match &self.chosen {
-            Some(chosen) => self.rows.copy_from_slice(chosen),
-            None => self.rows.iter_mut().zip(0..).for_each(|(row, i)| *row = i),
+    pub(crate) fn draw(&mut self, by: Option<Rng>, size: usize, team: &mut Team) {
+        let Order { chosen, rows, looks, room } = self;
+        match chosen {
+            Some(chosen) => rows.copy_from_slice(chosen),
+            None => rows.iter_mut().zip(0..).for_each(|(row, i)| *row = i),
         }
         if let Some(mut rng) = by {
-            rng.shuffle(&mut self.rows);
+            rng.shuffle(rows);
         }
-        for batch in self.rows.chunks_mut(size) {
-            sort(batch, |i| self.looks[i], &mut self.room);
-        }
+        let piece = (PIECE / size).max(1).saturating_mul(size);
+        room.resize_with(rows.len().div_ceil(piece), Vec::new);
+        team.for_each_mut(room, |p, keys| {
+            let end = rows.len().min((p + 1).saturating_mul(piece));
+            keys.clear();
+            keys.extend(rows[p * piece..end].iter().map(|&i| key(looks[i as usize], i)));
+            keys.chunks_mut(size).for_each(<[u64]>::sort_unstable);
+        });
+        rows.iter_mut().zip(room.iter().flatten()).for_each(|(row, key)| *row = *key as u32);
     }
 }
 
@@ -81,15 +88,14 @@ impl Order {
 /// # Panics
 /// If there is no example of such a number.
 pub fn arrange(inputs: Inputs<'_>, batch: &mut [u32]) {
-    sort(batch, |i| look_of(inputs, i), &mut Vec::new());
+    let mut keys: Vec<u64> = batch.iter().map(|&i| key(look_of(inputs, i as usize), i)).collect();
+    keys.sort_unstable();
+    batch.iter_mut().zip(keys).for_each(|(i, key)| *i = key as u32);
 }
 
-/// Sorts a batch by looks, and by number where these are equal.
-fn sort(batch: &mut [u32], look: impl Fn(usize) -> u16, room: &mut Vec<u64>) {
-    room.clear();
-    room.extend(batch.iter().map(|&i| u64::from(look(i as usize)) << 32 | u64::from(i)));
-    room.sort_unstable();
-    batch.iter_mut().zip(room).for_each(|(i, look)| *i = *look as u32);
+/// What a batch is sorted by: looks, and numbers where these are equal.
+fn key(look: u16, i: u32) -> u64 {
+    u64::from(look) << 32 | u64::from(i)
 }
 
 /// What example `i` looks like.
@@ -103,13 +109,15 @@ fn look_of(inputs: Inputs<'_>, i: usize) -> u16 {
 /// Near numbers for examples that are zero in much the same places: where they begin, and how wide they are in the middle.
 fn look_at<T: Copy + Default + PartialEq>(example: &[T]) -> u16 {
     let lit = |x: &T| *x != T::default();
-    // Without an end at the first that is lit, the compiler looks at many at once.
-    let any = |part: &[T]| part.iter().fold(false, |any, x| any | lit(x));
-    let begin = example.chunks(PART).position(any).map_or(u8::MAX, |part| part.min(255) as u8);
     let from = (example.len() / 2).saturating_sub(MIDDLE / 2);
     let middle = &example[from..example.len().min(from + MIDDLE)];
     let width = middle.iter().map(|x| u8::from(lit(x))).sum();
-    u16::from_be_bytes([begin, width])
+    // Without an end at the first that is lit, the compiler looks at many at once.
+    let any = |part: &[T]| part.iter().fold(false, |any, x| any | lit(x));
+    let (parts, rest) = example.as_chunks::<PART>();
+    let begin = parts.iter().position(|part| any(part));
+    let begin = begin.or_else(|| any(rest).then_some(parts.len())).unwrap_or(usize::MAX);
+    u16::from_be_bytes([begin.min(255) as u8, width])
 }
 
 #[cfg(test)]
@@ -126,8 +134,9 @@ mod tests {
 
     fn order(data: &[u8], chosen: Option<Vec<u32>>, seed: Option<u64>, size: usize) -> Order {
         let inputs = Inputs::u8(data, 64, 1.0).expect("whole examples");
-        let mut order = Order::new(inputs, chosen, &mut Team::new(1));
-        order.draw(seed.map(|seed| Rng::new(seed, Purpose::Shuffle, 0)), size);
+        let (rng, mut team) = (seed.map(|s| Rng::new(s, Purpose::Shuffle, 0)), Team::new(1));
+        let mut order = Order::new(inputs, chosen, &mut team);
+        order.draw(rng, size, &mut team);
         order
     }
 
@@ -165,9 +174,10 @@ mod tests {
     fn floats_and_bytes_have_the_same_order() {
         let data = images(64);
         let floats: Vec<f32> = data.iter().map(|&x| f32::from(x)).collect();
-        let mut of_floats =
-            Order::new(Inputs::f32(&floats, 64).expect("whole"), None, &mut Team::new(2));
-        of_floats.draw(None, 32);
+        let inputs = Inputs::f32(&floats, 64).expect("whole examples");
+        let mut team = Team::new(2);
+        let mut of_floats = Order::new(inputs, None, &mut team);
+        of_floats.draw(None, 32, &mut team);
         assert_eq!(of_floats.rows, order(&data, None, None, 32).rows);
     }
 

@@ -308,7 +308,8 @@ impl<'r> Training<'r> {
         let epoch = self.progress.epoch - 1;
         self.augmenter.iter_mut().for_each(|augmenter| augmenter.set_epoch(epoch));
         let rng = || Rng::new(config.seed, Purpose::Shuffle, epoch as u64);
-        self.order.draw(config.shuffle.then(rng), config.batch_size);
+        let team = self.team.as_mut().unwrap_or(&mut self.engine.team);
+        self.order.draw(config.shuffle.then(rng), config.batch_size, team);
         self.run(false, |run, order, training| run.begin(order(training.step)));
         Ok(())
     }
@@ -321,10 +322,10 @@ impl<'r> Training<'r> {
     ) -> R {
         let Training { model, labels, config, workspace, order, progress, laps, .. } = self;
         let inputs = self.inputs.augmented(self.augmenter.as_ref());
-        let size = config.batch_size;
-        let batch = |i: usize| order.batch(size, i);
         let Engine { isa, team, .. } = &mut *self.engine;
         let (isa, team) = (*isa, self.team.as_mut().unwrap_or(team));
+        let size = config.batch_size;
+        let batch = |i: usize| order.batch(size, i);
         let layers = &mut model.layers;
         let (number, clip) = (progress.done + 1, config.clip_norm);
         let smoothing = config.label_smoothing as f32;
