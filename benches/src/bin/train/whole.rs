@@ -84,7 +84,7 @@ fn name((precision, skip_zeros, threads): Setting) -> String {
 fn densities(machine: Machine, pixels: &[u8]) -> [f64; 2] {
     let (rows, blocks) = (32, 60.min(pixels.len() / 784 / 32));
     let inputs = Inputs::u8(pixels, 784, 1.0).expect("whole images");
-    let (mut x, mut zeros) = (Panel::zeros(rows, 784), Zeros::new(rows, 784, 112));
+    let (mut x, mut zeros) = (Panel::zeros(rows, 784), Zeros::new(rows, 784, 160));
     let mut sums = [0.0; 2];
     for b in 0..blocks {
         let from = b * rows;

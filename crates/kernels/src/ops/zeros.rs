@@ -56,17 +56,14 @@ impl Lists {
         Lists { numbers: vec![0; lists * stride], counts: vec![0; lists], stride }
     }
 
-    /// Makes list `list` of the bits that are set in these words.
+    /// Continues list `list` by the bits that are set in `word`, the first of which has number `first`.
     #[inline(always)]
-    fn make(&mut self, list: usize, by: impl Bits, words: [u64; 2]) {
-        let numbers = &mut self.numbers[list * self.stride..][..self.stride];
-        let Some(first) = numbers.first_chunk_mut() else { return };
-        let count = by.numbers(words[0], 0, first);
-        let more = match numbers[count..].first_chunk_mut() {
-            Some(second) if words[1] != 0 => by.numbers(words[1], ROOM as u8, second),
-            _ => 0,
-        };
-        self.counts[list] = (count + more) as u8;
+    fn extend(&mut self, list: usize, by: impl Bits, word: u64, first: usize) {
+        let count = usize::from(self.counts[list]);
+        let room = &mut self.numbers[list * self.stride..][count..self.stride];
+        if let Some(room) = room.first_chunk_mut().filter(|_| word != 0) {
+            self.counts[list] = (count + by.numbers(word, first as u8, room)) as u8;
+        }
     }
 
     /// Lists `from..from + count`.
@@ -80,7 +77,7 @@ impl Zeros {
     /// For a panel of `rows × cols` whose columns are taken in blocks of `block`.
     ///
     /// # Panics
-    /// If `block` is 0, not a multiple of sixteen or above 128, or there are more than 128 rows.
+    /// If `block` is 0, not a multiple of sixteen or above 240, or there are more than 128 rows.
     pub fn new(rows: usize, cols: usize, block: usize) -> Zeros {
         let by_col = Lists::new(cols.div_ceil(LANES) * GROUPS, rows);
         Zeros { by_col, ..Zeros::of_rows(rows, cols, block) }
@@ -91,7 +88,7 @@ impl Zeros {
     /// # Panics
     /// As [`new`](Zeros::new).
     pub fn of_rows(rows: usize, cols: usize, block: usize) -> Zeros {
-        let fine = block > 0 && block.is_multiple_of(LANES) && block <= 128;
+        let fine = block > 0 && block.is_multiple_of(LANES) && block <= 240;
         assert!(fine, "blocks of {block} columns");
         assert!(rows <= 128, "{rows} rows");
         let by_row = Lists::new(cols.div_ceil(block) * rows.div_ceil(GROUP), block);
@@ -123,6 +120,7 @@ impl Zeros {
             self.marks(r).iter_mut().for_each(|lit| lit[r % GROUP][r % LANES / GROUP] = 0);
         }
         self.by_row.counts.fill(0);
+        self.by_col.counts.fill(0);
         self.found = rows;
         s.listed(All(self));
     }
@@ -136,15 +134,18 @@ impl Zeros {
         for (slab, lit) in lit.chunks(all.max(1)).enumerate().take(self.found.div_ceil(LANES)) {
             let here = (groups - slab * GROUPS).min(GROUPS);
             for (block, lit) in lit.chunks(vectors).enumerate() {
-                let mut words = [[0; 2]; GROUPS];
-                for (v, lit) in lit.iter().enumerate() {
-                    let any = lit.iter().fold(0, |any, lit| any | word(*lit));
-                    for (g, words) in words.iter_mut().enumerate() {
-                        words[v / GROUPS] |= (any >> (g * LANES) & 0xffff) << (v % GROUPS * LANES);
+                let from = block * groups + slab * GROUPS;
+                for (w, lit) in lit.chunks(GROUPS).enumerate() {
+                    let mut words = [0; GROUPS];
+                    for (v, lit) in lit.iter().enumerate() {
+                        let any = lit.iter().fold(0, |any, lit| any | word(*lit));
+                        for (g, word) in words.iter_mut().enumerate() {
+                            *word |= (any >> (g * LANES) & 0xffff) << (v * LANES);
+                        }
                     }
-                }
-                for (g, words) in words.into_iter().enumerate().take(here) {
-                    by_row.make(block * groups + slab * GROUPS + g, by, words);
+                    for (g, word) in words.into_iter().enumerate().take(here) {
+                        by_row.extend(from + g, by, word, w * ROOM);
+                    }
                 }
             }
         }
@@ -155,25 +156,25 @@ impl Zeros {
     fn list_by_col(&mut self, by: impl Bits) {
         let Zeros { lit, by_col, .. } = self;
         let all = self.cols.div_ceil(LANES);
-        for v in 0..all {
-            let mut words = [[0; 2]; GROUPS];
-            let slabs = lit[v..].iter().step_by(all).take(self.found.div_ceil(LANES));
-            for (slab, lit) in slabs.enumerate() {
+        let slabs = self.found.div_ceil(LANES);
+        for (v, w) in (0..all).flat_map(|v| (0..slabs.div_ceil(GROUPS)).map(move |w| (v, w))) {
+            let mut words = [0; GROUPS];
+            for slab in w * GROUPS..slabs.min((w + 1) * GROUPS) {
                 // Bit `w` of four is whether the row in word `w` has one of four columns lit.
-                let rows = lit.iter().enumerate().fold(0, |rows, (w, lit)| {
+                let rows = lit[slab * all + v].iter().enumerate().fold(0, |rows, (w, lit)| {
                     let word = word(*lit);
                     let pairs = word | word >> 1;
                     rows | ((pairs | pairs >> 2) & 0x1111_1111_1111_1111) << w
                 });
-                for (q, words) in words.iter_mut().enumerate() {
+                for (q, word) in words.iter_mut().enumerate() {
                     // The four bits of quarter 0, 16, 32 and 48 bits up go next to each other.
                     let four = rows >> (q * GROUP) & 0x000f_000f_000f_000f;
                     let rows = four.wrapping_mul(0x0001_0010_0100_1000) >> 48;
-                    words[slab / GROUPS] |= rows << (slab % GROUPS * LANES);
+                    *word |= rows << (slab % GROUPS * LANES);
                 }
             }
-            for (q, words) in words.into_iter().enumerate() {
-                by_col.make(v * GROUPS + q, by, words);
+            for (q, word) in words.into_iter().enumerate() {
+                by_col.extend(v * GROUPS + q, by, word, w * ROOM);
             }
         }
     }
