@@ -86,6 +86,9 @@ impl IdxFile {
         let map = unsafe { Mmap::map(&file) };
         // Some special files claim to be empty and are not: an empty map proves nothing.
         if let Some(map) = map.ok().filter(|map| !map.is_empty()) {
+            // What is not in memory yet is then read in large pages. A system that has none says so; it is only a wish.
+            #[cfg(target_os = "linux")]
+            let _ = map.advise(memmap2::Advice::HugePage);
             return IdxFile::new(Bytes::Mapped(map), path);
         }
         // From the same handle: a pipe cannot be opened twice.

@@ -265,47 +265,49 @@ impl Team {
         (first, a): (&mut [T], impl Fn(&mut O, usize, &mut T) + Sync),
         second: (&mut [U], impl Fn(&mut O, usize, &mut U) + Sync),
     ) {
-        let a = |own: &mut O, i: usize, item: &mut [T], _: &mut [()]| a(own, i, &mut item[0]);
-        self.for_each_zip(owns, first.len(), (first, &mut []), a, second);
+        let a = |own: &mut O, i: usize, item: &mut [T]| a(own, i, &mut item[0]);
+        self.for_each_zip(owns, first.len(), (first, a), second);
     }
 
-    /// Cuts `first` and `second` into `n` pieces each and runs `a(own, i, piece i, piece i)` for all of them,
-    /// and in the same phase `b(own, j, &mut third[j])` for all items of `third`. `own` is what the thread that
-    /// runs a task has for itself: one of `owns`.
+    /// Cuts what `first` is into `n` equal pieces and runs `a(own, i, piece i)` for all of them, and in the same phase
+    /// `b(own, j, &mut second[j])` for all items of `second`. `own` is what the thread that runs a task has for itself: one
+    /// of `owns`. Slices that are cut side by side are pairs, or pairs of pairs, and so are their pieces.
+    ///
+    /// ```
+    /// use kernels::Team;
+    /// let (mut owns, mut a, mut b) = ([0; 2], [1, 2, 3, 4, 5, 6], ["x", "y", "z"].map(String::from));
+    /// let piece = |own: &mut i32, i: usize, (a, b): (&mut [i32], &mut [String])| {
+    ///     *own += 1;
+    ///     b[0] = format!("{i}: {} and {}", a[0], a[1]);
+    /// };
+    /// let nothing: (&mut [()], fn(&mut i32, usize, &mut ())) = (&mut [], |_, _, ()| ());
+    /// Team::new(2).for_each_zip(&mut owns, 3, ((&mut a[..], &mut b[..]), piece), nothing);
+    /// assert_eq!((owns.iter().sum(), &b[2][..]), (3, "2: 5 and 6"));
+    /// ```
     ///
     /// # Panics
     /// If a slice cannot be cut into `n` equal pieces, or there are fewer `owns` than threads; and with a task's
     /// panic, when no task runs any more. Tasks that had not begun may be left out.
-    pub fn for_each_zip<O: Send, T: Send, U: Send, V: Send>(
+    pub fn for_each_zip<O: Send, T: Zip, U: Send>(
         &mut self,
         owns: &mut [O],
         n: usize,
-        (first, second): (&mut [T], &mut [U]),
-        a: impl Fn(&mut O, usize, &mut [T], &mut [U]) + Sync,
-        (third, b): (&mut [V], impl Fn(&mut O, usize, &mut V) + Sync),
+        (first, a): (T, impl Fn(&mut O, usize, T) + Sync),
+        (second, b): (&mut [U], impl Fn(&mut O, usize, &mut U) + Sync),
     ) {
-        let (ts, us, vs) = (Cells::new(first), Cells::new(second), Cells::new(third));
-        let piece = |len: usize| {
-            let piece = len / n.max(1);
-            assert_eq!(piece * n, len, "{len} items in {n} equal pieces");
-            piece
-        };
-        let (t, u) = (piece(ts.len()), piece(us.len()));
-        let (m, threads) = (vs.len(), self.threads());
+        let (ts, us) = (first.cells(n), Cells::new(second));
+        let (m, threads) = (us.len(), self.threads());
         assert!(owns.len() >= threads, "one's own for each of {threads} threads");
         let owns = Cells::new(owns);
         self.run(n + m, |thread, i| {
             // SAFETY: a thread runs one task at a time, and no two threads of a team have the same number.
             let own = unsafe { owns.get(thread) };
             match dealt(i, n, m, threads) {
-                Kind::First(i) => {
-                    // SAFETY: `run` hands out each index once and `dealt` is one to one, so each piece has
-                    // one borrower.
-                    let (ts, us) = unsafe { (ts.piece(i * t, t), us.piece(i * u, u)) };
-                    a(own, i, ts, us)
-                }
+                // SAFETY: `run` hands out each index once and `dealt` is one to one, so each piece has one
+                // borrower.
+                Kind::First(i) => a(own, i, unsafe { T::piece(&ts, i) }),
                 // SAFETY: as above.
-                Kind::Second(j) => b(own, j, unsafe { vs.get(j) }),
+                Kind::Second(j) => b(own, j, unsafe { us.get(j) }),
             }
         });
     }
@@ -393,10 +395,57 @@ fn dealt(i: usize, n: usize, m: usize, threads: usize) -> Kind {
     if at < n { Kind::First(thread * n + at) } else { Kind::Second(thread * m + at - n) }
 }
 
-/// A mutable slice that several threads borrow different items of.
-struct Cells<'a, T>(&'a [UnsafeCell<T>]);
+/// What [`Team::for_each_zip`] cuts into pieces: a mutable slice, or a pair of such.
+pub trait Zip: Sized {
+    /// All pieces.
+    #[doc(hidden)]
+    type Cells: Sync;
 
-// SAFETY: an item is reached only through `get`, whose caller vouches for exclusiveness; the items
+    /// Makes `n` pieces.
+    #[doc(hidden)]
+    fn cells(self, n: usize) -> Self::Cells;
+
+    /// Piece `i`.
+    ///
+    /// # Safety
+    /// Nobody else borrows it as long as this is borrowed.
+    #[doc(hidden)]
+    unsafe fn piece(cells: &Self::Cells, i: usize) -> Self;
+}
+
+impl<'a, T: Send> Zip for &'a mut [T] {
+    type Cells = (Cells<'a, T>, usize);
+
+    fn cells(self, n: usize) -> Self::Cells {
+        let (len, piece) = (self.len(), self.len() / n.max(1));
+        assert_eq!(piece * n, len, "{len} items in {n} equal pieces");
+        (Cells::new(self), piece)
+    }
+
+    unsafe fn piece((cells, len): &Self::Cells, i: usize) -> Self {
+        // SAFETY: pieces do not overlap, and the caller vouches for the exclusiveness of this one.
+        unsafe { cells.piece(i * len, *len) }
+    }
+}
+
+impl<A: Zip, B: Zip> Zip for (A, B) {
+    type Cells = (A::Cells, B::Cells);
+
+    fn cells(self, n: usize) -> Self::Cells {
+        (self.0.cells(n), self.1.cells(n))
+    }
+
+    unsafe fn piece((a, b): &Self::Cells, i: usize) -> Self {
+        // SAFETY: the caller vouches for the exclusiveness of both.
+        unsafe { (A::piece(a, i), B::piece(b, i)) }
+    }
+}
+
+/// A mutable slice that several threads borrow different items of.
+#[derive(Debug)]
+pub struct Cells<'a, T>(&'a [UnsafeCell<T>]);
+
+// SAFETY: an item is reached only through `get` and `piece`, whose callers vouch for exclusiveness; the items
 // themselves may move between threads.
 unsafe impl<T: Send> Sync for Cells<'_, T> {}
 
@@ -419,11 +468,10 @@ impl<'a, T> Cells<'a, T> {
     }
 
     /// # Safety
-    /// Nobody else borrows the items `from..from + len` meanwhile.
-    #[expect(clippy::mut_from_ref, reason = "that is what the contract is about")]
-    unsafe fn piece(&self, from: usize, len: usize) -> &mut [T] {
+    /// Nobody else borrows the items `from..from + len` as long as these are borrowed.
+    unsafe fn piece(&self, from: usize, len: usize) -> &'a mut [T] {
         let piece = &self.0[from..from + len];
-        // SAFETY: the caller vouches for exclusiveness; the slice outlives `self`, and `UnsafeCell<T>` has
+        // SAFETY: the caller vouches for exclusiveness; the slice is borrowed for 'a, and `UnsafeCell<T>` has
         // the layout of `T`.
         unsafe { core::slice::from_raw_parts_mut(UnsafeCell::raw_get(piece.as_ptr()), len) }
     }

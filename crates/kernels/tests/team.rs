@@ -89,7 +89,7 @@ fn pieces_of_two_slices_and_items_of_a_third_are_lent_once() {
         {
             let (mut a, mut b, mut c) = (vec![0; n * t], vec![String::new(); n * u], vec![0; m]);
             let mut owns = vec![0; threads];
-            let piece = |own: &mut usize, i: usize, a: &mut [usize], b: &mut [String]| {
+            let piece = |own: &mut usize, i: usize, (a, b): (&mut [usize], &mut [String])| {
                 *own += 1;
                 assert_eq!((a.len(), b.len()), (t, u));
                 a.iter_mut().zip(1..).for_each(|(a, k)| *a += 100 * i + k);
@@ -99,7 +99,7 @@ fn pieces_of_two_slices_and_items_of_a_third_are_lent_once() {
                 *own += 1;
                 *c += j + 1
             };
-            team.for_each_zip(&mut owns, n, (&mut a, &mut b), piece, (&mut c, item));
+            team.for_each_zip(&mut owns, n, ((&mut a[..], &mut b[..]), piece), (&mut c, item));
             assert_eq!(owns.iter().sum::<usize>(), n + m, "tasks that the threads counted");
             assert!(a.iter().enumerate().all(|(at, a)| *a == 100 * (at / t) + at % t + 1), "{n}");
             assert!(b.iter().enumerate().all(|(at, b)| *b == (at / u).to_string()), "{n}");
@@ -112,7 +112,7 @@ fn pieces_of_two_slices_and_items_of_a_third_are_lent_once() {
 #[should_panic(expected = "5 items in 2 equal pieces")]
 fn slices_that_cannot_be_cut_evenly_are_refused() {
     let (pieces, nothing) = ((&mut [0; 4][..], &mut [0; 5][..]), |_: &mut (), _, (): &mut ()| ());
-    Team::new(1).for_each_zip(&mut [()], 2, pieces, |_, _, _, _| (), (&mut [], nothing));
+    Team::new(1).for_each_zip(&mut [()], 2, (pieces, |_, _, _| ()), (&mut [], nothing));
 }
 
 #[test]

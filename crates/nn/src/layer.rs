@@ -4,8 +4,7 @@ use crate::architecture::DenseShape;
 use crate::behind::function;
 use crate::half::Half;
 use crate::rng::{Purpose, Rng};
-use crate::workspace::Gradient;
-use kernels::{Blocks, Gate, Isa, Line, Owned, PANEL_COLS, Panel, Step, Then, View};
+use kernels::{Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Step, Then, View};
 
 /// Rows of a part, roughly: with weights and moments of 64 columns some 200 KB, so that parts are many
 /// enough to share out and few enough not to count.
@@ -72,24 +71,6 @@ impl Part {
         self.check();
     }
 
-    /// Takes the weights of a part of the same size.
-    pub(crate) fn copy(&mut self, from: &Part) {
-        self.owned.w.lines_mut().copy_from_slice(from.owned.w.lines());
-        if let (Some(to), Some(from)) = (&mut self.bias, &from.bias) {
-            to.w.lines_mut().copy_from_slice(from.w.lines());
-        }
-        self.finite = from.finite;
-    }
-
-    /// Exchanges the moments with those of a part of the same size.
-    fn swap_moments(&mut self, with: &mut Part) {
-        let biases = self.bias.as_mut().zip(with.bias.as_mut());
-        for (a, b) in [(&mut self.owned, &mut with.owned)].into_iter().chain(biases) {
-            std::mem::swap(&mut a.m, &mut b.m);
-            std::mem::swap(&mut a.v, &mut b.v);
-        }
-    }
-
     /// Finds out whether all weights are finite.
     pub(crate) fn check(&mut self) {
         self.finite = Line::flat(self.owned.w.lines()).iter().all(|w| w.is_finite());
@@ -141,6 +122,30 @@ impl Part {
     }
 }
 
+/// How the columns of a layer are divided into parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Division {
+    /// Not at all.
+    Columns,
+    /// As suits a layer that is shared out by parts.
+    Parts,
+    /// Into the blocks that the inputs are taken in.
+    Blocks,
+}
+
+impl Division {
+    /// Parts of a column.
+    fn parts(self, DenseShape { inputs, .. }: DenseShape, first: bool) -> usize {
+        let block = block_width(inputs, first);
+        let rows = if first { PART_ROWS } else { (inputs / PARTS).clamp(block, PART_ROWS) };
+        match self {
+            Division::Columns => 1,
+            Division::Parts => (inputs as f64 / rows as f64).round().max(1.0) as usize,
+            Division::Blocks => inputs.div_ceil(block),
+        }
+    }
+}
+
 /// A dense layer. The parts of a column stand together, top to bottom, column after column.
 #[derive(Clone, Debug)]
 pub(crate) struct Dense {
@@ -154,10 +159,12 @@ pub(crate) struct Dense {
 impl Dense {
     /// Zero parameters, for the first layer or a later one.
     pub(crate) fn zeros(shape: DenseShape, first: bool) -> Dense {
+        Dense::divided(shape, first, Division::Parts.parts(shape, first))
+    }
+
+    fn divided(shape: DenseShape, first: bool, per_column: usize) -> Dense {
         let block = block_width(shape.inputs, first);
         let blocks = shape.inputs.div_ceil(block);
-        let rows = if first { PART_ROWS } else { (shape.inputs / PARTS).clamp(block, PART_ROWS) };
-        let per_column = (shape.inputs as f64 / rows as f64).round().max(1.0) as usize;
         // Part `p` starts at a block; the blocks are dealt out evenly.
         let start = |p: usize| (p * blocks / per_column * block).min(shape.inputs);
         let mut parts = Vec::new();
@@ -197,16 +204,18 @@ impl Dense {
         dense
     }
 
-    /// Cuts a layer into parts again: one for each column, or those that it is made with. Parts do not change a weight, but
-    /// squares of gradients are summed by them. Moments come along only into larger parts.
-    pub(crate) fn cut(&mut self, whole: bool) {
-        if whole {
-            return self.merge();
-        }
-        let mut cut = Dense::zeros(self.shape, self.first);
-        if cut.per_column == self.per_column {
+    /// Divides the columns into other parts. They do not change a weight, but squares of gradients are summed by them. Moments come
+    /// along only into larger ones.
+    pub(crate) fn divide(&mut self, by: Division) {
+        let per_column = by.parts(self.shape, self.first);
+        if per_column == self.per_column {
             return;
         }
+        self.merge();
+        if per_column == 1 {
+            return;
+        }
+        let mut cut = Dense::divided(self.shape, self.first, per_column);
         for part in &mut cut.parts {
             let old = &mut self.parts[part.column];
             let lines = part.owned.w.lines_mut();
@@ -229,11 +238,6 @@ impl Dense {
             }
             self.parts.push(first);
         }
-    }
-
-    /// Exchanges the moments with those of a layer of the same size.
-    pub(crate) fn swap_moments(&mut self, with: &mut Dense) {
-        self.parts.iter_mut().zip(&mut with.parts).for_each(|(a, b)| a.swap_moments(b));
     }
 
     /// Whether all weights are finite.
@@ -334,22 +338,6 @@ impl Dense {
         let weights = Blocks::new(self.parts.len(), &weights);
         let biases = Blocks::new(self.columns(), &biases);
         kernels::row_forward(isa, x, weights, biases, function(self.shape.activation).0, out);
-    }
-
-    /// Gradient of up to 64 inputs, block `block` of them, given that of the outputs and the gate of what
-    /// these inputs are the outputs of, for a block of rows.
-    pub(crate) fn backward(
-        &self,
-        isa: Isa,
-        block: usize,
-        dz_t: Blocks<'_, '_>,
-        gate: Gate<'_>,
-        to: &mut Gradient,
-    ) {
-        let weights = |column: usize| self.cell(block, column);
-        let weights = Blocks::new(self.columns(), &weights);
-        let (dz, room) = (&mut to.dz, &mut to.dz_t);
-        to.finite = kernels::dense_backward_input(isa, weights, dz_t, gate, dz, room);
     }
 
     /// The weights of up to 64 inputs, block `block` of them, to one panel of outputs.

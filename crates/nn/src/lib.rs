@@ -47,6 +47,7 @@ mod step;
 mod summary;
 mod sweep;
 mod tensors;
+mod top;
 mod train;
 mod training;
 mod weights;

@@ -1,16 +1,12 @@
 //! What each thread makes for itself, because that is faster than to fetch it from another core, where it was just
-//! written: the inputs of the batch as floats, and the output layer.
+//! written: the inputs of the batch as floats, and (`top.rs`) softmax and loss.
 
 use crate::augment::Augmenter;
-use crate::behind::Behind;
-use crate::clock::{Clock, StepPart};
-use crate::data::{Labels, Row};
-use crate::deltas::{Deltas, Of};
-use crate::layer::{Dense, Part, Task, block_width};
-use crate::workspace::{Batch, Gradient, RowBlock};
-use kernels::{
-    Blocks, CrossEntropy, Isa, Line, Panel, View, Zeros, list_zeros, mark_zeros, pixels,
-};
+use crate::data::Row;
+use crate::layer::block_width;
+use crate::top::Head;
+use crate::workspace::{Batch, Gradient};
+use kernels::{Isa, Line, Panel, View, Zeros, list_zeros, mark_zeros, pixels};
 
 /// What a thread has for itself.
 #[derive(Clone, Debug)]
@@ -26,64 +22,6 @@ impl Own {
     pub(crate) fn forget(&mut self) {
         self.fetched.examples.iter_mut().flatten().for_each(|examples| examples.step = 0);
         self.head.step = 0;
-    }
-}
-
-/// The output layer of a step.
-#[derive(Clone, Debug)]
-pub(crate) struct Head {
-    /// The step that it is of; 0 before the first.
-    pub(crate) step: u64,
-    pub(crate) block: RowBlock,
-}
-
-/// The output layer above a hidden layer, as each thread works it out for itself: for a batch of one block.
-pub(crate) struct Top<'a> {
-    pub(crate) isa: Isa,
-    pub(crate) clock: Clock<'a>,
-    pub(crate) layer: &'a Dense,
-    /// Outputs of the layer below, and what stands behind that one's product.
-    pub(crate) h: &'a [Panel],
-    pub(crate) behind: &'a Behind,
-    pub(crate) batch: Batch<'a>,
-    pub(crate) labels: Labels<'a>,
-    pub(crate) loss: CrossEntropy<'a>,
-    pub(crate) task: Task,
-}
-
-impl Top<'_> {
-    /// Logits, softmax, loss and its gradient, unless this thread has made them already.
-    fn block<'h>(&self, head: &'h mut Head) -> &'h RowBlock {
-        let Top { isa, layer, h, batch, labels, loss, .. } = *self;
-        if head.step != batch.step {
-            let mut watch = self.clock.start();
-            let x = |k: usize| h[k].view().rows_at(0, batch.rows(0));
-            let x = Blocks::new(layer.blocks(), &x);
-            head.block.fill(isa, (layer, x), (labels, batch.block(0)), loss);
-            head.step = batch.step;
-            watch.lap(StepPart::Output);
-        }
-        &head.block
-    }
-
-    /// The gradient of column `q` of the outputs of the layer below.
-    pub(crate) fn gradient(&self, head: &mut Head, q: usize, to: &mut Gradient) {
-        let block = self.block(head);
-        let mut watch = self.clock.start();
-        let dz_t = |_: usize| block.dz_t.view();
-        let gate = self.behind.gate(&self.h[q]);
-        self.layer.backward(self.isa, q, Blocks::new(1, &dz_t), gate, to);
-        watch.lap(StepPart::Backward);
-    }
-
-    /// What part `p` of the layer becomes: others may still read what it is.
-    pub(crate) fn update(&self, head: &mut Head, p: usize, to: &mut Part) {
-        let block = std::slice::from_ref(self.block(head));
-        let deltas = Deltas { batch: self.batch, of: Of::Logits(block) };
-        let mut watch = self.clock.start();
-        to.copy(&self.layer.parts[p]);
-        deltas.update_hidden(to, self.isa, self.h, self.task);
-        watch.lap(StepPart::Update);
     }
 }
 

@@ -1,9 +1,8 @@
 //! One step of training: a few parallel loops over panels with a barrier after each.
 //!
 //! 1. for each hidden layer but the first: its outputs, by columns and blocks of rows
-//! 2. by columns of the last hidden layer: the gradient of its outputs. The output layer itself, logits,
-//!    softmax, loss and their gradient, each thread works out on its own; beside it that layer's update, into a
-//!    copy of its weights, since others may still read these
+//! 2. by columns of the last hidden layer: the gradient of its outputs and the update of their weights in the output layer,
+//!    which is cut by its inputs (`top.rs`). Softmax, loss and their gradient each thread works out on its own
 //! 3. for each layer from the last but one to the second: gradient of its inputs, by columns, and beside it the
 //!    update of the layer above, whose weights nobody reads any more
 //! 4. by columns of the first layer: their update, and at once their outputs for the next batch; beside
@@ -11,7 +10,7 @@
 //!
 //! With one hidden layer, 2 and 4 are one: a step has one barrier. Where much is to be done in the output layer (more
 //! than 64 classes, batches of more than 64 rows, no layer below it), in bf16 and where gradients are clipped, threads share that
-//! layer by blocks of rows, with a barrier of its own, and 3 begins with the layer itself. A gradient of weights never
+//! layer by blocks of rows instead, with a barrier of its own, and 3 begins with the layer itself. A gradient of weights never
 //! reaches memory unless it is clipped: the optimiser is the ending of its tile.
 
 use crate::clock::{Clock, StepPart};
@@ -20,7 +19,8 @@ use crate::data::{Inputs, Labels};
 use crate::deltas::{Deltas, Of};
 use crate::group::{Group, pieces};
 use crate::layer::{Dense, Part, Task};
-use crate::own::{Own, Top};
+use crate::own::Own;
+use crate::top::{self, Top};
 use crate::train::Running;
 use crate::workspace::{Batch, Gradient, Hidden, RowBlock, Workspace};
 use kernels::{Blocks, CrossEntropy, Isa, PANEL_COLS, Panel, Step, Team};
@@ -77,11 +77,11 @@ impl Run<'_> {
         for l in 1..last {
             self.forward(l, this);
         }
-        let apart = self.workspace.spare.is_some();
-        if apart && last == 1 {
+        let shared = self.workspace.shares.is_some();
+        if shared && last == 1 {
             self.whole(task, (this, next), ask);
         } else {
-            let below = if apart {
+            let below = if shared {
                 self.top(task, this);
                 last
             } else {
@@ -148,57 +148,61 @@ impl Run<'_> {
     /// Outputs of the first hidden layer, if there is one, for a batch.
     fn forward_first(&mut self, batch: Batch<'_>) {
         let Run { isa, clock, .. } = *self;
-        let Workspace { hidden, owns, .. } = &mut *self.workspace;
+        let Workspace { hidden, owns, shares, .. } = &mut *self.workspace;
+        let last = hidden.len() == 1;
         let Some(Hidden { h, behind, .. }) = hidden.first_mut() else { return };
         let (columns, behind, h) = (self.layers[0].columns(), &*behind, &mut h[batch.at]);
         if self.layers[0].parts[0].half.is_some() {
             let parts = &mut self.layers[0].parts[..];
-            let column = |_: &mut Own, _: usize, parts: &mut [Part], out: &mut [Panel]| {
+            let column = |_: &mut Own, _: usize, (parts, out): (&mut [Part], &mut [Panel])| {
                 let mut watch = clock.start();
                 forward_half(&mut parts[0], behind.then(), isa, batch, out);
                 watch.lap(StepPart::Forward);
             };
-            return self.team.for_each_zip(owns, columns, (parts, h), column, nothing_else());
+            let all = ((parts, &mut h[..]), column);
+            return self.team.for_each_zip(owns, columns, all, nothing_else());
         }
-        let layer = &self.layers[0];
-        let panel = |own: &mut Own, i: usize, out: &mut Panel| {
+        let (layer, above) = (&self.layers[0], &self.layers[self.layers.len() - 1]);
+        let panel = |own: &mut Own, i: usize, (out, to): (&mut [Panel], &mut [Panel])| {
             let mut watch = clock.start();
             let (column, b) = (i / batch.cut.count, i % batch.cut.count);
             let examples = own.fetched.block(isa, batch, b);
             watch.lap(StepPart::Fetch);
-            forward_inputs(
-                layer.column(column),
-                isa,
-                examples,
-                (behind, batch.place(b, column)),
-                out,
-            );
+            let (parts, place) = (layer.column(column), batch.place(b, column));
+            forward_inputs(parts, isa, examples, (behind, place), &mut out[0]);
+            top::shares(isa, above.parts.iter().skip(i), out, batch.rows(0), to);
             watch.lap(StepPart::Forward);
         };
-        self.team.for_each_mut2(owns, (h, panel), nothing_else());
+        let shares = shares.as_mut().filter(|_| last).map_or(&mut [][..], |s| &mut s[batch.at]);
+        let panels = h.len();
+        self.team.for_each_zip(owns, panels, ((&mut h[..], shares), panel), nothing_else());
     }
 
     /// Outputs of hidden layer `l`, not the first.
     fn forward(&mut self, l: usize, batch: Batch<'_>) {
         let Run { isa, clock, .. } = *self;
-        let (layer, count) = (&self.layers[l], batch.cut.count);
-        let Workspace { hidden, owns, .. } = &mut *self.workspace;
+        let (layer, above) = (&self.layers[l], &self.layers[self.layers.len() - 1]);
+        let count = batch.cut.count;
+        let Workspace { hidden, owns, shares, .. } = &mut *self.workspace;
+        let last = hidden.len() == l + 1;
         let (below, here) = hidden.split_at_mut(l);
         let (below, Hidden { h, behind, .. }) = (&below[l - 1].h[batch.at], &mut here[0]);
         let (h, pieces) =
             (&mut h[batch.at][..], pieces(layer.columns(), count, self.team.threads()));
         let panels = h.len() / pieces;
         let x = |k: usize, b: usize| below[k * count + b].view().rows_at(0, batch.rows(b));
-        let outputs = |_: &mut Own, p: usize, out: &mut [Panel], _: &mut [()]| {
+        let outputs = |_: &mut Own, p: usize, (out, to): (&mut [Panel], &mut [Panel])| {
             let mut watch = clock.start();
             let first = p * panels;
             Group { layer, isa, count, first }.forward(behind.then(), &x, out);
-            for (i, out) in (first..).zip(out) {
+            for (i, out) in (first..).zip(&mut *out) {
                 behind.finish(isa, out, batch.place(i % count, i / count));
             }
+            top::shares(isa, above.parts.iter().skip(first), out, batch.rows(0), to);
             watch.lap(StepPart::Forward);
         };
-        self.team.for_each_zip(owns, pieces, (h, &mut []), outputs, nothing_else());
+        let shares = shares.as_mut().filter(|_| last).map_or(&mut [][..], |s| &mut s[batch.at]);
+        self.team.for_each_zip(owns, pieces, ((h, shares), outputs), nothing_else());
     }
 
     /// How the loss of a batch is taken.
@@ -227,32 +231,32 @@ impl Run<'_> {
                 (None, None) => unreachable!("inputs or outputs below"),
             };
             let x = Blocks::new(layer.blocks(), &x);
-            block.fill(isa, (layer, x), (labels, batch.block(b)), loss);
+            block.logits(isa, layer, x);
+            block.loss(isa, (labels, batch.block(b)), loss);
             watch.lap(StepPart::Output);
         };
         self.team.for_each_mut2(owns, (heads, rows), nothing_else());
     }
 
-    /// The output layer, by each thread for itself, with its update; and the gradient of its inputs, by columns.
+    /// The output layer and its update, and the gradient of its inputs, by columns of the layer below.
     fn top(&mut self, task: Task, batch: Batch<'_>) {
         let Run { isa, labels, clock, .. } = *self;
         let loss = self.loss(batch);
-        let Workspace { hidden, owns, spare, .. } = &mut *self.workspace;
-        let (Some(layer), Some(hidden), Some(spare)) =
-            (self.layers.last_mut(), hidden.last_mut(), spare)
+        let Workspace { hidden, owns, shares, .. } = &mut *self.workspace;
+        let (Some(layer), Some(hidden), Some(shares)) =
+            (self.layers.last_mut(), hidden.last_mut(), shares)
         else {
             unreachable!("an output layer above a hidden one")
         };
         let Hidden { h, gradients, behind, .. } = hidden;
-        spare.swap_moments(layer);
-        let top = Top { isa, clock, layer, h: &h[batch.at], behind, batch, labels, loss, task };
-        let gradient = |own: &mut Own, q: usize, gradient: &mut Gradient| {
-            top.gradient(&mut own.head, q, gradient);
-            gradient.transpose(isa);
+        let (h, shares) = (&h[batch.at][..], &shares[batch.at][..]);
+        let top = Top { isa, clock, shares, h, behind, batch, labels, loss, task };
+        let column = |own: &mut Own, q: usize, (to, part): (&mut [Gradient], &mut [Part])| {
+            top.pass(&mut own.head, q, &mut part[0], &mut to[0]);
+            to[0].transpose(isa);
         };
-        let update = |own: &mut Own, p: usize, part: &mut Part| top.update(&mut own.head, p, part);
-        self.team.for_each_mut2(owns, (gradients, gradient), (&mut spare.parts, update));
-        std::mem::swap(layer, spare);
+        let columns = ((&mut gradients[..], &mut layer.parts[..]), column);
+        self.team.for_each_zip(owns, h.len(), columns, nothing_else());
     }
 
     /// A whole step of a network with one hidden layer, from that layer's outputs for this batch to those for the
@@ -260,38 +264,42 @@ impl Run<'_> {
     fn whole(&mut self, task: Task, (this, next): (Batch<'_>, Batch<'_>), ask: Ask<'_>) {
         let Run { isa, labels, clock, .. } = *self;
         let loss = self.loss(this);
-        let Workspace { hidden, owns, spare, .. } = &mut *self.workspace;
-        let ([first, layer], [hidden], Some(spare)) = (&mut *self.layers, &mut hidden[..], spare)
+        let Workspace { hidden, owns, shares, .. } = &mut *self.workspace;
+        let ([first, layer], [hidden], Some(shares)) = (&mut *self.layers, &mut hidden[..], shares)
         else {
             unreachable!("an output layer above one hidden layer")
         };
         let Hidden { h, behind, .. } = hidden;
-        let (h, out) = now_and_next(h, this.at);
-        spare.swap_moments(layer);
-        let top = Top { isa, clock, layer, h, behind, batch: this, labels, loss, task };
+        let ((h, out), (shares, shared)) =
+            (now_and_next(h, this.at), now_and_next(shares, this.at));
+        let top = Top { isa, clock, shares, h, behind, batch: this, labels, loss, task };
         let columns = first.columns();
-        let column = |own: &mut Own, q: usize, parts: &mut [Part], out: &mut [Panel]| {
+        type Pieces<'p> = ((&'p mut [Part], &'p mut [Panel]), (&'p mut [Part], &'p mut [Panel]));
+        let column = |own: &mut Own, q: usize, ((parts, out), (above, to)): Pieces<'_>| {
             let Own { head, fetched, gradients } = own;
             let gradient = &mut gradients[usize::from(parts[0].owned.w.cols() < PANEL_COLS)];
-            top.gradient(head, q, gradient);
+            top.pass(head, q, &mut above[0], gradient);
             let deltas = Deltas { batch: this, of: Of::Column(gradient) };
             let column = Column { isa, clock, ask, of: columns, next, deltas, task, behind };
             column.pass(fetched, q, parts, out);
+            if !next.order.is_empty() {
+                let mut watch = clock.start();
+                top::shares(isa, above.iter(), out, next.rows(0), to);
+                watch.lap(StepPart::Output);
+            }
         };
-        let update = |own: &mut Own, p: usize, part: &mut Part| top.update(&mut own.head, p, part);
-        let second = (&mut spare.parts[..], update);
-        self.team.for_each_zip(owns, columns, (&mut first.parts[..], out), column, second);
-        std::mem::swap(layer, spare);
+        let all = ((&mut first.parts[..], out), (&mut layer.parts[..], shared));
+        self.team.for_each_zip(owns, columns, (all, column), nothing_else());
     }
 
     /// Gradient of the inputs of layer `l`, and the update of the layer above it if it has none yet.
     fn backward(&mut self, l: usize, batch: Batch<'_>, task: Task) {
         let Run { isa, clock, .. } = *self;
-        let Workspace { heads, hidden, owns, spare, .. } = &mut *self.workspace;
+        let Workspace { heads, hidden, owns, shares, .. } = &mut *self.workspace;
         let (layers, above) = self.layers.split_at_mut(l + 1);
         let layer = &layers[l];
         let parts_above = match above {
-            [_] if spare.is_some() => &mut [],
+            [_] if shares.is_some() => &mut [],
             [above, ..] => &mut above.parts[..],
             [] => &mut [],
         };
@@ -305,7 +313,7 @@ impl Run<'_> {
         let (pieces, to) = (pieces(layer.blocks(), count, self.team.threads()), &mut gradients[..]);
         let panels = to.len() / pieces;
         let dz_t = |column: usize, b: usize| deltas.dz_t(column, b);
-        let gradient = |_: &mut Own, p: usize, to: &mut [Gradient], _: &mut [()]| {
+        let gradient = |_: &mut Own, p: usize, to: &mut [Gradient]| {
             let mut watch = clock.start();
             let group = Group { layer, isa, count, first: p * panels };
             group.backward(&dz_t, |i| behind.gate(&h[i]), to);
@@ -320,7 +328,7 @@ impl Run<'_> {
             deltas.update_hidden(part, isa, &outputs[0].h[batch.at], task);
             watch.lap(StepPart::Update);
         };
-        self.team.for_each_zip(owns, pieces, (to, &mut []), gradient, (parts_above, update));
+        self.team.for_each_zip(owns, pieces, (to, gradient), (parts_above, update));
     }
 
     /// The update of the first layer, and that of the second if it has none yet; and the first one's outputs for
@@ -328,7 +336,7 @@ impl Run<'_> {
     fn update_first(&mut self, task: Task, (this, next): (Batch<'_>, Batch<'_>), ask: Ask<'_>) {
         let Run { isa, clock, .. } = *self;
         let columns_whole = self.takes_columns(task);
-        let Workspace { heads, hidden, owns, spare, .. } = &mut *self.workspace;
+        let Workspace { heads, hidden, owns, shares, .. } = &mut *self.workspace;
         let (first, rest) = self.layers.split_at_mut(1);
         let (columns, parts) = (first[0].columns(), &mut first[0].parts);
         let of = parts.len();
@@ -354,17 +362,18 @@ impl Run<'_> {
             watch.lap(StepPart::Update);
         };
         let parts_above = match rest {
-            [_] if spare.is_some() => &mut [],
+            [_] if shares.is_some() => &mut [],
             [second, ..] => &mut second.parts[..],
             [] => unreachable!("a layer above a hidden one"),
         };
         let second = (parts_above, update_second);
         if columns_whole {
             let column = Column { isa, clock, ask, of: columns, next, deltas, task, behind };
-            let column = |own: &mut Own, q: usize, parts: &mut [Part], out: &mut [Panel]| {
+            let column = |own: &mut Own, q: usize, (parts, out): (&mut [Part], &mut [Panel])| {
                 column.pass(&mut own.fetched, q, parts, out);
             };
-            return self.team.for_each_zip(owns, columns, (parts, out), column, second);
+            let all = ((&mut parts[..], out), column);
+            return self.team.for_each_zip(owns, columns, all, second);
         }
         let update = |own: &mut Own, i: usize, part: &mut Part| update(deltas, own, i, part);
         self.team.for_each_mut2(owns, (parts, update), second);

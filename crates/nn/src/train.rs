@@ -9,6 +9,7 @@ use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::half::{self, Half, Precision};
+use crate::layer::Division;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, WarmUp};
@@ -112,14 +113,23 @@ impl Default for FitConfig {
 }
 
 impl FitConfig {
-    /// Whether layer `l` is cut into whole columns: where they can be shared out among threads, parts of them would only be
-    /// begun and ended more often. In the first layer a task is a column wherever there are enough of them.
-    pub(crate) fn cuts_columns(&self, l: usize, columns: usize, threads: usize) -> bool {
+    /// Whether each column of the last hidden layer has its share of the output layer (`top.rs`): where all classes are one
+    /// panel, a batch one block, and weights are updated as soon as their gradient is known.
+    pub(crate) fn shares_output(&self, architecture: &Architecture, batch: usize) -> bool {
+        let updates = self.precision == Precision::F32 && self.clip_norm.is_none();
+        let small = architecture.classes() <= PANEL_COLS && batch <= PANEL_COLS;
+        updates && small && architecture.dense().count() > 1
+    }
+
+    /// How layer `l` of `columns` is divided: by columns where they can be shared out among threads, since parts of them would
+    /// only be begun and ended more often. In the first layer a task is a column wherever there are enough of them.
+    pub(crate) fn division(&self, l: usize, columns: usize, threads: usize) -> Division {
         match l {
-            0 if self.precision == Precision::Bf16 => true,
-            _ if self.clip_norm.is_some() => false,
-            0 => columns >= threads,
-            _ => columns > 1 && columns.is_multiple_of(threads),
+            0 if self.precision == Precision::Bf16 => Division::Columns,
+            _ if self.clip_norm.is_some() => Division::Parts,
+            0 if columns >= threads => Division::Columns,
+            1.. if columns > 1 && columns.is_multiple_of(threads) => Division::Columns,
+            _ => Division::Parts,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::group::is_far;
 use crate::half::Precision;
 use crate::held::{Held, split};
-use crate::layer::{Dense, Part};
+use crate::layer::{Dense, Division, Part};
 use crate::model::Model;
 use crate::order::Order;
 use crate::progress::Progress;
@@ -77,9 +77,13 @@ impl<'r> Training<'r> {
         let order = Order::new(inputs, chosen, team.as_mut().unwrap_or(&mut engine.team));
         let threads = team.as_ref().unwrap_or(&engine.team).threads();
         let far = is_far(model.architecture.parameters(), threads);
+        let (count, shared) =
+            (model.layers.len(), config.shares_output(&model.architecture, batch));
         // A model that was trained before and the same model from a file go the same way.
         for (l, layer) in model.layers.iter_mut().enumerate() {
-            layer.cut(config.cuts_columns(l, layer.columns(), threads));
+            let of_classes = shared && l + 1 == count;
+            let division = config.division(l, layer.columns(), threads);
+            layer.divide(if of_classes { Division::Blocks } else { division });
             layer.parts.iter_mut().for_each(|part| part.restart(far));
         }
         if config.precision == Precision::Bf16 {
@@ -88,8 +92,7 @@ impl<'r> Training<'r> {
         if config.clip_norm.is_some() {
             model.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::keep);
         }
-        let network = (&model.architecture, &model.layers[..]);
-        let workspace = Workspace::new(network, (batch, threads), inputs, config);
+        let workspace = Workspace::new(&model.architecture, (batch, threads), inputs, config);
         let good = Weights::of(&model.layers);
         let average = (config.average != Average::Off).then(|| good.clone());
         Ok(Training {

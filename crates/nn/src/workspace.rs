@@ -9,10 +9,11 @@ use crate::behind::{Behind, Place};
 use crate::data::{Inputs, Labels};
 use crate::half::Precision;
 use crate::layer::Dense;
-use crate::own::{Fetched, Head, Own};
+use crate::own::{Fetched, Own};
+use crate::top::Head;
 use crate::train::FitConfig;
 use kernels::{
-    Blocks, CrossEntropy, Isa, LANES, MOST_BLOCKS, PANEL_COLS, Panel, RowLoss, transpose,
+    Blocks, CrossEntropy, Isa, LANES, Line, MOST_BLOCKS, PANEL_COLS, Panel, RowLoss, transpose,
 };
 
 /// How the rows of a batch are cut into blocks.
@@ -86,18 +87,31 @@ impl RowBlock {
         }
     }
 
-    /// Logits of the examples at these indices, given the outputs `x` of the layer below; their losses; and the
-    /// gradient of the mean loss over the batch in place of the logits.
-    pub(crate) fn fill(
-        &mut self,
-        isa: Isa,
-        (layer, x): (&Dense, Blocks<'_, '_>),
-        (labels, order): (Labels<'_>, &[u32]),
-        how: CrossEntropy<'_>,
-    ) {
+    /// Logits, given the outputs `x` of the layer below.
+    pub(crate) fn logits(&mut self, isa: Isa, layer: &Dense, x: Blocks<'_, '_>) {
         for column in 0..layer.columns() {
             layer.forward(isa, column, x, &mut self.logits, column * (PANEL_COLS / LANES));
         }
+    }
+
+    /// Logits that are the sum of these shares.
+    pub(crate) fn sum(&mut self, shares: &[Panel]) {
+        let Some((first, others)) = shares.split_first() else { return };
+        self.logits.lines_mut().copy_from_slice(first.lines());
+        for share in others {
+            let sums = Line::flat_mut(self.logits.lines_mut()).iter_mut();
+            sums.zip(Line::flat(share.lines())).for_each(|(sum, share)| *sum += share);
+        }
+    }
+
+    /// The losses of the examples at these indices, given their logits, and the gradient of the mean loss over the batch in
+    /// place of the logits.
+    pub(crate) fn loss(
+        &mut self,
+        isa: Isa,
+        (labels, order): (Labels<'_>, &[u32]),
+        how: CrossEntropy<'_>,
+    ) {
         for (label, at) in self.labels.iter_mut().zip(order) {
             *label = labels.get(*at as usize);
         }
@@ -163,9 +177,9 @@ pub(crate) struct Workspace {
     pub(crate) cut: Cut,
     /// The output layer, block by block, if threads share it.
     pub(crate) heads: Vec<RowBlock>,
-    /// If each thread works out the output layer by itself: what that layer becomes in this step, while others may
-    /// still read what it is.
-    pub(crate) spare: Option<Dense>,
+    /// If the output layer is cut by its inputs: the shares of the logits, of this step and, above one hidden layer,
+    /// already of the next. See `top.rs`.
+    pub(crate) shares: Option<[Vec<Panel>; 2]>,
     /// The hidden layers.
     pub(crate) hidden: Vec<Hidden>,
     /// Of each thread.
@@ -175,17 +189,15 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// For a network of these layers, which is about to be trained.
     pub(crate) fn new(
-        (architecture, layers): (&Architecture, &[Dense]),
+        architecture: &Architecture,
         (batch, threads): (usize, usize),
         inputs: Inputs<'_>,
         config: &FitConfig,
     ) -> Workspace {
         let shapes: Vec<DenseShape> = architecture.dense().collect();
         let (hidden, classes) = (&shapes[..shapes.len() - 1], architecture.classes());
-        // Few classes of few rows are faster worked out by each thread than fetched from the others.
-        let updates = config.precision == Precision::F32 && config.clip_norm.is_none();
-        let apart = updates && !hidden.is_empty() && classes <= PANEL_COLS && batch <= PANEL_COLS;
-        let cut = Cut::new(batch, if apart { 1 } else { 2 });
+        let shared = config.shares_output(architecture, batch);
+        let cut = Cut::new(batch, if shared { 1 } else { 2 });
         let heads = vec![RowBlock::new(cut.rows, classes); cut.count];
         // In bf16 the first layer takes its inputs by itself.
         let own_rows = if config.precision == Precision::Bf16 { 0 } else { cut.rows };
@@ -194,6 +206,8 @@ impl Workspace {
         let gradients =
             [PANEL_COLS, shapes[0].units % PANEL_COLS].map(|cols| Gradient::new(cut.rows, cols));
         let own = Own { fetched, head: Head { step: 0, block: heads[0].clone() }, gradients };
+        let columns = hidden.last().map_or(0, |last| last.units.div_ceil(PANEL_COLS));
+        let shares = vec![heads[0].logits.clone(); columns];
         let hidden = hidden.iter().zip(0..);
         let hidden = hidden
             .map(|(shape, l)| Hidden::new(cut, shape.units, Behind::new(shape, config.seed, l)));
@@ -201,7 +215,7 @@ impl Workspace {
             now: 0,
             cut,
             heads,
-            spare: layers.last().filter(|_| apart).cloned(),
+            shares: shared.then(|| [shares.clone(), shares]),
             hidden: hidden.collect(),
             owns: vec![own; threads],
         }

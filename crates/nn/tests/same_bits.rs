@@ -160,13 +160,13 @@ fn fingerprint(file: &[u8]) -> u64 {
 #[test]
 fn every_machine_makes_the_same_models() {
     for isa in Isa::available() {
-        let made = [(&[32][..], 32), (&[64, 48], 50)]
+        let made = [(&[32][..], 32), (&[64, 48], 50), (&[130], 32)]
             .map(|(hidden, batch)| fingerprint(&trained(hidden, batch, 2, isa, 1)));
         // Where multiply-add rounds once, and where it rounds twice.
         let expected = if isa.fused() {
-            [0xe022_810e_a800_6e51, 0xce15_cab2_9cdd_d2a1]
+            [0xe022_810e_a800_6e51, 0xce15_cab2_9cdd_d2a1, 0x5a3b_ff9f_6a85_2e08]
         } else {
-            [0x6a91_cbf7_47f6_2eb1, 0x02b1_5020_04ce_1bb9]
+            [0x6a91_cbf7_47f6_2eb1, 0x02b1_5020_04ce_1bb9, 0xb352_18b1_7c5d_914c]
         };
         assert_eq!(made, expected, "{isa}: {made:#x?}");
     }

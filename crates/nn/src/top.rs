@@ -1,0 +1,85 @@
+//! The output layer above hidden ones, cut by its inputs: each column of the last hidden layer has the weights from its
+//! 64 units to all classes, and works out its share of the logits as soon as it knows its outputs, its gradient and the
+//! update of these weights. All that passes between threads is shares, as many floats as there are logits; softmax and
+//! loss each thread works out for itself. For batches of one block.
+//!
+//! The logits are the sum of the shares in the order of the columns, the first with the biases.
+
+use crate::behind::Behind;
+use crate::clock::{Clock, StepPart};
+use crate::data::Labels;
+use crate::deltas::{Deltas, Of};
+use crate::layer::{Part, Task};
+use crate::workspace::{Batch, Gradient, RowBlock};
+use kernels::{Blocks, CrossEntropy, Isa, LANES, Line, PANEL_COLS, Panel, Then};
+
+/// The output layer of a step, as a thread has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    /// The step that it is of; 0 before the first.
+    pub(crate) step: u64,
+    pub(crate) block: RowBlock,
+}
+
+/// A step's work in the output layer.
+pub(crate) struct Top<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) clock: Clock<'a>,
+    /// Shares of the logits.
+    pub(crate) shares: &'a [Panel],
+    /// Outputs of the layer below, and what stands behind that one's product.
+    pub(crate) h: &'a [Panel],
+    pub(crate) behind: &'a Behind,
+    pub(crate) batch: Batch<'a>,
+    pub(crate) labels: Labels<'a>,
+    pub(crate) loss: CrossEntropy<'a>,
+    pub(crate) task: Task,
+}
+
+impl Top<'_> {
+    /// Logits, softmax, loss and its gradient, unless this thread has made them already.
+    fn block<'h>(&self, head: &'h mut Head) -> &'h RowBlock {
+        let Top { isa, shares, batch, labels, loss, .. } = *self;
+        if head.step != batch.step {
+            let mut watch = self.clock.start();
+            head.block.sum(shares);
+            head.block.loss(isa, (labels, batch.block(0)), loss);
+            head.step = batch.step;
+            watch.lap(StepPart::Output);
+        }
+        &head.block
+    }
+
+    /// Of column `q` of the layer below, whose weights in the output layer are `part`: the gradient of its outputs, and then the
+    /// update of these weights.
+    pub(crate) fn pass(&self, head: &mut Head, q: usize, part: &mut Part, to: &mut Gradient) {
+        let Top { isa, h, batch, task, .. } = *self;
+        let block = self.block(head);
+        let mut watch = self.clock.start();
+        let (w, dz_t) = (|_: usize| part.owned.w.view(), |_: usize| block.dz_t.view());
+        let (w, dz_t) = (Blocks::new(1, &w), Blocks::new(1, &dz_t));
+        let (gate, dz, room) = (self.behind.gate(&h[q]), &mut to.dz, &mut to.dz_t);
+        to.finite = kernels::dense_backward_input(isa, w, dz_t, gate, dz, room);
+        watch.lap(StepPart::Backward);
+        let deltas = Deltas { batch, of: Of::Logits(std::slice::from_ref(block)) };
+        deltas.update_hidden(part, isa, h, task);
+        watch.lap(StepPart::Update);
+    }
+}
+
+/// The shares of the logits of the columns whose outputs are `h` and whose weights are `parts`: as many as there is room for.
+pub(crate) fn shares<'p>(
+    isa: Isa,
+    parts: impl Iterator<Item = &'p Part>,
+    h: &[Panel],
+    rows: usize,
+    to: &mut [Panel],
+) {
+    const NONE: [Line; PANEL_COLS / LANES] = [Line::ZERO; PANEL_COLS / LANES];
+    for ((part, h), to) in parts.zip(h).zip(to) {
+        let bias = part.bias.as_ref().map_or(&NONE[..to.vectors()], |bias| bias.w.lines());
+        let (x, w) = (|_: usize| h.view().rows_at(0, rows), |_: usize| part.owned.w.view());
+        let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
+        kernels::dense_forward(isa, x, w, bias, Then::Linear, to, 0);
+    }
+}
