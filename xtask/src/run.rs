@@ -45,13 +45,23 @@ pub(crate) fn bench(args: &[String]) -> Result<(), String> {
     bench.args(cargo_run).args(rest);
     let asked = |flag: &str| rest.iter().any(|arg| arg == flag);
     let alone = rest.iter().any(|arg| arg == "none" || arg == "--rivals=none");
-    if name == "gemm" && !alone && !asked("--help") && !asked("-h") {
+    let help = asked("--help") || asked("-h");
+    if name == "gemm" && !alone && !help {
         match rivals() {
             Ok(program) => _ = bench.arg("--program").arg(program),
             Err(why) => eprintln!("without other libraries, which do not build: {why}"),
         }
     }
+    if name == "train" && !help {
+        run(cargo().args(["build", "--quiet", "--release", "--package", "app", "--bin", "weft"]))?;
+        bench.arg("--program").arg(built("weft"));
+    }
     run(&mut bench)
+}
+
+/// The program of that name, as `cargo build --release` leaves it.
+fn built(name: &str) -> PathBuf {
+    target().join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Builds what runs the products of other libraries: a workspace of its own.

@@ -2,6 +2,7 @@
 //! the sample, `--once` to see whether it runs.
 #![allow(clippy::print_stdout, reason = "tables are what a benchmark is for")]
 
+mod command;
 mod grown;
 mod parts;
 mod plot;
@@ -44,10 +45,13 @@ struct Args {
     /// Draws how a step grows with batch, width and depth
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// The command to be timed as a whole: weft, which the task builds
+    #[arg(long, value_name = "FILE", hide = true)]
+    program: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Args { quick, once, plot } = Args::parse();
+    let Args { quick, once, plot, program } = Args::parse();
     let quick = quick || once;
     let options = Options { sample: quick, ..Options::default() };
     let place = locate(&options, &mut |_| {})?;
@@ -71,6 +75,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (most_steps, rounds) = (if once { 2 } else { u64::MAX }, if quick { 1 } else { 5 });
     let growths = grown::tables(machine, (inputs, train.labels()), rounds, most_steps);
     predict::table(machine, tests, if quick { 3 } else { 20 });
+    if let Some(weft) = program {
+        command::table(machine, (&weft, quick), if quick { 1 } else { 5 })?;
+    }
     if let Some(plot) = plot {
         plot::write(&growths, &plot)?;
         println!("\nGrowth with batch, width and depth: {}", plot.display());
