@@ -161,9 +161,11 @@ fn wide_products() {
             Case::new(deep, 0.5, 0.5, [Layout::GappedRows; 3], [4; 3]).equals_its_twin(isa);
         }
         for shape in
-            [(61, 1500, 300), (300, 90, 1100), (200, 512, 64), (61, 500, 70), (30, 500, 1100)]
+            [(61, 1500, 300), (300, 90, 1100), (200, 512, 64), (61, 500, 70), (140, 330, 1100)]
         {
             for offset in [0, 4] {
+                let turned = [Layout::Columns, Layout::Rows, Layout::Rows];
+                Case::new(shape, 1.0, 1.0, turned, [offset; 3]).equals_its_twin(isa);
                 Case::new(shape, 1.0, 0.0, [Layout::Rows; 3], [offset; 3]).equals_its_twin(isa);
                 Case::new(shape, -0.5, 1.0, [Layout::GappedColumns; 3], [offset; 3])
                     .equals_its_twin(isa);
@@ -182,7 +184,7 @@ fn every_number_of_rows() {
                 let by = |columns| if columns { Layout::Columns } else { Layout::Rows };
                 let layouts = [by(m % 3 == 1), by((m + n) % 5 == 0), Layout::GappedRows];
                 let (alpha, offset) = (if m % 2 == 0 { -0.5 } else { 1.0 }, m / 2 % 2 * 4);
-                Case::new((m, n, 515 + m), alpha, 0.5, layouts, [offset; 3]).equals_its_twin(isa);
+                Case::new((m, n, 1030 + m), alpha, 0.5, layouts, [offset; 3]).equals_its_twin(isa);
             }
         }
     }

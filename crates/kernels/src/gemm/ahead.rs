@@ -26,10 +26,9 @@ impl Lines {
         Lines { at: m.address(at.0, at.1), left: lines, of: lines, gap, rows }
     }
 
-    /// All of a block whose rows or columns are contiguous.
+    /// All of a block whose rows are contiguous.
     #[inline(always)]
     pub(super) fn of(block: MatRef<'_>) -> Self {
-        let block = if block.strides().1 == 1 { block } else { block.t() };
         let rows = if block.cols() > 0 { block.rows() } else { 0 };
         Lines::new(&block, (0, 0), rows, block.cols().div_ceil(LANES))
     }

@@ -8,12 +8,16 @@ use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd, prefe
 use crate::tile::{Acc, Ending, row_vectors, split, strips, unroll};
 use alloc::vec::Vec;
 
-/// Depth of a block, and so of a strip of A, which is copied row by row with room for as many floats.
-const KC: usize = PITCH - LANES;
-/// The same for as few columns as `FEW_COLS`, where C is most of the traffic, if A is not copied and B is.
-const KC_NARROW: usize = 1024;
-/// Floats of a block of B: its panels, 1 MiB, stay in the second-level cache while the strips of A pass.
-const BLOCK: usize = 1 << 18;
+/// Depth of a block: C passes through memory once for each.
+const KC: usize = 1024;
+/// The same if strips of A are copied row by row, with room for as many floats.
+const KC_ROWS: usize = PITCH - LANES;
+/// The same if they are copied column by column, each from a page of its own: blocks of B, for each of which that is
+/// done, are the wider.
+const KC_COLUMNS: usize = 256;
+/// Floats of a block of B: its panels, 896 KiB, stay in the second-level cache while the strips of A pass, also where
+/// some of their pages share its sets.
+const BLOCK: usize = 7 << 15;
 /// The same where a B not deeper than `KC_FLAT` is copied for as few rows as `SOME_ROWS`: what is copied is then used
 /// from the first-level cache, and A where it lies.
 const BLOCK_FLAT: usize = 1 << 13;
@@ -27,11 +31,14 @@ const ALIGNED: usize = 1 << 18;
 const SOME_ROWS: usize = 128;
 const PAGE: usize = 1 << 10;
 const SMALL: usize = 1 << 15;
-/// With more columns a product is wide. With so few, and with as few steps as `FEW_STEPS`, A is read where it lies.
+/// With more columns a product is wide.
 const FEW_COLS: usize = 256;
+/// With so many, and more steps than `FEW_STEPS`, an A whose rows are not contiguous is copied.
+const MANY_COLS: usize = 4 * LANES;
 /// With so few steps of k tiles are low, for longer runs of C, if they fill it and read whole lines of B.
 const FEW_STEPS: usize = 64;
-/// Lines asked for while a tile is multiplied: the next tile of C, and a share of the next strip of A.
+/// Lines asked for while a tile is multiplied, at most: the next tile of C, and some of the next rows of A, unless many
+/// columns read them where they lie.
 const ASKS: usize = 64;
 /// With so few steps of k there is no time for that. Where they take less than memory does, a tile's own lines of C are
 /// asked for all at once when it begins, unless C lies near or its rows are shorter than this, which the hardware foresees.
@@ -41,7 +48,7 @@ const FAR: usize = 1 << 15;
 /// Operands of so few floats lie in the second-level cache: nothing is asked for.
 const NEAR: usize = 1 << 17;
 
-/// Memory for copies of blocks: grows to what the largest product needs, at most 1.1 MiB, and is then
+/// Memory for copies of blocks: grows to what the largest product needs, at most 1 MiB, and is then
 /// used again.
 ///
 /// ```
@@ -234,9 +241,14 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let flat = m <= SOME_ROWS && k <= KC_FLAT && !in_place && a_scale == 1.0;
         let low = flat || (in_place && m <= SOME_ROWS);
-        let copy_a = a_scale != 1.0 || (n > FEW_COLS && k > FEW_STEPS && !low);
-        let narrow = n <= FEW_COLS && !in_place && !copy_a;
-        let deepest = if narrow { KC_NARROW } else { KC };
+        let deep = k > FEW_STEPS;
+        let by_rows = a.strides().1 == 1;
+        let copy_a = a_scale != 1.0 || (!by_rows && n >= MANY_COLS && deep && !low);
+        let deepest = match by_rows {
+            _ if !copy_a => KC,
+            true => KC_ROWS,
+            false => KC_COLUMNS,
+        };
         let usual = if widest > S::FLAT.1 { S::FLAT.1 } else { S::TALL.1 };
         let unit = widest * LANES;
         let most = (if flat { BLOCK_FLAT } else { BLOCK } / deepest.min(k).max(1)).max(unit);
@@ -260,14 +272,15 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                     last: pc + kc == k,
                     asks,
                     at_once,
-                    a,
+                    a: (by_rows && (copy_a || n <= FEW_COLS)).then_some(a),
                     next_c: Lines::NONE,
                     next_a: Lines::NONE,
                 };
                 let mut i = 0;
                 for (height, count) in split(m, highest).into_iter().filter(|s| s.1 > 0) {
-                    // A copy holds one strip.
-                    let (times, together) = if copy_a { (count, 1) } else { (1, count) };
+                    // A copy holds one strip, and so does the first-level cache while many panels take it.
+                    let alone = copy_a || (n > FEW_COLS && deep);
+                    let (times, together) = if alone { (count, 1) } else { (1, count) };
                     for _ in 0..times {
                         let rows = a.block((i, together * height), (0, kc));
                         let rows =
@@ -297,8 +310,8 @@ struct IntoC<'o, 'a, E> {
     last: bool,
     asks: usize,
     at_once: bool,
-    /// The rows of A for this block.
-    a: MatRef<'a>,
+    /// The rows of A for this block, if they are asked for.
+    a: Option<MatRef<'a>>,
     /// The tile of C after this one, and the strip of A.
     next_c: Lines,
     next_a: Lines,
@@ -348,10 +361,9 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
             // before it had too.
             self.next_c = Lines::new(&self.c.as_ref(), (i, j + LANES - 1), MR, NV);
         }
-        if self.asks > 0 && j == self.cols.0 {
-            let below = (i + MR).min(self.a.rows());
-            let rows = (below, MR.min(self.a.rows() - below));
-            self.next_a = Lines::of(self.a.block(rows, (0, self.a.cols())));
+        if let (true, Some(a)) = (self.asks > 0 && j == self.cols.0, &self.a) {
+            let below = (i + MR).min(a.rows());
+            self.next_a = Lines::of(a.block((below, MR.min(a.rows() - below)), (0, a.cols())));
         }
         if self.beta == 0.0 {
             return acc;

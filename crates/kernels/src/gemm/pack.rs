@@ -149,23 +149,43 @@ pub(super) fn pack_a<'t, S: Simd>(
     to: &'t mut [Line],
 ) -> Strided<'t> {
     let (height, depth) = (a.rows(), a.cols());
-    if a.strides().1 == 1 {
-        s.outlined(RowsOfA { a: *a, scale, to });
-        return Strided::new(Line::flat(to), (height, depth), (PITCH, 1));
-    }
-    let to = Line::flat_mut(to);
-    for k in 0..depth {
-        let column = &mut to[k * height..];
-        if let (1, Some(whole)) = (a.strides().0, column.first_chunk_mut()) {
-            // Of a whole vector, what is too much is overwritten by the next.
-            s.store(scaled(s, scale, load(s, a.t().run(k, 0, height))), whole);
-        } else {
-            for (r, x) in column[..height].iter_mut().enumerate() {
-                *x = scale * a.get(r, k);
+    match a.strides() {
+        (_, 1) => {
+            s.outlined(RowsOfA { a: *a, scale, to });
+            return Strided::new(Line::flat(to), (height, depth), (PITCH, 1));
+        }
+        (1, _) => s.outlined(ColumnsOfA { a: *a, scale, to }),
+        _ => {
+            for (k, column) in Line::flat_mut(to).chunks_exact_mut(height).take(depth).enumerate() {
+                for (r, x) in column.iter_mut().enumerate() {
+                    *x = scale * a.get(r, k);
+                }
             }
         }
     }
-    Strided::new(to, (height, depth), (1, height))
+    Strided::new(Line::flat(to), (height, depth), (1, height))
+}
+
+/// A strip of A whose columns are contiguous, and room for one more.
+struct ColumnsOfA<'t, 'a> {
+    a: MatRef<'a>,
+    scale: f32,
+    to: &'t mut [Line],
+}
+
+impl<S: Simd> Part<S> for ColumnsOfA<'_, '_> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self, s: S) {
+        let ColumnsOfA { a, scale, to } = self;
+        let to = Line::flat_mut(to);
+        for k in 0..a.cols() {
+            if let Some(whole) = to[k * a.rows()..].first_chunk_mut() {
+                // Of a whole vector, what is too much is overwritten by the next column.
+                s.store(scaled(s, scale, load(s, a.t().run(k, 0, a.rows()))), whole);
+            }
+        }
+    }
 }
 
 /// A strip of A whose rows are contiguous, each at most as long as the distance between their copies.
