@@ -167,7 +167,9 @@ pub use gemm::{Epilogue, Scratch, gemm, gemm_in, gemm_then};
 #[cfg(feature = "std")]
 pub use gemm::{gemm_on, gemm_threads};
 pub use isa::Portable;
-pub use isa::{Amx, Isa, IsaError, Kernel, LANES, Line, MatMut, MatRef, Simd, prefetch};
+pub use isa::{
+    Amx, Isa, IsaError, Kernel, LANES, Line, MatMut, MatRef, Simd, large_pages, prefetch,
+};
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512};
 pub use ops::adam::{AdamStep, AdamWStep, adam_step, adamw_step};

@@ -40,6 +40,11 @@ impl Fetched {
         Fetched { examples: [examples.clone(), examples], image: vec![0; features] }
     }
 
+    /// The memory of both batches.
+    pub(crate) fn panels(&self) -> impl Iterator<Item = &Panel> {
+        self.examples.iter().flatten().map(|examples| &examples.x)
+    }
+
     /// The inputs of block `b` of a batch.
     pub(crate) fn block(&mut self, isa: Isa, batch: Batch<'_>, b: usize) -> &Examples {
         let examples = &mut self.examples[batch.at][b];

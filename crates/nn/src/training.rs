@@ -93,6 +93,9 @@ impl<'r> Training<'r> {
             model.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::keep);
         }
         let workspace = Workspace::new(&model.architecture, (batch, threads), inputs, config);
+        if far {
+            workspace.settle(&model.layers);
+        }
         let good = Weights::of(&model.layers);
         let average = (config.average != Average::Off).then(|| good.clone());
         Ok(Training {

@@ -8,12 +8,13 @@ use crate::architecture::{Architecture, DenseShape};
 use crate::behind::{Behind, Place};
 use crate::data::{Inputs, Labels};
 use crate::half::Precision;
-use crate::layer::Dense;
+use crate::layer::{Dense, Part};
 use crate::own::{Fetched, Own};
 use crate::top::Head;
 use crate::train::FitConfig;
 use kernels::{
-    Blocks, CrossEntropy, Isa, LANES, Line, MOST_BLOCKS, PANEL_COLS, Panel, RowLoss, transpose,
+    Blocks, CrossEntropy, Isa, LANES, Line, MOST_BLOCKS, Owned, PANEL_COLS, Panel, RowLoss,
+    transpose,
 };
 
 /// How the rows of a batch are cut into blocks.
@@ -219,5 +220,17 @@ impl Workspace {
             hidden: hidden.collect(),
             owns: vec![own; threads],
         }
+    }
+
+    /// Puts a network that is more than a core's own cache holds, and what a step touches besides, into large pages.
+    pub(crate) fn settle(&self, layers: &[Dense]) {
+        let parts = layers.iter().flat_map(|layer| &layer.parts);
+        let parameters = parts.flat_map(|Part { owned: Owned { w, m, v }, .. }| [w, m, v]);
+        let outputs = self.hidden.iter().flat_map(|hidden| hidden.h.iter().flatten());
+        let gradients = self.hidden.iter().flat_map(|hidden| &hidden.gradients);
+        let gradients = gradients.flat_map(|Gradient { dz, dz_t, .. }| [dz, dz_t]);
+        let inputs = self.owns.iter().flat_map(|own| own.fetched.panels());
+        let all = parameters.chain(outputs).chain(gradients).chain(inputs);
+        kernels::large_pages(all.map(Panel::lines));
     }
 }

@@ -17,6 +17,7 @@ mod bits;
 mod listed;
 mod matrix;
 mod operand;
+mod pages;
 mod portable;
 
 use alloc::borrow::ToOwned;
@@ -36,6 +37,7 @@ pub use matrix::{MatMut, MatRef};
 pub(crate) use operand::{
     ANYHOW, COLUMNS, Foreseen, GROUP, Lit, PITCH, Panels, Picked, ROWS, Rows, Steps, Strided, Walk,
 };
+pub use pages::large_pages;
 pub use portable::Portable;
 
 /// Lanes of a vector, on every ISA.
