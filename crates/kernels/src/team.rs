@@ -265,12 +265,14 @@ impl Team {
         (first, a): (&mut [T], impl Fn(&mut O, usize, &mut T) + Sync),
         second: (&mut [U], impl Fn(&mut O, usize, &mut U) + Sync),
     ) {
+        let (second, b) = second;
         let a = |own: &mut O, i: usize, item: &mut [T]| a(own, i, &mut item[0]);
-        self.for_each_zip(owns, first.len(), (first, a), second);
+        let b = |own: &mut O, i: usize, item: &mut [U]| b(own, i, &mut item[0]);
+        self.for_each_zip(owns, (first.len(), first, a), (second.len(), second, b));
     }
 
     /// Cuts what `first` is into `n` equal pieces and runs `a(own, i, piece i)` for all of them, and in the same phase
-    /// `b(own, j, &mut second[j])` for all items of `second`. `own` is what the thread that runs a task has for itself: one
+    /// `b(own, j, piece j)` for `m` pieces of `second`. `own` is what the thread that runs a task has for itself: one
     /// of `owns`. Slices that are cut side by side are pairs, or pairs of pairs, and so are their pieces.
     ///
     /// ```
@@ -280,23 +282,21 @@ impl Team {
     ///     *own += 1;
     ///     b[0] = format!("{i}: {} and {}", a[0], a[1]);
     /// };
-    /// let nothing: (&mut [()], fn(&mut i32, usize, &mut ())) = (&mut [], |_, _, ()| ());
-    /// Team::new(2).for_each_zip(&mut owns, 3, ((&mut a[..], &mut b[..]), piece), nothing);
+    /// let nothing = (0, &mut [][..], |_: &mut i32, _, _: &mut [()]| ());
+    /// Team::new(2).for_each_zip(&mut owns, (3, (&mut a[..], &mut b[..]), piece), nothing);
     /// assert_eq!((owns.iter().sum(), &b[2][..]), (3, "2: 5 and 6"));
     /// ```
     ///
     /// # Panics
     /// If a slice cannot be cut into `n` equal pieces, or there are fewer `owns` than threads; and with a task's
     /// panic, when no task runs any more. Tasks that had not begun may be left out.
-    pub fn for_each_zip<O: Send, T: Zip, U: Send>(
+    pub fn for_each_zip<O: Send, T: Zip, U: Zip>(
         &mut self,
         owns: &mut [O],
-        n: usize,
-        (first, a): (T, impl Fn(&mut O, usize, T) + Sync),
-        (second, b): (&mut [U], impl Fn(&mut O, usize, &mut U) + Sync),
+        (n, first, a): (usize, T, impl Fn(&mut O, usize, T) + Sync),
+        (m, second, b): (usize, U, impl Fn(&mut O, usize, U) + Sync),
     ) {
-        let (ts, us) = (first.cells(n), Cells::new(second));
-        let (m, threads) = (us.len(), self.threads());
+        let (ts, us, threads) = (first.cells(n), second.cells(m), self.threads());
         assert!(owns.len() >= threads, "one's own for each of {threads} threads");
         let owns = Cells::new(owns);
         self.run(n + m, |thread, i| {
@@ -307,7 +307,7 @@ impl Team {
                 // borrower.
                 Kind::First(i) => a(own, i, unsafe { T::piece(&ts, i) }),
                 // SAFETY: as above.
-                Kind::Second(j) => b(own, j, unsafe { us.get(j) }),
+                Kind::Second(j) => b(own, j, unsafe { U::piece(&us, j) }),
             }
         });
     }

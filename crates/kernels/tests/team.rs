@@ -81,13 +81,18 @@ fn items_of_two_kinds_are_lent_once() {
 }
 
 #[test]
-fn pieces_of_two_slices_and_items_of_a_third_are_lent_once() {
+fn pieces_of_three_slices_are_lent_once() {
     for threads in THREADS {
         let mut team = Team::new(threads);
-        for (n, t, u, m) in
-            [(1, 1, 1, 0), (2, 3, 0, 1), (5, 1, 4, 7), (13, 2, 2, 50), (600, 7, 1, 3)]
-        {
-            let (mut a, mut b, mut c) = (vec![0; n * t], vec![String::new(); n * u], vec![0; m]);
+        for (n, t, u, m, v) in [
+            (1, 1, 1, 0, 0),
+            (2, 3, 0, 1, 1),
+            (5, 1, 4, 7, 3),
+            (13, 2, 2, 50, 2),
+            (600, 7, 1, 3, 0),
+        ] {
+            let (mut a, mut b, mut c) =
+                (vec![0; n * t], vec![String::new(); n * u], vec![0; m * v]);
             let mut owns = vec![0; threads];
             let piece = |own: &mut usize, i: usize, (a, b): (&mut [usize], &mut [String])| {
                 *own += 1;
@@ -95,15 +100,17 @@ fn pieces_of_two_slices_and_items_of_a_third_are_lent_once() {
                 a.iter_mut().zip(1..).for_each(|(a, k)| *a += 100 * i + k);
                 b.iter_mut().for_each(|b| b.push_str(&i.to_string()));
             };
-            let item = |own: &mut usize, j: usize, c: &mut usize| {
+            let third = |own: &mut usize, j: usize, c: &mut [usize]| {
                 *own += 1;
-                *c += j + 1
+                assert_eq!(c.len(), v);
+                c.iter_mut().for_each(|c| *c += j + 1);
             };
-            team.for_each_zip(&mut owns, n, ((&mut a[..], &mut b[..]), piece), (&mut c, item));
+            let both = (n, (&mut a[..], &mut b[..]), piece);
+            team.for_each_zip(&mut owns, both, (m, &mut c[..], third));
             assert_eq!(owns.iter().sum::<usize>(), n + m, "tasks that the threads counted");
             assert!(a.iter().enumerate().all(|(at, a)| *a == 100 * (at / t) + at % t + 1), "{n}");
             assert!(b.iter().enumerate().all(|(at, b)| *b == (at / u).to_string()), "{n}");
-            assert!(c.iter().enumerate().all(|(j, c)| *c == j + 1), "{n}");
+            assert!(c.iter().enumerate().all(|(at, c)| *c == at / v + 1), "{n}");
         }
     }
 }
@@ -111,8 +118,8 @@ fn pieces_of_two_slices_and_items_of_a_third_are_lent_once() {
 #[test]
 #[should_panic(expected = "5 items in 2 equal pieces")]
 fn slices_that_cannot_be_cut_evenly_are_refused() {
-    let (pieces, nothing) = ((&mut [0; 4][..], &mut [0; 5][..]), |_: &mut (), _, (): &mut ()| ());
-    Team::new(1).for_each_zip(&mut [()], 2, (pieces, |_, _, _| ()), (&mut [], nothing));
+    let (pieces, nothing) = ((&mut [0; 4][..], &mut [0; 5][..]), |_: &mut (), _, _: &mut [()]| ());
+    Team::new(1).for_each_zip(&mut [()], (2, pieces, |_, _, _| ()), (0, &mut [][..], nothing));
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! The first layer, by columns: update, and outputs for the next batch.
+//! The first layer, by columns or groups of them: update, and outputs for the next batch.
 
 use crate::behind::{Behind, Place};
 use crate::clock::{Clock, StepPart};
 use crate::data::Inputs;
 use crate::deltas::Deltas;
+use crate::group::part_by_part;
 use crate::layer::{Part, Task, block_width, forward};
 use crate::own::{Examples, Fetched};
 use crate::workspace::Batch;
@@ -25,12 +26,12 @@ impl Ask<'_> {
     }
 }
 
-/// What becomes of a column of the first layer in one task: its update, then its outputs for the next batch.
-pub(crate) struct Column<'a> {
+/// What becomes of some columns of the first layer in one task: their update, then their outputs for the next batch.
+pub(crate) struct Columns<'a> {
     pub(crate) isa: Isa,
     pub(crate) clock: Clock<'a>,
     pub(crate) ask: Ask<'a>,
-    /// Columns in all.
+    /// Tasks in all.
     pub(crate) of: usize,
     pub(crate) next: Batch<'a>,
     pub(crate) deltas: Deltas<'a>,
@@ -38,11 +39,12 @@ pub(crate) struct Column<'a> {
     pub(crate) behind: &'a Behind,
 }
 
-impl Column<'_> {
-    pub(crate) fn pass(&self, own: &mut Fetched, q: usize, parts: &mut [Part], out: &mut [Panel]) {
-        let Column { isa, next, deltas, task, behind, .. } = *self;
+impl Columns<'_> {
+    /// Task `i`: columns of which these are the parts, and the outputs.
+    pub(crate) fn pass(&self, own: &mut Fetched, i: usize, parts: &mut [Part], out: &mut [Panel]) {
+        let Columns { isa, next, deltas, task, behind, .. } = *self;
         let mut watch = self.clock.start();
-        self.ask.share(q, self.of);
+        self.ask.share(i, self.of);
         watch.lap(StepPart::Fetch);
         if parts[0].half.is_some() {
             deltas.update_half(&mut parts[0], isa, task);
@@ -50,15 +52,19 @@ impl Column<'_> {
             forward_half(&mut parts[0], behind.then(), isa, next, out);
             return watch.lap(StepPart::Forward);
         }
-        parts.iter_mut().for_each(|part| deltas.update_inputs(part, isa, own, task));
+        part_by_part(parts, |part| deltas.update_inputs(part, isa, own, task));
         watch.lap(StepPart::Update);
         if next.order.is_empty() {
             return;
         }
-        for (b, out) in out.iter_mut().enumerate() {
+        for b in 0..next.cut.count {
             let examples = own.block(isa, next, b);
             watch.lap(StepPart::Fetch);
-            forward_inputs(parts, isa, examples, (behind, next.place(b, q)), out);
+            let columns = parts.chunk_by(|above, below| above.column == below.column);
+            for (parts, out) in columns.zip(out.chunks_mut(next.cut.count)) {
+                let place = next.place(b, parts[0].column);
+                forward_inputs(parts, isa, examples, (behind, place), &mut out[b]);
+            }
             watch.lap(StepPart::Forward);
         }
     }

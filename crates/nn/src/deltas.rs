@@ -1,5 +1,6 @@
 //! The gradients of a layer's outputs, as the update of the layer takes them.
 
+use crate::group::part_by_part;
 use crate::layer::{Part, Task};
 use crate::own::Fetched;
 use crate::workspace::{Batch, Gradient, RowBlock};
@@ -32,13 +33,15 @@ impl<'a> Deltas<'a> {
         self.update(part, isa, Blocks::new(examples.len(), &x), task);
     }
 
-    /// The update of a part of a layer whose inputs are these outputs of the layer below.
-    pub(crate) fn update_hidden(self, part: &mut Part, isa: Isa, h: &[Panel], task: Task) {
+    /// The update of some columns, or of a part of one, of a layer whose inputs are these outputs of the layer below.
+    pub(crate) fn update_hidden(self, parts: &mut [Part], isa: Isa, h: &[Panel], task: Task) {
         let count = self.batch.cut.count;
-        let from = part.row0 / PANEL_COLS * count;
-        let x = |i: usize| h[from + i].view().rows_at(0, self.batch.rows(i % count));
-        let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
-        self.update(part, isa, Blocks::new(panels * count, &x), task);
+        part_by_part(parts, |part| {
+            let from = part.row0 / PANEL_COLS * count;
+            let x = |i: usize| h[from + i].view().rows_at(0, self.batch.rows(i % count));
+            let panels = part.owned.w.rows().div_ceil(PANEL_COLS);
+            self.update(part, isa, Blocks::new(panels * count, &x), task);
+        });
     }
 
     /// The update of a column of the first layer in bf16.

@@ -3,9 +3,9 @@
 //! Weights and moments of a wide layer are far more than a core's own cache holds, and so are its inputs. So a task takes a
 //! group of columns: some blocks of inputs, or of gradients, are used for all of them while they are near, and
 //! memory is asked for the weights that come next while those at hand are multiplied. Sums go on from block to block in
-//! one order, so the grouping never changes a bit.
+//! one order, so the grouping never changes a bit. Updates go by groups of columns, too, some of the inputs at a time.
 
-use crate::layer::Dense;
+use crate::layer::{Dense, Part};
 use crate::workspace::Gradient;
 use kernels::{Blocks, Gate, Isa, Panel, Stretch, Then, View};
 use std::ops::Range;
@@ -29,6 +29,23 @@ pub(crate) fn pieces(columns: usize, count: usize, threads: usize) -> usize {
     let mut groups = groups.map(|of| columns / of);
     let even = |groups: &usize| groups.is_multiple_of(threads) && *groups >= 2 * threads;
     groups.find(even).unwrap_or(columns * count)
+}
+
+/// In how many tasks a phase updates a layer: groups of columns where those are taken part by part, or `else_in`.
+pub(crate) fn updates(layer: &Dense, threads: usize, else_in: usize) -> usize {
+    let groups = pieces(layer.columns(), 1, threads);
+    let part_by_part = layer.is_far() && layer.per_column() > 1 && groups < layer.columns();
+    if part_by_part { groups } else { else_in }
+}
+
+/// Does something with each part of some columns: the first of each, then the second of each. What they have in common, some
+/// of the layer's inputs, is then near from one to the next.
+pub(crate) fn part_by_part(columns: &mut [Part], mut f: impl FnMut(&mut Part)) {
+    let first = columns.first().map(|part| part.column);
+    let per_column = columns.iter().take_while(|part| Some(part.column) == first).count();
+    for p in 0..per_column {
+        columns[p..].iter_mut().step_by(per_column).for_each(&mut f);
+    }
 }
 
 /// Some panels of a hidden layer, column after column and in each block after block of the rows of a batch.
@@ -133,6 +150,24 @@ impl Group<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architecture::{Activation, DenseShape};
+    use crate::layer::Division;
+
+    #[test]
+    fn columns_are_updated_part_by_part_where_threads_have_groups_of_them() {
+        let shape =
+            DenseShape { inputs: 512, units: 256, activation: Activation::Relu, dropout: 0.0 };
+        let mut layer = Dense::zeros(shape, false);
+        assert_eq!((updates(&layer, 1, 7), layer.per_column()), (7, 4), "it is near");
+        layer.parts.iter_mut().for_each(|part| part.restart(true));
+        assert_eq!([1, 2, 4].map(|threads| updates(&layer, threads, 7)), [2, 7, 7]);
+        let mut order = Vec::new();
+        part_by_part(&mut layer.parts[..8], |part| order.push((part.row0, part.column)));
+        let by_rows = [0, 128, 256, 384].into_iter().flat_map(|row| [(row, 0), (row, 1)]);
+        assert!(order.into_iter().eq(by_rows));
+        layer.divide(Division::Columns);
+        assert_eq!(updates(&layer, 1, 7), 7, "columns are whole");
+    }
 
     #[test]
     fn groups_are_as_large_as_leaves_each_thread_two() {

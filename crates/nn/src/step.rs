@@ -5,7 +5,7 @@
 //!    which is cut by its inputs (`top.rs`). Softmax, loss and their gradient each thread works out on its own
 //! 3. for each layer from the last but one to the second: gradient of its inputs, by columns, and beside it the
 //!    update of the layer above, whose weights nobody reads any more
-//! 4. by columns of the first layer: their update, and at once their outputs for the next batch; beside
+//! 4. by columns of the first layer, or groups of them: their update, and at once their outputs for the next batch; beside
 //!    it the update of the second layer
 //!
 //! With one hidden layer, 2 and 4 are one: a step has one barrier. Where much is to be done in the output layer (more
@@ -14,10 +14,10 @@
 //! reaches memory unless it is clipped: the optimiser is the ending of its tile.
 
 use crate::clock::{Clock, StepPart};
-use crate::column::{Ask, Column, forward_half, forward_inputs};
+use crate::column::{Ask, Columns, forward_half, forward_inputs};
 use crate::data::{Inputs, Labels};
 use crate::deltas::{Deltas, Of};
-use crate::group::{Group, pieces};
+use crate::group::{Group, pieces, updates};
 use crate::layer::{Dense, Part, Task};
 use crate::own::Own;
 use crate::top::{self, Top};
@@ -25,12 +25,12 @@ use crate::train::Running;
 use crate::workspace::{Batch, Gradient, Hidden, RowBlock, Workspace};
 use kernels::{Blocks, CrossEntropy, Isa, PANEL_COLS, Panel, Step, Team};
 
-/// A task for an item that is nothing.
-type Nothing = fn(&mut Own, usize, &mut ());
+/// A task for items that are nothing.
+type Nothing = fn(&mut Own, usize, &mut [()]);
 
 /// For phases with one kind of task.
-fn nothing_else() -> (&'static mut [()], Nothing) {
-    (&mut [], |_, _, ()| ())
+fn nothing_else() -> (usize, &'static mut [()], Nothing) {
+    (0, &mut [], |_, _, _| ())
 }
 
 /// A training run: the layers, what they run on, and what they learn from.
@@ -159,8 +159,8 @@ impl Run<'_> {
                 forward_half(&mut parts[0], behind.then(), isa, batch, out);
                 watch.lap(StepPart::Forward);
             };
-            let all = ((parts, &mut h[..]), column);
-            return self.team.for_each_zip(owns, columns, all, nothing_else());
+            let all = (columns, (parts, &mut h[..]), column);
+            return self.team.for_each_zip(owns, all, nothing_else());
         }
         let (layer, above) = (&self.layers[0], &self.layers[self.layers.len() - 1]);
         let panel = |own: &mut Own, i: usize, (out, to): (&mut [Panel], &mut [Panel])| {
@@ -174,8 +174,8 @@ impl Run<'_> {
             watch.lap(StepPart::Forward);
         };
         let shares = shares.as_mut().filter(|_| last).map_or(&mut [][..], |s| &mut s[batch.at]);
-        let panels = h.len();
-        self.team.for_each_zip(owns, panels, ((&mut h[..], shares), panel), nothing_else());
+        let all = (h.len(), (&mut h[..], shares), panel);
+        self.team.for_each_zip(owns, all, nothing_else());
     }
 
     /// Outputs of hidden layer `l`, not the first.
@@ -202,7 +202,7 @@ impl Run<'_> {
             watch.lap(StepPart::Forward);
         };
         let shares = shares.as_mut().filter(|_| last).map_or(&mut [][..], |s| &mut s[batch.at]);
-        self.team.for_each_zip(owns, pieces, ((h, shares), outputs), nothing_else());
+        self.team.for_each_zip(owns, (pieces, (h, shares), outputs), nothing_else());
     }
 
     /// How the loss of a batch is taken.
@@ -235,7 +235,7 @@ impl Run<'_> {
             block.loss(isa, (labels, batch.block(b)), loss);
             watch.lap(StepPart::Output);
         };
-        self.team.for_each_mut2(owns, (heads, rows), nothing_else());
+        self.team.for_each_mut2(owns, (heads, rows), (&mut [], |_, _, ()| ()));
     }
 
     /// The output layer and its update, and the gradient of its inputs, by columns of the layer below.
@@ -255,8 +255,8 @@ impl Run<'_> {
             top.pass(&mut own.head, q, &mut part[0], &mut to[0]);
             to[0].transpose(isa);
         };
-        let columns = ((&mut gradients[..], &mut layer.parts[..]), column);
-        self.team.for_each_zip(owns, h.len(), columns, nothing_else());
+        let columns = (h.len(), (&mut gradients[..], &mut layer.parts[..]), column);
+        self.team.for_each_zip(owns, columns, nothing_else());
     }
 
     /// A whole step of a network with one hidden layer, from that layer's outputs for this batch to those for the
@@ -280,7 +280,7 @@ impl Run<'_> {
             let gradient = &mut gradients[usize::from(parts[0].owned.w.cols() < PANEL_COLS)];
             top.pass(head, q, &mut above[0], gradient);
             let deltas = Deltas { batch: this, of: Of::Column(gradient) };
-            let column = Column { isa, clock, ask, of: columns, next, deltas, task, behind };
+            let column = Columns { isa, clock, ask, of: columns, next, deltas, task, behind };
             column.pass(fetched, q, parts, out);
             if !next.order.is_empty() {
                 let mut watch = clock.start();
@@ -289,7 +289,7 @@ impl Run<'_> {
             }
         };
         let all = ((&mut first.parts[..], out), (&mut layer.parts[..], shared));
-        self.team.for_each_zip(owns, columns, (all, column), nothing_else());
+        self.team.for_each_zip(owns, (columns, all, column), nothing_else());
     }
 
     /// Gradient of the inputs of layer `l`, and the update of the layer above it if it has none yet.
@@ -297,12 +297,8 @@ impl Run<'_> {
         let Run { isa, clock, .. } = *self;
         let Workspace { heads, hidden, owns, shares, .. } = &mut *self.workspace;
         let (layers, above) = self.layers.split_at_mut(l + 1);
-        let layer = &layers[l];
-        let parts_above = match above {
-            [_] if shares.is_some() => &mut [],
-            [above, ..] => &mut above.parts[..],
-            [] => &mut [],
-        };
+        let (layer, threads) = (&layers[l], self.team.threads());
+        let (updates, parts) = to_update(above, shares.is_some(), threads);
         let (inputs, outputs) = hidden.split_at_mut(l);
         let (Hidden { h, behind, gradients, .. }, outputs) = (&mut inputs[l - 1], &*outputs);
         let of = |l: usize| {
@@ -310,7 +306,7 @@ impl Run<'_> {
         };
         let (h, behind, deltas) = (&h[batch.at], &*behind, Deltas { batch, of: of(0) });
         let count = batch.cut.count;
-        let (pieces, to) = (pieces(layer.blocks(), count, self.team.threads()), &mut gradients[..]);
+        let (pieces, to) = (pieces(layer.blocks(), count, threads), &mut gradients[..]);
         let panels = to.len() / pieces;
         let dz_t = |column: usize, b: usize| deltas.dz_t(column, b);
         let gradient = |_: &mut Own, p: usize, to: &mut [Gradient]| {
@@ -323,22 +319,23 @@ impl Run<'_> {
             watch.lap(StepPart::Backward);
         };
         let deltas = Deltas { batch, of: of(1) };
-        let update = |_: &mut Own, _: usize, part: &mut Part| {
+        let update = |_: &mut Own, _: usize, parts: &mut [Part]| {
             let mut watch = clock.start();
-            deltas.update_hidden(part, isa, &outputs[0].h[batch.at], task);
+            deltas.update_hidden(parts, isa, &outputs[0].h[batch.at], task);
             watch.lap(StepPart::Update);
         };
-        self.team.for_each_zip(owns, pieces, (to, gradient), (parts_above, update));
+        self.team.for_each_zip(owns, (pieces, to, gradient), (updates, parts, update));
     }
 
     /// The update of the first layer, and that of the second if it has none yet; and the first one's outputs for
     /// the next batch if there is one.
     fn update_first(&mut self, task: Task, (this, next): (Batch<'_>, Batch<'_>), ask: Ask<'_>) {
         let Run { isa, clock, .. } = *self;
-        let columns_whole = self.takes_columns(task);
+        let (columns_whole, threads) = (self.takes_columns(task), self.team.threads());
         let Workspace { heads, hidden, owns, shares, .. } = &mut *self.workspace;
         let (first, rest) = self.layers.split_at_mut(1);
-        let (columns, parts) = (first[0].columns(), &mut first[0].parts);
+        let columns = updates(&first[0], threads, first[0].columns());
+        let parts = &mut first[0].parts[..];
         let of = parts.len();
         let update = |deltas: Deltas<'_>, own: &mut Own, i: usize, part: &mut Part| {
             let mut watch = clock.start();
@@ -350,36 +347,43 @@ impl Run<'_> {
         let logits = Deltas { batch: this, of: Of::Logits(heads) };
         let Some((Hidden { h, gradients, behind, .. }, above)) = hidden.split_first_mut() else {
             let update = |own: &mut Own, i: usize, part: &mut Part| update(logits, own, i, part);
-            return self.team.for_each_mut2(owns, (parts, update), nothing_else());
+            return self.team.for_each_mut2(owns, (parts, update), (&mut [], |_, _, ()| ()));
         };
         let (h, out) = now_and_next(h, this.at);
         let deltas = Deltas { of: Of::Hidden(gradients), ..logits };
         let above = above.first().map_or(logits.of, |hidden| Of::Hidden(&hidden.gradients));
         let above = Deltas { of: above, ..logits };
-        let update_second = |_: &mut Own, _: usize, part: &mut Part| {
+        let update_second = |_: &mut Own, _: usize, parts: &mut [Part]| {
             let mut watch = clock.start();
-            above.update_hidden(part, isa, h, task);
+            above.update_hidden(parts, isa, h, task);
             watch.lap(StepPart::Update);
         };
-        let parts_above = match rest {
-            [_] if shares.is_some() => &mut [],
-            [second, ..] => &mut second.parts[..],
-            [] => unreachable!("a layer above a hidden one"),
-        };
-        let second = (parts_above, update_second);
+        let (updates, parts_above) = to_update(rest, shares.is_some(), threads);
+        let second = (updates, parts_above, update_second);
         if columns_whole {
-            let column = Column { isa, clock, ask, of: columns, next, deltas, task, behind };
+            let column = Columns { isa, clock, ask, of: columns, next, deltas, task, behind };
             let column = |own: &mut Own, q: usize, (parts, out): (&mut [Part], &mut [Panel])| {
                 column.pass(&mut own.fetched, q, parts, out);
             };
-            let all = ((&mut parts[..], out), column);
-            return self.team.for_each_zip(owns, columns, all, second);
+            return self.team.for_each_zip(owns, (columns, (parts, out), column), second);
         }
-        let update = |own: &mut Own, i: usize, part: &mut Part| update(deltas, own, i, part);
-        self.team.for_each_mut2(owns, (parts, update), second);
+        let update = |own: &mut Own, i: usize, part: &mut [Part]| {
+            update(deltas, own, i, &mut part[0]);
+        };
+        self.team.for_each_zip(owns, (of, parts, update), second);
         if matches!(task, Task::Update(_)) && !next.order.is_empty() {
             self.forward_first(next);
         }
+    }
+}
+
+/// The parts of the first of these layers, to be updated in so many tasks, unless it has its update already: an output layer
+/// of which the columns below have their `shares`.
+fn to_update(layers: &mut [Dense], shares: bool, threads: usize) -> (usize, &mut [Part]) {
+    match layers {
+        [_] if shares => (0, &mut []),
+        [layer, ..] => (updates(layer, threads, layer.parts.len()), &mut layer.parts),
+        [] => (0, &mut []),
     }
 }
 

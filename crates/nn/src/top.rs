@@ -62,7 +62,7 @@ impl Top<'_> {
         to.finite = kernels::dense_backward_input(isa, w, dz_t, gate, dz, room);
         watch.lap(StepPart::Backward);
         let deltas = Deltas { batch, of: Of::Logits(std::slice::from_ref(block)) };
-        deltas.update_hidden(part, isa, h, task);
+        deltas.update_hidden(std::slice::from_mut(part), isa, h, task);
         watch.lap(StepPart::Update);
     }
 }

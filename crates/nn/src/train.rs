@@ -8,6 +8,7 @@ use crate::behind::Behind;
 use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::group::pieces;
 use crate::half::{self, Half, Precision};
 use crate::layer::Division;
 use crate::model::Model;
@@ -122,11 +123,18 @@ impl FitConfig {
     }
 
     /// How layer `l` of `columns` is divided: by columns where they can be shared out among threads, since parts of them would
-    /// only be begun and ended more often. In the first layer a task is a column wherever there are enough of them.
-    pub(crate) fn division(&self, l: usize, columns: usize, threads: usize) -> Division {
+    /// only be begun and ended more often, unless the network is `far` and threads go through groups of columns part by
+    /// part. In the first layer a task is a column wherever there are enough of them.
+    pub(crate) fn division(
+        &self,
+        l: usize,
+        (columns, threads): (usize, usize),
+        far: bool,
+    ) -> Division {
+        let groups = far && self.batch_size > PANEL_COLS && pieces(columns, 1, threads) < columns;
         match l {
             0 if self.precision == Precision::Bf16 => Division::Columns,
-            _ if self.clip_norm.is_some() => Division::Parts,
+            _ if groups || self.clip_norm.is_some() => Division::Parts,
             0 if columns >= threads => Division::Columns,
             1.. if columns > 1 && columns.is_multiple_of(threads) => Division::Columns,
             _ => Division::Parts,

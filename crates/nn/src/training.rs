@@ -82,7 +82,7 @@ impl<'r> Training<'r> {
         // A model that was trained before and the same model from a file go the same way.
         for (l, layer) in model.layers.iter_mut().enumerate() {
             let of_classes = shared && l + 1 == count;
-            let division = config.division(l, layer.columns(), threads);
+            let division = config.division(l, (layer.columns(), threads), far);
             layer.divide(if of_classes { Division::Blocks } else { division });
             layer.parts.iter_mut().for_each(|part| part.restart(far));
         }
