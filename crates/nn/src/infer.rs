@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::layer::block_width;
 use crate::model::Model;
+use crate::order::sorted;
 use crate::own::load_row;
 use kernels::{
     Blocks, Isa, LANES, Line, PANEL_COLS, Panel, RowLoss, Zeros, list_zeros, mark_zeros,
@@ -38,6 +39,9 @@ pub(crate) struct Scratch {
     zeros: Option<Zeros>,
     logits: Panel,
     labels: [u16; CHUNK],
+    losses: [RowLoss; CHUNK],
+    /// Which of the rows of the chunk each row here is: those that look alike stand together, as in training.
+    order: [u32; CHUNK],
 }
 
 impl Scratch {
@@ -48,7 +52,8 @@ impl Scratch {
         let zeros = || Zeros::of_rows(rows, features, block_width(features, true));
         let zeros = (rows >= FEW).then(zeros);
         let logits = Panel::zeros(rows, model.architecture.classes());
-        Scratch { layers, zeros, logits, labels: [0; CHUNK] }
+        let (labels, losses, order) = ([0; CHUNK], [RowLoss::default(); CHUNK], [0; CHUNK]);
+        Scratch { layers, zeros, logits, labels, losses, order }
     }
 
     /// Whether it will do for this network and so many rows.
@@ -82,8 +87,9 @@ impl Model {
             let rows = out.len() / classes;
             self.logits(isa, (inputs, rows, &|i| from + i), scratch);
             kernels::softmax_panel(isa, &mut scratch.logits, rows);
-            for (i, row) in out.chunks_exact_mut(classes).enumerate() {
-                row.copy_from_slice(&Line::flat(scratch.logits.row(i))[..classes]);
+            for (i, to) in scratch.order[..rows].iter().enumerate() {
+                let row = &Line::flat(scratch.logits.row(i))[..classes];
+                out[*to as usize * classes..][..classes].copy_from_slice(row);
             }
         });
         Ok(out)
@@ -117,9 +123,13 @@ impl Model {
         let isa = engine.isa;
         self.chunks(engine, 1, &mut rows, |from, out, scratch| {
             self.logits(isa, (inputs, out.len(), &|i| row(from + i)), scratch);
-            let Scratch { logits, labels: near, .. } = scratch;
-            near.iter_mut().zip(from..).take(out.len()).for_each(|(l, i)| *l = labels.get(row(i)));
-            kernels::softmax_cross_entropy(isa, logits, &near[..out.len()], 1.0, out);
+            let Scratch { logits, labels: near, losses, order, .. } = scratch;
+            let (near, losses) = (&mut near[..out.len()], &mut losses[..out.len()]);
+            for (label, i) in near.iter_mut().zip(&*order) {
+                *label = labels.get(row(from + *i as usize));
+            }
+            kernels::softmax_cross_entropy(isa, logits, near, 1.0, losses);
+            losses.iter().zip(order).for_each(|(loss, i)| out[*i as usize] = *loss);
         });
         let count = rows.len();
         let correct = rows.iter().filter(|r| r.correct).count();
@@ -153,7 +163,7 @@ impl Model {
         });
     }
 
-    /// Logits of a chunk of rows, which are these examples.
+    /// Logits of a chunk of rows, which are these examples, in the order that the scratch memory then has.
     fn logits(
         &self,
         isa: Isa,
@@ -162,8 +172,14 @@ impl Model {
     ) {
         // Two or three rows wait for the weights, whatever is skipped.
         let mut zeros = scratch.zeros.as_mut().filter(|_| rows >= FEW && self.layers[0].finite());
-        for i in 0..rows {
-            load_row(isa, inputs.row(at(i)), &mut scratch.layers[0], i);
+        let order = &mut scratch.order[..rows];
+        if zeros.is_some() {
+            sorted::<CHUNK>(inputs, at, order);
+        } else {
+            order.iter_mut().zip(0..).for_each(|(place, i)| *place = i);
+        }
+        for (i, from) in order.iter().enumerate() {
+            load_row(isa, inputs.row(at(*from as usize)), &mut scratch.layers[0], i);
             if let Some(zeros) = &mut zeros {
                 mark_zeros(isa, &scratch.layers[0], i, zeros);
             }

@@ -1,7 +1,7 @@
 //! The order in which examples are taken: batches are drawn at random, and within one, those that look alike stand next to
 //! each other. A product leaves out what is zero in four rows at once: 79 % of Fashion-MNIST is left of four rows as they
 //! come, 66 % of four alike (docs/perf-notes.md). What is learned from a batch does not depend on the order of its
-//! rows but for the rounding of sums.
+//! rows but for the rounding of sums. Predictions go in such an order too, 64 at a time.
 
 use crate::data::{Inputs, Row};
 use crate::rng::Rng;
@@ -91,6 +91,19 @@ pub fn arrange(inputs: Inputs<'_>, batch: &mut [u32]) {
     let mut keys: Vec<u64> = batch.iter().map(|&i| key(look_of(inputs, i as usize), i)).collect();
     keys.sort_unstable();
     batch.iter_mut().zip(keys).for_each(|(i, key)| *i = key as u32);
+}
+
+/// The numbers of some rows, which are these examples: `MOST` at most, sorted as a batch is.
+pub(crate) fn sorted<const MOST: usize>(
+    inputs: Inputs<'_>,
+    at: impl Fn(usize) -> usize,
+    rows: &mut [u32],
+) {
+    let mut keys = [0; MOST];
+    let keys = &mut keys[..rows.len()];
+    keys.iter_mut().zip(0..).for_each(|(to, i)| *to = key(look_of(inputs, at(i as usize)), i));
+    keys.sort_unstable();
+    rows.iter_mut().zip(keys).for_each(|(row, key)| *row = *key as u32);
 }
 
 /// What a batch is sorted by: looks, and numbers where these are equal.
