@@ -93,20 +93,20 @@
 //! | [`adam_step`] of 1,000,000, in memory | 0.95 | 0.91 | 0.83 | 1.0 | 1.0 | 0.9 |
 //! | [`pixels`] 10,000×784, a plain loop itself | 0.54 | 0.54 | 0.35 | 1.0 | 1.0 | 1.0 |
 //!
-//! Products on the same machine (peak then 172 to 191 GFLOP/s a core), beside six other libraries in turn, in GFLOP/s:
+//! Products on the same machine (peak then 189 to 193 GFLOP/s a core), beside six other libraries in turn, in GFLOP/s:
 //!
 //! | [`gemm`], m × n × k | one thread | of peak | two ([`gemm_on`]) | crate `gemm` 0.19, one | best of six, one |
 //! |---|---|---|---|---|---|
-//! | 32×128×784 | 164 | 92 % | 264 | 152 | 165, MKL |
-//! | 784×128×32, A transposed | 160 | 89 % | 292 | 152 | 152, `gemm` 0.19 |
-//! | 128×10×32, A transposed | 108 | 60 % | 107 | 35 | 99, OpenBLAS |
-//! | 10000×128×784 | 145 | 81 % | 292 | 139 | 142, AOCL-BLIS |
-//! | 1000×1000×10 | 77 | 44 % | 192 | 63 | 76, MKL |
-//! | 256³ | 163 | 91 % | 308 | 164 | 166, oneDNN |
-//! | 512³ | 153 | 87 % | 305 | 158 | 164, oneDNN |
-//! | 1024³ | 152 | 85 % | 308 | 159 | 159, `gemm` 0.19 |
-//! | 2048³ | 151 | 84 % | 307 | 156 | 160, oneDNN |
-//! | 32×128×784, weights in [`Panels`], [`dense_forward`] | 172 | 96 % | 319 | | |
+//! | 32×128×784 | 182 | 95 % | 301 | 162 | 178, MKL |
+//! | 784×128×32, A transposed | 177 | 92 % | 299 | 165 | 165, `gemm` 0.19 |
+//! | 128×10×32, A transposed | 119 | 62 % | 118 | 37 | 108, OpenBLAS |
+//! | 10000×128×784 | 157 | 82 % | 306 | 154 | 161, AOCL-BLIS |
+//! | 1000×1000×10 | 90 | 47 % | 205 | 66 | 81, MKL |
+//! | 256³ | 176 | 93 % | 337 | 177 | 178, oneDNN |
+//! | 512³ | 171 | 89 % | 333 | 166 | 177, oneDNN |
+//! | 1024³ | 169 | 88 % | 332 | 170 | 170, `gemm` 0.19 |
+//! | 2048³ | 165 | 86 % | 337 | 169 | 169, `gemm` 0.19 |
+//! | 32×128×784, weights in [`Panels`], [`dense_forward`] | 185 | 96 % | 321 | | |
 //!
 //! All of them are in `benches/records` of the repository. `cargo xtask bench gemm` and `cargo xtask bench elementwise`
 //! measure on your machine, [`meter`] what it can do at most.
