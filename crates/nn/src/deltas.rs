@@ -19,8 +19,8 @@ pub(crate) enum Of<'a> {
     Logits(&'a [RowBlock]),
     /// A hidden layer's outputs: column after column.
     Hidden(&'a [Gradient]),
-    /// One column of them, for a batch of one block.
-    Column(&'a Gradient),
+    /// One column of them.
+    Column(&'a [Gradient]),
 }
 
 impl<'a> Deltas<'a> {
@@ -75,7 +75,7 @@ impl<'a> Deltas<'a> {
         match self.of {
             Of::Logits(_) => None,
             Of::Hidden(all) => Some(&all[column * count..][..count]),
-            Of::Column(gradient) => Some(std::slice::from_ref(gradient)),
+            Of::Column(gradients) => Some(gradients),
         }
     }
 
@@ -84,7 +84,7 @@ impl<'a> Deltas<'a> {
         let dz = match self.of {
             Of::Logits(blocks) => blocks[b].logits.view().cols_at(column * PANEL_COLS, cols),
             Of::Hidden(all) => all[column * self.batch.cut.count + b].dz.view(),
-            Of::Column(gradient) => gradient.dz.view(),
+            Of::Column(gradients) => gradients[b].dz.view(),
         };
         dz.rows_at(0, self.batch.rows(b))
     }
@@ -97,7 +97,7 @@ impl<'a> Deltas<'a> {
                 all.rows_at(from, PANEL_COLS.min(all.rows() - from))
             }
             Of::Hidden(all) => all[column * self.batch.cut.count + b].dz_t.view(),
-            Of::Column(gradient) => gradient.dz_t.view(),
+            Of::Column(gradients) => gradients[b].dz_t.view(),
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Own {
     pub(crate) fetched: Fetched,
     pub(crate) head: Head,
     /// The gradient of a column of the layer below the output layer: of a full column, and of the last.
-    pub(crate) gradients: [Gradient; 2],
+    pub(crate) gradients: [Vec<Gradient>; 2],
 }
 
 impl Own {

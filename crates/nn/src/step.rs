@@ -9,7 +9,7 @@
 //!    it the update of the second layer
 //!
 //! With one hidden layer, 2 and 4 are one: a step has one barrier. Where much is to be done in the output layer (more
-//! than 64 classes, batches of more than 64 rows, no layer below it), in bf16 and where gradients are clipped, threads share that
+//! than 64 classes, batches of more than 128 rows, no layer below it), in bf16 and where gradients are clipped, threads share that
 //! layer by blocks of rows instead, with a barrier of its own, and 3 begins with the layer itself. A gradient of weights never
 //! reaches memory unless it is clipped: the optimiser is the ending of its tile.
 
@@ -112,7 +112,7 @@ impl Run<'_> {
     fn count(&self, batch: Batch<'_>, running: &mut Running) {
         let Workspace { owns, heads, .. } = &*self.workspace;
         let own = owns.iter().map(|own| &own.head).find(|head| head.step == batch.step);
-        let blocks = own.map_or(&heads[..], |head| std::slice::from_ref(&head.block));
+        let blocks = own.map_or(&heads[..], |head| &head.blocks[..]);
         for (b, block) in blocks.iter().enumerate() {
             for row in &block.losses[..batch.rows(b)] {
                 running.examples += 1;
@@ -170,7 +170,7 @@ impl Run<'_> {
             watch.lap(StepPart::Fetch);
             let (parts, place) = (layer.column(column), batch.place(b, column));
             forward_inputs(parts, isa, examples, (behind, place), &mut out[0]);
-            top::shares(isa, above.parts.iter().skip(i), out, batch.rows(0), to);
+            top::share(isa, above.parts.get(column), batch.rows(b), &out[0], to.first_mut());
             watch.lap(StepPart::Forward);
         };
         let shares = shares.as_mut().filter(|_| last).map_or(&mut [][..], |s| &mut s[batch.at]);
@@ -195,10 +195,12 @@ impl Run<'_> {
             let mut watch = clock.start();
             let first = p * panels;
             Group { layer, isa, count, first }.forward(behind.then(), &x, out);
-            for (i, out) in (first..).zip(&mut *out) {
-                behind.finish(isa, out, batch.place(i % count, i / count));
+            let mut to = to.iter_mut();
+            for (i, out) in (first..).zip(out) {
+                let (column, b) = (i / count, i % count);
+                behind.finish(isa, out, batch.place(b, column));
+                top::share(isa, above.parts.get(column), batch.rows(b), out, to.next());
             }
-            top::shares(isa, above.parts.iter().skip(first), out, batch.rows(0), to);
             watch.lap(StepPart::Forward);
         };
         let shares = shares.as_mut().filter(|_| last).map_or(&mut [][..], |s| &mut s[batch.at]);
@@ -252,10 +254,11 @@ impl Run<'_> {
         let (h, shares) = (&h[batch.at][..], &shares[batch.at][..]);
         let top = Top { isa, clock, shares, h, behind, batch, labels, loss, task };
         let column = |own: &mut Own, q: usize, (to, part): (&mut [Gradient], &mut [Part])| {
-            top.pass(&mut own.head, q, &mut part[0], &mut to[0]);
-            to[0].transpose(isa);
+            top.pass(&mut own.head, q, part, to);
+            to.iter_mut().for_each(|gradient| gradient.transpose(isa));
         };
-        let columns = (h.len(), (&mut gradients[..], &mut layer.parts[..]), column);
+        let columns =
+            (h.len() / batch.cut.count, (&mut gradients[..], &mut layer.parts[..]), column);
         self.team.for_each_zip(owns, columns, nothing_else());
     }
 
@@ -277,14 +280,16 @@ impl Run<'_> {
         type Pieces<'p> = ((&'p mut [Part], &'p mut [Panel]), (&'p mut [Part], &'p mut [Panel]));
         let column = |own: &mut Own, q: usize, ((parts, out), (above, to)): Pieces<'_>| {
             let Own { head, fetched, gradients } = own;
-            let gradient = &mut gradients[usize::from(parts[0].owned.w.cols() < PANEL_COLS)];
-            top.pass(head, q, &mut above[0], gradient);
-            let deltas = Deltas { batch: this, of: Of::Column(gradient) };
+            let gradients = &mut gradients[usize::from(parts[0].owned.w.cols() < PANEL_COLS)];
+            top.pass(head, q, above, gradients);
+            let deltas = Deltas { batch: this, of: Of::Column(gradients) };
             let column = Columns { isa, clock, ask, of: columns, next, deltas, task, behind };
             column.pass(fetched, q, parts, out);
             if !next.order.is_empty() {
                 let mut watch = clock.start();
-                top::shares(isa, above.iter(), out, next.rows(0), to);
+                for (b, (out, to)) in out.iter().zip(to).enumerate() {
+                    top::share(isa, above.first(), next.rows(b), out, Some(to));
+                }
                 watch.lap(StepPart::Output);
             }
         };

@@ -1,7 +1,7 @@
 //! The output layer above hidden ones, cut by its inputs: each column of the last hidden layer has the weights from its
 //! 64 units to all classes, and works out its share of the logits as soon as it knows its outputs, its gradient and the
 //! update of these weights. All that passes between threads is shares, as many floats as there are logits; softmax and
-//! loss each thread works out for itself. For batches of one block.
+//! loss each thread works out for itself.
 //!
 //! The logits are the sum of the shares in the order of the columns, the first with the biases.
 
@@ -18,14 +18,15 @@ use kernels::{Blocks, CrossEntropy, Isa, LANES, Line, PANEL_COLS, Panel, Then};
 pub(crate) struct Head {
     /// The step that it is of; 0 before the first.
     pub(crate) step: u64,
-    pub(crate) block: RowBlock,
+    /// Block by block of the rows.
+    pub(crate) blocks: Vec<RowBlock>,
 }
 
 /// A step's work in the output layer.
 pub(crate) struct Top<'a> {
     pub(crate) isa: Isa,
     pub(crate) clock: Clock<'a>,
-    /// Shares of the logits.
+    /// Shares of the logits, as outputs are: column after column, of each one block after block of the rows.
     pub(crate) shares: &'a [Panel],
     /// Outputs of the layer below, and what stands behind that one's product.
     pub(crate) h: &'a [Panel],
@@ -38,48 +39,46 @@ pub(crate) struct Top<'a> {
 
 impl Top<'_> {
     /// Logits, softmax, loss and its gradient, unless this thread has made them already.
-    fn block<'h>(&self, head: &'h mut Head) -> &'h RowBlock {
+    fn blocks<'h>(&self, head: &'h mut Head) -> &'h [RowBlock] {
         let Top { isa, shares, batch, labels, loss, .. } = *self;
         if head.step != batch.step {
             let mut watch = self.clock.start();
-            head.block.sum(shares);
-            head.block.loss(isa, (labels, batch.block(0)), loss);
+            for (b, block) in head.blocks.iter_mut().enumerate() {
+                block.sum(shares.iter().skip(b).step_by(batch.cut.count));
+                block.loss(isa, (labels, batch.block(b)), loss);
+            }
             head.step = batch.step;
             watch.lap(StepPart::Output);
         }
-        &head.block
+        &head.blocks
     }
 
-    /// Of column `q` of the layer below, whose weights in the output layer are `part`: the gradient of its outputs, and then the
-    /// update of these weights.
-    pub(crate) fn pass(&self, head: &mut Head, q: usize, part: &mut Part, to: &mut Gradient) {
+    /// Of column `q` of the layer below, whose weights in the output layer are `part`: the gradient of its outputs, block by block of
+    /// the rows, and then the update of these weights.
+    pub(crate) fn pass(&self, head: &mut Head, q: usize, part: &mut [Part], to: &mut [Gradient]) {
         let Top { isa, h, batch, task, .. } = *self;
-        let block = self.block(head);
+        let blocks = self.blocks(head);
         let mut watch = self.clock.start();
-        let (w, dz_t) = (|_: usize| part.owned.w.view(), |_: usize| block.dz_t.view());
-        let (w, dz_t) = (Blocks::new(1, &w), Blocks::new(1, &dz_t));
-        let (gate, dz, room) = (self.behind.gate(&h[q]), &mut to.dz, &mut to.dz_t);
-        to.finite = kernels::dense_backward_input(isa, w, dz_t, gate, dz, room);
+        let w = |_: usize| part[0].owned.w.view();
+        for (b, Gradient { dz, dz_t: room, finite }) in to.iter_mut().enumerate() {
+            let dz_t = |_: usize| blocks[b].dz_t.view();
+            let (w, dz_t) = (Blocks::new(1, &w), Blocks::new(1, &dz_t));
+            let gate = self.behind.gate(&h[q * batch.cut.count + b]);
+            *finite = kernels::dense_backward_input(isa, w, dz_t, gate, dz, room);
+        }
         watch.lap(StepPart::Backward);
-        let deltas = Deltas { batch, of: Of::Logits(std::slice::from_ref(block)) };
-        deltas.update_hidden(std::slice::from_mut(part), isa, h, task);
+        let deltas = Deltas { batch, of: Of::Logits(blocks) };
+        deltas.update_hidden(part, isa, h, task);
         watch.lap(StepPart::Update);
     }
 }
 
-/// The shares of the logits of the columns whose outputs are `h` and whose weights are `parts`: as many as there is room for.
-pub(crate) fn shares<'p>(
-    isa: Isa,
-    parts: impl Iterator<Item = &'p Part>,
-    h: &[Panel],
-    rows: usize,
-    to: &mut [Panel],
-) {
+/// A column's share of the logits of some rows, given its outputs `h` and its weights in the output layer, if that is cut so.
+pub(crate) fn share(isa: Isa, part: Option<&Part>, rows: usize, h: &Panel, to: Option<&mut Panel>) {
     const NONE: [Line; PANEL_COLS / LANES] = [Line::ZERO; PANEL_COLS / LANES];
-    for ((part, h), to) in parts.zip(h).zip(to) {
-        let bias = part.bias.as_ref().map_or(&NONE[..to.vectors()], |bias| bias.w.lines());
-        let (x, w) = (|_: usize| h.view().rows_at(0, rows), |_: usize| part.owned.w.view());
-        let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
-        kernels::dense_forward(isa, x, w, bias, Then::Linear, to, 0);
-    }
+    let Some((part, to)) = part.zip(to) else { return };
+    let bias = part.bias.as_ref().map_or(&NONE[..to.vectors()], |bias| bias.w.lines());
+    let (x, w) = (|_: usize| h.view().rows_at(0, rows), |_: usize| part.owned.w.view());
+    let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
+    kernels::dense_forward(isa, x, w, bias, Then::Linear, to, 0);
 }

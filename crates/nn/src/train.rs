@@ -113,12 +113,15 @@ impl Default for FitConfig {
     }
 }
 
+/// Most rows of a batch whose softmax and loss each thread works out for itself.
+const SHARED_ROWS: usize = 2 * PANEL_COLS;
+
 impl FitConfig {
     /// Whether each column of the last hidden layer has its share of the output layer (`top.rs`): where all classes are one
-    /// panel, a batch one block, and weights are updated as soon as their gradient is known.
+    /// panel, a batch is small, and weights are updated as soon as their gradient is known.
     pub(crate) fn shares_output(&self, architecture: &Architecture, batch: usize) -> bool {
         let updates = self.precision == Precision::F32 && self.clip_norm.is_none();
-        let small = architecture.classes() <= PANEL_COLS && batch <= PANEL_COLS;
+        let small = architecture.classes() <= PANEL_COLS && batch <= SHARED_ROWS;
         updates && small && architecture.dense().count() > 1
     }
 

@@ -96,10 +96,10 @@ impl RowBlock {
     }
 
     /// Logits that are the sum of these shares.
-    pub(crate) fn sum(&mut self, shares: &[Panel]) {
-        let Some((first, others)) = shares.split_first() else { return };
+    pub(crate) fn sum<'s>(&mut self, mut shares: impl Iterator<Item = &'s Panel>) {
+        let Some(first) = shares.next() else { return };
         self.logits.lines_mut().copy_from_slice(first.lines());
-        for share in others {
+        for share in shares {
             let sums = Line::flat_mut(self.logits.lines_mut()).iter_mut();
             sums.zip(Line::flat(share.lines())).for_each(|(sum, share)| *sum += share);
         }
@@ -204,11 +204,11 @@ impl Workspace {
         let own_rows = if config.precision == Precision::Bf16 { 0 } else { cut.rows };
         let skip_zeros = config.skip_zeros && own_rows > 0 && !hidden.is_empty();
         let fetched = Fetched::new((own_rows, cut.count), inputs.features(), skip_zeros);
-        let gradients =
-            [PANEL_COLS, shapes[0].units % PANEL_COLS].map(|cols| Gradient::new(cut.rows, cols));
-        let own = Own { fetched, head: Head { step: 0, block: heads[0].clone() }, gradients };
+        let gradients = [PANEL_COLS, shapes[0].units % PANEL_COLS]
+            .map(|cols| vec![Gradient::new(cut.rows, cols); cut.count]);
+        let own = Own { fetched, head: Head { step: 0, blocks: heads.clone() }, gradients };
         let columns = hidden.last().map_or(0, |last| last.units.div_ceil(PANEL_COLS));
-        let shares = vec![heads[0].logits.clone(); columns];
+        let shares = vec![heads[0].logits.clone(); columns * cut.count];
         let hidden = hidden.iter().zip(0..);
         let hidden = hidden
             .map(|(shape, l)| Hidden::new(cut, shape.units, Behind::new(shape, config.seed, l)));

@@ -13,8 +13,10 @@ use proptest::prelude::*;
 /// Hidden layers and batch sizes: with and without a short last batch, one panel and several, layers that
 /// fill their last vector and layers that don't, fewer tasks than threads and more; work for one thread, and for all of
 /// eight; groups of four columns on one thread, and of two, one or single panels on others.
-const NETWORKS: [(&[usize], usize); 10] = [
+const NETWORKS: [(&[usize], usize); 12] = [
     (&[128], 32),
+    (&[150], 90),
+    (&[96, 130], 128),
     (&[64, 48], 50),
     (&[100], 7),
     (&[], 32),
