@@ -268,6 +268,18 @@ pub(crate) fn prefetch_line<const FAR: bool>(at: *const u8) {
     let _ = at;
 }
 
+/// Asks for the cache line of an address that will be written: other cores give up theirs. A hint, as [`prefetch_line`].
+#[inline(always)]
+pub(crate) fn prefetch_own(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads and writes nothing that the program can see; processors without this one do nothing.
+    unsafe {
+        core::arch::asm!("prefetchw [{0}]", in(reg) at, options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// A whole operation, generic over the ISA, for [`Isa::run`]. Implementations of `run`, and functions it calls, are
 /// `#[inline(always)]`, so that they are compiled into each token's `#[target_feature]` function; closures may
 /// not be.

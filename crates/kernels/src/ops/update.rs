@@ -8,7 +8,7 @@ use super::adam::{AdamStep, AdamWStep};
 use super::sgd::SgdStep;
 use super::stages::{MOST, Rule, Stages, step_all};
 use super::stretch::Pairs;
-use crate::isa::{Isa, LANES, Line, Simd, kernel, prefetch_line};
+use crate::isa::{Isa, LANES, Line, Simd, kernel, prefetch_line, prefetch_own};
 use crate::panel::{Blocks, PANEL_COLS, Panel};
 use crate::tile::{Acc, Ending, product, unroll};
 
@@ -116,10 +116,12 @@ impl<S: Simd, R: Rule, const FAR: bool> Ending<S> for Update<'_, '_, S, R, FAR> 
     #[inline(always)]
     fn ask(&mut self) {
         if self.left > 0 {
-            for at in &mut self.soon {
-                prefetch_line::<true>(at.cast());
-                *at = at.wrapping_add(1);
-            }
+            let [w, m, v] = self.soon;
+            // Others may have read the weights since they were written, but nobody the moments.
+            prefetch_own(w.cast());
+            prefetch_line::<true>(m.cast());
+            prefetch_line::<true>(v.cast());
+            self.soon = [w, m, v].map(|at| at.wrapping_add(1));
             self.left -= 1;
         }
     }
