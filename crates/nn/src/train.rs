@@ -118,11 +118,10 @@ const SHARED_ROWS: usize = 2 * PANEL_COLS;
 
 impl FitConfig {
     /// Whether each column of the last hidden layer has its share of the output layer (`top.rs`): where all classes are one
-    /// panel, a batch is small, and weights are updated as soon as their gradient is known.
+    /// panel and a batch is small.
     pub(crate) fn shares_output(&self, architecture: &Architecture, batch: usize) -> bool {
-        let updates = self.precision == Precision::F32 && self.clip_norm.is_none();
         let small = architecture.classes() <= PANEL_COLS && batch <= SHARED_ROWS;
-        updates && small && architecture.dense().count() > 1
+        small && self.precision == Precision::F32 && architecture.dense().count() > 1
     }
 
     /// How layer `l` of `columns` is divided: by columns where they can be shared out among threads, since parts of them would
