@@ -8,10 +8,10 @@
 //! 4. by columns of the first layer, or groups of them: their update, and at once their outputs for the next batch; beside
 //!    it the update of the second layer
 //!
-//! With one hidden layer, 2 and 4 are one, unless gradients are clipped: a step has one barrier. Where much is to be done in the output layer (more
-//! than 64 classes, batches of more than 128 rows, no layer below it) and in bf16, threads share that
-//! layer by blocks of rows instead, with a barrier of its own, and 3 begins with the layer itself. A gradient of weights never
-//! reaches memory unless it is clipped: the optimiser is the ending of its tile.
+//! With one hidden layer, 2 and 4 are one, unless gradients are clipped: a step has one barrier. Where much is to be done
+//! in the output layer (more than 64 classes, batches of more than 128 rows, no layer below it) and in bf16, threads share
+//! that layer by blocks of rows instead, with a barrier of its own, and 3 begins with the layer itself. A gradient of
+//! weights never reaches memory unless it is clipped: the optimiser is the ending of its tile.
 
 use crate::clock::{Clock, StepPart};
 use crate::column::{Ask, Columns, forward_half, forward_inputs};
