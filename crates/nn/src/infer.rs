@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::layer::block_width;
 use crate::model::Model;
-use crate::order::sorted;
+use crate::order::{look_of, sort};
 use crate::own::load_row;
 use kernels::{
     Blocks, Isa, LANES, Line, PANEL_COLS, Panel, RowLoss, Zeros, list_zeros, mark_zeros,
@@ -42,6 +42,8 @@ pub(crate) struct Scratch {
     losses: [RowLoss; CHUNK],
     /// Which of the rows of the chunk each row here is: those that look alike stand together, as in training.
     order: [u32; CHUNK],
+    /// What they are sorted by.
+    keys: Vec<u64>,
 }
 
 impl Scratch {
@@ -53,7 +55,7 @@ impl Scratch {
         let zeros = (rows >= FEW).then(zeros);
         let logits = Panel::zeros(rows, model.architecture.classes());
         let (labels, losses, order) = ([0; CHUNK], [RowLoss::default(); CHUNK], [0; CHUNK]);
-        Scratch { layers, zeros, logits, labels, losses, order }
+        Scratch { layers, zeros, logits, labels, losses, order, keys: Vec::new() }
     }
 
     /// Whether it will do for this network and so many rows.
@@ -173,10 +175,9 @@ impl Model {
         // Two or three rows wait for the weights, whatever is skipped.
         let mut zeros = scratch.zeros.as_mut().filter(|_| rows >= FEW && self.layers[0].finite());
         let order = &mut scratch.order[..rows];
+        order.iter_mut().zip(0..).for_each(|(place, i)| *place = i);
         if zeros.is_some() {
-            sorted::<CHUNK>(inputs, at, order);
-        } else {
-            order.iter_mut().zip(0..).for_each(|(place, i)| *place = i);
+            sort(order, |i| look_of(inputs, at(i as usize)), &mut scratch.keys);
         }
         for (i, from) in order.iter().enumerate() {
             load_row(isa, inputs.row(at(*from as usize)), &mut scratch.layers[0], i);

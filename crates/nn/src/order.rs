@@ -88,22 +88,15 @@ impl Order {
 /// # Panics
 /// If there is no example of such a number.
 pub fn arrange(inputs: Inputs<'_>, batch: &mut [u32]) {
-    let mut keys: Vec<u64> = batch.iter().map(|&i| key(look_of(inputs, i as usize), i)).collect();
-    keys.sort_unstable();
-    batch.iter_mut().zip(keys).for_each(|(i, key)| *i = key as u32);
+    sort(batch, |i| look_of(inputs, i as usize), &mut Vec::new());
 }
 
-/// The numbers of some rows, which are these examples: `MOST` at most, sorted as a batch is.
-pub(crate) fn sorted<const MOST: usize>(
-    inputs: Inputs<'_>,
-    at: impl Fn(usize) -> usize,
-    rows: &mut [u32],
-) {
-    let mut keys = [0; MOST];
-    let keys = &mut keys[..rows.len()];
-    keys.iter_mut().zip(0..).for_each(|(to, i)| *to = key(look_of(inputs, at(i as usize)), i));
-    keys.sort_unstable();
-    rows.iter_mut().zip(keys).for_each(|(row, key)| *row = *key as u32);
+/// Sorts rows by what the examples they stand for look like.
+pub(crate) fn sort(rows: &mut [u32], look: impl Fn(u32) -> u16, room: &mut Vec<u64>) {
+    room.clear();
+    room.extend(rows.iter().map(|&i| key(look(i), i)));
+    room.sort_unstable();
+    rows.iter_mut().zip(room).for_each(|(row, key)| *row = *key as u32);
 }
 
 /// What a batch is sorted by: looks, and numbers where these are equal.
@@ -112,7 +105,7 @@ fn key(look: u16, i: u32) -> u64 {
 }
 
 /// What example `i` looks like.
-fn look_of(inputs: Inputs<'_>, i: usize) -> u16 {
+pub(crate) fn look_of(inputs: Inputs<'_>, i: usize) -> u16 {
     match inputs.row(i) {
         Row::U8 { data, .. } => look_at(data),
         Row::F32(data) => look_at(data),

@@ -173,7 +173,7 @@ impl Run<'_> {
             top::share(isa, above.parts.get(column), batch.rows(b), &out[0], to.first_mut());
             watch.lap(StepPart::Forward);
         };
-        let shares = shares.as_mut().filter(|_| last).map_or(&mut [][..], |s| &mut s[batch.at]);
+        let shares = room(shares.as_mut().filter(|_| last), batch.at);
         let all = (h.len(), (&mut h[..], shares), panel);
         self.team.for_each_zip(owns, all, nothing_else());
     }
@@ -203,7 +203,7 @@ impl Run<'_> {
             }
             watch.lap(StepPart::Forward);
         };
-        let shares = shares.as_mut().filter(|_| last).map_or(&mut [][..], |s| &mut s[batch.at]);
+        let shares = room(shares.as_mut().filter(|_| last), batch.at);
         self.team.for_each_zip(owns, (pieces, (h, shares), outputs), nothing_else());
     }
 
@@ -390,6 +390,11 @@ fn to_update(layers: &mut [Dense], shares: bool, threads: usize) -> (usize, &mut
         [layer, ..] => (updates(layer, threads, layer.parts.len()), &mut layer.parts),
         [] => (0, &mut []),
     }
+}
+
+/// Room for the shares of the logits of a batch, where there are some.
+fn room(shares: Option<&mut [Vec<Panel>; 2]>, at: usize) -> &mut [Panel] {
+    shares.map_or(&mut [], |shares| &mut shares[at])
 }
 
 /// Outputs of the first hidden layer for the batch at `now`, and room for those for the next.

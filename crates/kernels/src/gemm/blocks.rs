@@ -216,12 +216,46 @@ impl<E: Epilogue> Product<'_, '_, E> {
         S::TALL.1 > 1 && k <= SHORT && n >= LONG_ROWS && m.saturating_mul(n) > FAR
     }
 
+    /// How it is cut into blocks, given whether B stays in place and the columns of the widest tile.
+    #[inline(always)]
+    fn cut(&self, in_place: bool, unit: usize) -> Cut {
+        let ((a, scale), n) = (self.a, self.b.0.cols());
+        let (m, k, by_rows) = (a.rows(), a.cols(), a.strides().1 == 1);
+        let flat = m <= SOME_ROWS && k <= KC_FLAT && !in_place && scale == 1.0;
+        let low = flat || (in_place && m <= SOME_ROWS);
+        let deep = k > FEW_STEPS;
+        let copy_a = scale != 1.0 || (!by_rows && n >= MANY_COLS && deep && !low);
+        let depth = match by_rows {
+            _ if !copy_a => KC,
+            true => KC_ROWS,
+            false => KC_COLUMNS,
+        };
+        let floats = if flat { BLOCK_FLAT } else { BLOCK };
+        let cols = (floats / depth.min(k).max(1)).max(unit);
+        let asks_a = by_rows && (copy_a || n <= FEW_COLS);
+        Cut { copy_a, asks_a, alone: copy_a || (n > FEW_COLS && deep), depth, cols }
+    }
+
     /// Floats of all operands together.
     fn floats(&self) -> usize {
         let (m, n, k) = (self.a.0.rows(), self.b.0.cols(), self.b.0.rows());
         let all = m.saturating_mul(n).saturating_add(m.saturating_mul(k));
         all.saturating_add(k.saturating_mul(n))
     }
+}
+
+/// How a product is cut into blocks.
+struct Cut {
+    copy_a: bool,
+    /// Whether the next rows of A are asked for.
+    asks_a: bool,
+    /// Whether strips of A take all panels one by one: a copy holds one, and so does the first-level cache while many
+    /// panels take it.
+    alone: bool,
+    /// Steps of k of a block, at most.
+    depth: usize,
+    /// Columns of a block of B, at most.
+    cols: usize,
 }
 
 impl<E: Epilogue> Kernel for Product<'_, '_, E> {
@@ -237,27 +271,17 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
         let (highest, widest) = product.tile::<S>(swaps, in_place);
         let at_once = product.asks_at_once::<S>() && !swaps;
         let asks = if at_once || product.floats() <= NEAR { 0 } else { ASKS };
+        let unit = widest * LANES;
+        let Cut { copy_a, asks_a, alone, depth, cols } = product.cut(in_place, unit);
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
-        let flat = m <= SOME_ROWS && k <= KC_FLAT && !in_place && a_scale == 1.0;
-        let low = flat || (in_place && m <= SOME_ROWS);
-        let deep = k > FEW_STEPS;
-        let by_rows = a.strides().1 == 1;
-        let copy_a = a_scale != 1.0 || (!by_rows && n >= MANY_COLS && deep && !low);
-        let deepest = match by_rows {
-            _ if !copy_a => KC,
-            true => KC_ROWS,
-            false => KC_COLUMNS,
-        };
         let usual = if widest > S::FLAT.1 { S::FLAT.1 } else { S::TALL.1 };
-        let unit = widest * LANES;
-        let most = (if flat { BLOCK_FLAT } else { BLOCK } / deepest.min(k).max(1)).max(unit);
         let a_room = if copy_a { a_lines(highest.min(m)) } else { 0 };
-        let b_room = deepest.min(k) * most.min(n).div_ceil(LANES);
+        let b_room = depth.min(k) * cols.min(n).div_ceil(LANES);
         let squares = if swaps { swapped::lines(widest) } else { 0 };
         let [a_room, b_room, squares] = scratch.rooms([a_room, b_room, squares]);
-        for (jc, nc) in parts(n, most, unit) {
-            for (pc, kc) in parts(k, deepest, 1) {
+        for (jc, nc) in parts(n, cols, unit) {
+            for (pc, kc) in parts(k, depth, 1) {
                 let b = (b.block((pc, kc), (jc, nc)), b_scale);
                 let mut all = [(0, Panels::NONE); 3];
                 let groups = groups(nc, widest, usual);
@@ -272,14 +296,12 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                     last: pc + kc == k,
                     asks,
                     at_once,
-                    a: (by_rows && (copy_a || n <= FEW_COLS)).then_some(a),
+                    a: asks_a.then_some(a),
                     next_c: Lines::NONE,
                     next_a: Lines::NONE,
                 };
                 let mut i = 0;
                 for (height, count) in split(m, highest).into_iter().filter(|s| s.1 > 0) {
-                    // A copy holds one strip, and so does the first-level cache while many panels take it.
-                    let alone = copy_a || (n > FEW_COLS && deep);
                     let (times, together) = if alone { (count, 1) } else { (1, count) };
                     for _ in 0..times {
                         let rows = a.block((i, together * height), (0, kc));

@@ -180,10 +180,11 @@ impl<S: Simd> Part<S> for ColumnsOfA<'_, '_> {
         let ColumnsOfA { a, scale, to } = self;
         let to = Line::flat_mut(to);
         for k in 0..a.cols() {
-            if let Some(whole) = to[k * a.rows()..].first_chunk_mut() {
-                // Of a whole vector, what is too much is overwritten by the next column.
-                s.store(scaled(s, scale, load(s, a.t().run(k, 0, a.rows()))), whole);
-            }
+            let Some(whole) = to[k * a.rows()..].first_chunk_mut() else {
+                unreachable!("room for one more column")
+            };
+            // Of a whole vector, what is too much is overwritten by the next column.
+            s.store(scaled(s, scale, load(s, a.t().run(k, 0, a.rows()))), whole);
         }
     }
 }

@@ -88,6 +88,7 @@ impl Zeros {
     /// # Panics
     /// As [`new`](Zeros::new).
     pub fn of_rows(rows: usize, cols: usize, block: usize) -> Zeros {
+        // Numbers within a block, and how many there are of them, are bytes.
         let fine = block > 0 && block.is_multiple_of(LANES) && block <= 240;
         assert!(fine, "blocks of {block} columns");
         assert!(rows <= 128, "{rows} rows");
