@@ -54,14 +54,14 @@ pub(crate) fn bench(args: &[String]) -> Result<(), String> {
     }
     if name == "train" && !help {
         run(cargo().args(["build", "--quiet", "--release", "--package", "app", "--bin", "weft"]))?;
-        bench.arg("--program").arg(built("weft"));
+        bench.arg("--program").arg(built("release", "weft"));
     }
     run(&mut bench)
 }
 
-/// The program of that name, as `cargo build --release` leaves it.
-fn built(name: &str) -> PathBuf {
-    target().join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+/// The program of that name, as `cargo build` leaves it in the folder of a profile.
+pub(crate) fn built(profile: &str, name: &str) -> PathBuf {
+    target().join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Builds what runs the products of other libraries: a workspace of its own.

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
-use crate::run::{cargo, root, run, target};
+use crate::run::{built, cargo, root, run, target};
 use crate::tidy::tidy;
 use crate::{aarch64, blas, python};
 use std::process::Command;
@@ -72,9 +72,14 @@ fn models() -> Result<(), String> {
 
 /// Every benchmark once, on small inputs; the products of other libraries need a long build and are left out.
 fn benches() -> Result<(), String> {
+    run(cargo().args(["build", "--quiet", "--package", "app", "--bin", "weft"]))?;
     for name in ["gemm", "elementwise", "train"] {
-        let bench = ["run", "--quiet", "--package", "benches", "--bin", name, "--", "--once"];
-        run(cargo().args(bench).stdout(std::process::Stdio::null()))?;
+        let mut bench = cargo();
+        bench.args(["run", "--quiet", "--package", "benches", "--bin", name, "--", "--once"]);
+        if name == "train" {
+            bench.arg("--program").arg(built("debug", "weft"));
+        }
+        run(bench.stdout(std::process::Stdio::null()))?;
     }
     Ok(())
 }

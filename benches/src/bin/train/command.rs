@@ -109,13 +109,13 @@ impl Way {
         let start = Instant::now();
         let mut process = command.spawn().map_err(|e| format!("{}: {e}", weft.display()))?;
         let Some(out) = process.stdout.take() else { unreachable!("standard output is a pipe") };
-        let (mut first, mut training, mut memory) = (None, 0.0, None);
+        let (mut first, mut training, mut memory) = (None, None, None);
         for line in BufReader::new(out).lines() {
             let event: serde_json::Value = serde_json::from_str(&line?)?;
             match event["event"].as_str() {
                 Some("epoch") => _ = first.get_or_insert(start.elapsed().as_secs_f64()),
                 Some("result") => {
-                    training = event["train_seconds"].as_f64().unwrap_or(f64::NAN);
+                    training = event["train_seconds"].as_f64();
                     memory = most_memory(process.id());
                 }
                 _ => {}
@@ -125,7 +125,9 @@ impl Way {
         if !status.success() {
             return Err(format!("{command:?}: {status}").into());
         }
-        Ok(Run { first_step: first.unwrap_or(f64::NAN), training, whole, memory })
+        let times = first.zip(training);
+        let (first_step, training) = times.ok_or_else(|| format!("{command:?}: told no times"))?;
+        Ok(Run { first_step, training, whole, memory })
     }
 }
 
