@@ -146,7 +146,7 @@ Examples:
   weft lr-find --hidden 1024,512 --batch-size 128 --out rates.png
   weft lr-find --dataset sample --json
 
-A test by L. Smith, as fastai does it: the learning rate grows from step to step, and the suggestion is where the
+A test by L. Smith, as fastai does it: the learning rate grows from step to step, and the suggestion is where the \
 smoothed loss falls for the longest.")]
 pub(crate) struct LrFindArgs {
     #[command(flatten)]
@@ -249,8 +249,8 @@ pub(crate) struct WhatArgs {
     /// All test images
     #[arg(long)]
     pub(crate) all: bool,
-    /// A PNG picture of any size, dark on light or light on dark
-    #[arg(long, value_name = "FILE.png")]
+    /// A picture of any size, dark on light or light on dark: PNG, for a model of `weft data pack` JPEG, too
+    #[arg(long, value_name = "FILE")]
     pub(crate) image: Option<PathBuf>,
 }
 
@@ -347,7 +347,7 @@ pub(crate) struct CompareArgs {
     pub(crate) runs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) below: DirArg,
-    /// File for the figure, .png or .svg; one of that name is replaced [default: comparison.png in --dir]
+    /// File for the figure, .png or .svg; one of that name is replaced [default: comparison.png beside the first run]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Print one JSON object

@@ -17,6 +17,8 @@ pub(crate) const RECORD: &str = "run.json";
 pub(crate) const HISTORY: &str = "history.csv";
 /// The settings, as `--config` takes them.
 pub(crate) const CONFIG: &str = "config.toml";
+/// The report, for a browser.
+pub(crate) const REPORT: &str = "report.html";
 /// The events.
 pub(crate) const EVENTS: &str = "events.ndjson";
 /// The folder of the checkpoints.
@@ -62,10 +64,8 @@ impl RunFolder {
         let folder = RunFolder { path: path.to_owned() };
         folder.probe()?;
         // Nobody may resume a run that is replaced.
-        match fs::remove_dir_all(folder.join(CHECKPOINTS)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(refused(path, &e)),
-            _ => Ok(folder),
-        }
+        folder.gone(fs::remove_dir_all(folder.join(CHECKPOINTS)))?;
+        Ok(folder)
     }
 
     /// The folder of a run that goes on.
@@ -79,6 +79,23 @@ impl RunFolder {
             entries.filter(half).for_each(|entry| drop(fs::remove_file(entry.path())));
         }
         Ok(folder)
+    }
+
+    /// Removes what tells of the run that is replaced, and what this one might not draw again. Its model stays until there is
+    /// another.
+    pub(crate) fn forget(&self) -> Outcome {
+        for name in [RECORD, REPORT, HISTORY] {
+            self.gone(fs::remove_file(self.join(name)))?;
+        }
+        self.gone(fs::remove_dir_all(self.join(PLOTS)))
+    }
+
+    /// What was to be removed may have been away.
+    fn gone(&self, removed: io::Result<()>) -> Outcome {
+        match removed {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(refused(&self.path, &e)),
+            _ => Ok(()),
+        }
     }
 
     /// Makes a folder in it, if need be.

@@ -11,8 +11,9 @@ Examples:
   weft export --model runs/first --onnx first.onnx
   weft export --model runs/first --onnx first.onnx --pixels f32
 
-The model takes pixels of 0 to 255 (scaling them is part of it), any number of examples at once, and gives
+The model takes pixels of 0 to 255 (scaling them is part of it), any number of examples at once, and gives \
 the probabilities of the classes. The names of the classes are in its metadata.
+
 A model file is safetensors already: other programs read it as it is (docs/checkpoint.md).")]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
@@ -39,8 +40,8 @@ Examples:
   weft import net.safetensors --out net/model.safetensors --activation relu --classes classes.txt
   weft import net.safetensors --out net --mean 0.5 --std 0.5
 
-A file that PyTorch's nn.Sequential of Linear layers wrote: save_file(net.state_dict(), \"net.safetensors\").
-The layers follow each other in the order of the numbers in their names, and their shapes say how large they
+A file that PyTorch's nn.Sequential of Linear layers wrote: save_file(net.state_dict(), \"net.safetensors\"). \
+The layers follow each other in the order of the numbers in their names, and their shapes say how large they \
 are. The file does not tell what follows a layer; the last one's outputs are taken for logits.")]
 pub(crate) struct ImportArgs {
     /// The safetensors file

@@ -37,12 +37,12 @@ Examples:
   weft data pack drawings --out data/drawings --size 28x28 --invert --test-split 0.1
   weft train --data data/mine
 
-The name of a folder is the class of the pictures in it (PNG or JPEG, in folders below it, too): photos/cat,
-photos/dog, ... Where there are photos/train/CLASS and photos/test/CLASS, those are the halves; else some
+The name of a folder is the class of the pictures in it (PNG or JPEG, in folders below it, too): photos/cat, \
+photos/dog, ... Where there are photos/train/CLASS and photos/test/CLASS, those are the halves; else some \
 pictures of every class, drawn with the seed, are for testing.
 
-Pictures are turned upright, laid on white where they are transparent, made grey (0.2126 R + 0.7152 G +
-0.0722 B) and scaled to fit, in the middle of the colour of their border. `weft predict --image` does the
+Pictures are turned upright, laid on white where they are transparent, made grey (0.2126 R + 0.7152 G + \
+0.0722 B) and scaled to fit, in the middle of the colour of their border. `weft predict --image` does the \
 same with a picture, if the model learned from such a data set.")]
 pub(crate) struct PackArgs {
     /// Folder with a folder of pictures for each class

@@ -2,9 +2,14 @@
 
 use crate::exit::{Code, Failure};
 use app::{datasets, image};
+use idx::Difference;
+use std::io::ErrorKind;
 use std::path::Path;
 
 const ANEW: &str = "remove the file, and fetch it anew with `weft fetch`";
+const SAME: &str = "put files of the same data set side by side, or fetch it with `weft fetch`";
+const NAMES: &str =
+    "classes.txt or --classes must name a class for every label from 0 on; or take other labels";
 const PERMISSIONS: &str = "check the path and its permissions";
 
 /// What `nn` cannot do, once a model is there.
@@ -64,6 +69,11 @@ pub(super) fn data_failure(error: datasets::Error) -> Failure {
             let where_ = format!("{file} from {source_name}: {what}");
             data("a file is not the data set's").at(where_).next(ANEW)
         }
+        Error::Io { path, source } if source.kind() == ErrorKind::InvalidData => {
+            data("a text file of the data set is not UTF-8")
+                .at(path.display())
+                .next("save it as UTF-8")
+        }
         Error::Io { path, source } => {
             Failure::io("cannot use a file of the data set", &path, &source).next(PERMISSIONS)
         }
@@ -92,9 +102,10 @@ fn idx_failure(error: idx::Error) -> Failure {
                 .next(ANEW)
         }
         Error::Mismatch { images, labels, what } => {
+            let named = matches!(what, Difference::Label { .. });
             data("images and labels do not belong together")
                 .at(format_args!("{} and {}: {what}", images.display(), labels.display()))
-                .next("put files of the same data set side by side, or fetch it with `weft fetch`")
+                .next(if named { NAMES } else { SAME })
         }
         other => data(other).next(ANEW),
     }

@@ -48,6 +48,17 @@ fn open(dataset: &Dataset, half: Half) -> Outcome<Labelled> {
     Ok(labelled)
 }
 
+/// Opens both halves of a data set, whose examples have one size.
+fn halves(dataset: &Dataset) -> Outcome<(Labelled, Labelled)> {
+    let (train, test) = (open(dataset, Half::Train)?, open(dataset, Half::Test)?);
+    if train.features() == test.features() {
+        return Ok((train, test));
+    }
+    Err(Failure::new(Code::Data, "training and test images are of different sizes")
+        .at(format_args!("{}: {:?} and {:?}", dataset.place(), train.dims(), test.dims()))
+        .next("put files of the same data set side by side"))
+}
+
 /// The images as a network takes them.
 fn inputs(images: &Labelled, scale: f32) -> Outcome<Inputs<'_>> {
     Inputs::u8(images.images(), images.features(), scale).map_err(network_failure)

@@ -54,7 +54,7 @@ fn greet(plan: &Plan, args: &PackArgs, terminal: Terminal) {
         listed(&plan.classes)
     ));
     if plan.others > 0 {
-        terminal.note(format_args!("{} other files are left alone", Grouped(plan.others)));
+        terminal.note(format_args!("other files, which are left alone: {}", Grouped(plan.others)));
     }
 }
 
@@ -91,7 +91,8 @@ fn look(args: &PackArgs, plan: &Plan, work: Work, terminal: Terminal) -> Outcome
 
 fn tell(packed: &Packed, plan: &Plan, look: Look, out: &Path, terminal: Terminal) {
     if !packed.skipped.is_empty() {
-        terminal.warn(format_args!("{} pictures were left out:", Grouped(packed.skipped.len())));
+        let (some, all) = (Grouped(packed.skipped.len()), Grouped(count(plan)));
+        terminal.warn(format_args!("{some} of {all} pictures left out:"));
         for skipped in packed.skipped.iter().take(NAMED) {
             terminal.note(format_args!("  {}: {}", skipped.path.display(), skipped.what));
         }
@@ -112,7 +113,7 @@ fn tell(packed: &Packed, plan: &Plan, look: Look, out: &Path, terminal: Terminal
 fn failure(error: Error) -> Failure {
     match error {
         Error::Io { path, source } => Failure::io("cannot use a file or folder", &path, &source)
-            .next("check the path and its permissions"),
+            .next("check the path, its permissions and the room on the disk"),
         Error::Picture { path, what } => Failure::new(Code::Data, "a picture cannot be used")
             .at(format_args!("{}: {what}", path.display()))
             .next("mend or remove it, or add --skip-bad to leave such pictures out"),

@@ -2,22 +2,19 @@
 
 use super::figures::Figures;
 use super::runs::History;
-use super::{inputs, load, locate, network_failure, open};
+use super::{halves, inputs, load, locate, network_failure};
 use crate::cli::ReportArgs;
 use crate::config::{self, Machine};
 use crate::exit::{Code, Failure, Outcome};
-use crate::run::{self, HISTORY, RECORD};
+use crate::run::{self, HISTORY, RECORD, REPORT};
 use crate::term::{Terminal, print};
-use app::datasets::{self, Dataset, Half};
+use app::datasets::{self, Dataset};
 use app::plot::Format;
 use app::report::{self, Epoch, FirstLayer, Report};
 use idx::Labelled;
 use nn::{Engine, Model};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-/// Name of the report in a run folder.
-pub(crate) const REPORT: &str = "report.html";
 
 pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
     let file = config::model_file(&args.run);
@@ -26,7 +23,7 @@ pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
     let record = record(&folder)?;
     terminal.note(format_args!("Measuring and drawing {}", file.display()));
     let dataset = locate(&options(args, &record)?, terminal)?;
-    let (train, test) = (open(&dataset, Half::Train)?, open(&dataset, Half::Test)?);
+    let (train, test) = halves(&dataset)?;
     let machine = Machine::resolve(&args.engine, "--isa")?;
     let mut engine = machine.engine(machine.all_threads());
     let class_names = loaded.class_names(Some(&dataset));

@@ -4,6 +4,7 @@ use super::layout::Layout;
 use super::manifest::Manifest;
 use super::{Error, FILES};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What the four files are, in the order of [`FILES`].
@@ -30,6 +31,12 @@ pub(super) fn find(folder: &Path, set: &str) -> Result<[PathBuf; 4], Error> {
         match candidates[..] {
             [] => {
                 let (folder, missing) = (folder.to_owned(), (*name).to_owned());
+                // Where nobody may look something may be.
+                if let Err(source) = fs::read_dir(&folder)
+                    && source.kind() != ErrorKind::NotFound
+                {
+                    return Err(Error::Io { path: folder, source });
+                }
                 return Err(Error::Missing { folder, missing });
             }
             [one] => found.push(folder.join(one)),

@@ -208,7 +208,7 @@ pub(crate) struct Data {
     #[arg(long, value_name = "NAME", default_value = "fashion-mnist")]
     pub(crate) dataset: DatasetName,
     /// Four IDX files instead: training images, training labels, test images, test labels
-    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B,C,D", value_delimiter = ',')]
     pub(crate) files: Vec<PathBuf>,
     /// File with the names of the classes, one a line
     #[arg(long, value_name = "FILE")]

@@ -46,6 +46,23 @@ fn examples_in_the_help_are_command_lines_that_parse() {
 }
 
 #[test]
+fn lines_of_the_help_are_broken_only_where_they_are_full() {
+    let room = Room::new();
+    for command in COMMANDS {
+        let help = room.good(&format!("{command} --help")).out;
+        let lines: Vec<&str> = help.lines().collect();
+        for pair in lines.windows(2) {
+            let [line, next] = pair else { unreachable!("two lines") };
+            let prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
+            if prose(line) && prose(next) && !line.ends_with(':') {
+                let word = next.split(' ').next().map_or(0, |word| word.chars().count());
+                assert!(line.chars().count() + 1 + word > 100, "weft {command}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_help_lists_commands_and_exit_codes() {
     let help = Room::new().good("--help").out;
     for command in COMMANDS.into_iter().filter(|command| !command.contains(' ')) {

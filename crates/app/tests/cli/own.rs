@@ -45,7 +45,7 @@ fn pictures_become_a_data_set_that_is_learned() {
     std::fs::write(room.path("drawings/cross/notes.txt"), "not a picture").expect("written");
     let done = room.good("data pack drawings --out mine --invert");
     assert!(done.err.contains("48 pictures to train on and 12 to test with"), "{}", done.err);
-    assert!(done.err.contains("1 other files"), "{}", done.err);
+    assert!(done.err.contains("other files, which are left alone: 1"), "{}", done.err);
     assert_eq!(room.text("mine/classes.txt"), "cross\nring 2\nring 10\n", "2 before 10");
     let images = idx::IdxFile::read(room.path("mine/t10k-images-idx3-ubyte")).expect("images");
     assert_eq!(images.header().dims(), [12, 32, 32]);
@@ -195,4 +195,51 @@ fn other_sizes_and_numbers_of_classes_work_throughout() {
             room.good(&format!("info --model r{i}")).out.contains("the class with the number 1")
         );
     }
+}
+
+#[test]
+fn what_a_run_says_to_try_next_works() {
+    let room = Room::new();
+    put_set(&room, "small", &[4, 5], 2);
+    let files = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"];
+    let files = files.map(|name| format!("small/{name}-ubyte")).join(",");
+    for data in ["--data small".to_owned(), format!("--files {files} --classes small/classes.txt")]
+    {
+        let told = room.good(&format!("train {data} --no-plots --quiet --force --out r")).out;
+        let next = told.lines().find_map(|line| line.split_once(" predict ")).expect("a line").1;
+        let done = room.good(&format!("predict {next}"));
+        assert!(done.out.contains("Test image 0: the class with the number"), "{}", done.out);
+    }
+}
+
+#[test]
+fn data_that_cannot_be_learned_from_says_why() {
+    let room = Room::new();
+    put_set(&room, "one", &[4, 5], 1);
+    put_set(&room, "two", &[4, 5], 2);
+    put_set(&room, "mixed", &[4, 5], 2);
+    put_set(&room, "wide", &[4, 9], 2);
+    for name in ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
+        let (wide, mixed) = (room.path("wide").join(name), room.path("mixed").join(name));
+        std::fs::copy(wide, mixed).expect("a copy");
+    }
+    std::fs::write(room.path("latin1"), b"Stra\xdfe\nHaus\n").expect("written");
+    std::fs::write(room.path("short"), "house\n").expect("written");
+    let cases = [
+        ("--data one", "of one class", "two classes or more"),
+        ("--data one --dry-run", "of one class", "two classes or more"),
+        ("--data mixed", "[4, 5] and [4, 9]", "side by side"),
+        ("--data two --classes latin1", "where: latin1", "UTF-8"),
+        ("--data two --classes short", "label 1", "a class for every label"),
+        ("--data two/classes.txt", "where: two/classes.txt: Not a directory", "check the path"),
+    ];
+    for (data, what, next) in cases {
+        let done = room.weft(&format!("train {data} --out r"));
+        let code = if data.contains(".txt") { 5 } else { 3 };
+        assert_eq!(done.code, Some(code), "{data}: {}", done.err);
+        assert!(done.err.contains(what), "{data}: {}", done.err);
+        let told = done.err.split("\n  next:  ").nth(1).expect("what to do next");
+        assert!(told.contains(next), "{data}: {told}");
+    }
+    assert!(!room.path("r").exists(), "nothing was begun");
 }

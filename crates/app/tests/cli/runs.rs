@@ -108,6 +108,19 @@ fn a_comparison_shows_what_differs_and_draws_the_curves() {
 }
 
 #[test]
+fn runs_are_found_by_name_and_compared_where_they_are() {
+    let room = Room::new();
+    for name in ["far/a", "far/b"] {
+        room.train(name, "--quiet --epochs 1 --hidden 16");
+    }
+    // The run of that name is meant, not what else has it.
+    fs::create_dir(room.path("a")).expect("a folder");
+    room.good("runs compare a b --dir far --out by-name.svg");
+    let told = room.good("runs compare far/b far/a").out;
+    assert!(told.ends_with("The curves: far/comparison.png\n"), "{told}");
+}
+
+#[test]
 fn what_cannot_be_compared_is_said() {
     let room = three();
     let done = room.weft("runs compare a nothing");

@@ -126,6 +126,19 @@ fn without_a_name_every_run_gets_a_folder_of_its_own() {
 }
 
 #[test]
+fn nothing_of_a_run_that_is_replaced_is_taken_for_the_new_one() {
+    let room = Room::new();
+    room.good("train --dataset sample --epochs 1 --quiet --out runs/r");
+    // Ended by its loss, the new run has no results.
+    let done = room.weft("train --dataset sample --quiet --lr 1e29 --out runs/r --force");
+    assert_eq!(done.code, Some(4), "{}", done.err);
+    assert_eq!(files(&room.path("runs/r")), ["config.toml", "events.ndjson", "model.safetensors"]);
+    let listed = room.good("runs");
+    assert!(listed.err.contains("runs/r: a run that did not end"), "{}", listed.err);
+    assert_eq!(listed.out, "");
+}
+
+#[test]
 fn a_run_is_replaced_only_by_force() {
     let room = Room::new();
     room.train("r", "--epochs 1 --quiet --seed 1");

@@ -43,7 +43,8 @@ pub(crate) fn run(config: &Compare, terminal: Terminal) -> Outcome {
 /// The run in that folder, or in the one of that name below `dir`.
 fn find(dir: &Path, name: &Path) -> Outcome<Run> {
     let below = dir.join(name);
-    let folder = if name.is_dir() || !below.is_dir() { name } else { &below };
+    let is_run = name.join(RECORD).exists();
+    let folder = if is_run || !below.is_dir() { name } else { &below };
     let missing = format!("there is no {RECORD} in it");
     let found = read::run(folder).and_then(|run| run.ok_or(missing));
     found.map_err(|what| {
@@ -127,7 +128,8 @@ fn draw(config: &Compare, runs: &[Run], terminal: Terminal) -> Outcome<Option<Pa
     if curves.is_empty() {
         return Ok(None);
     }
-    let path = config.out.clone().unwrap_or_else(|| config.dir.join("comparison.png"));
+    let beside = runs.first().and_then(|run| run.folder.parent()).unwrap_or(Path::new(""));
+    let path = config.out.clone().unwrap_or_else(|| beside.join("comparison.png"));
     let format = plot::Format::of(&path).ok_or_else(|| {
         Failure::usage("a figure is a .png or an .svg file")
             .at(format_args!("--out {}", path.display()))

@@ -1,6 +1,6 @@
 //! `weft train --dry-run`: what a run would be, without running it.
 
-use super::{info, network_failure, sequential};
+use super::{check_classes, info, network_failure, sequential};
 use crate::commands::{locate, open};
 use crate::config::Train;
 use crate::events;
@@ -39,6 +39,7 @@ struct DryRun<'r> {
 /// Prints the settings as a config file, and the network in its comments.
 pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
     let data = data(config, terminal)?;
+    check_classes(data.classes, data.place.as_deref().unwrap_or(&data.name))?;
     let network = sequential(config, &data.image, data.classes);
     let architecture = network.architecture();
     architecture.check().map_err(network_failure)?;

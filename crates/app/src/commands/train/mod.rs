@@ -8,7 +8,7 @@ mod summary;
 
 use super::figures::Figures;
 use super::runs;
-use super::{info, inputs, load_file, locate, network_failure, open};
+use super::{halves, info, inputs, load_file, locate, network_failure};
 use crate::config::{MODEL, Train};
 use crate::events::Events;
 use crate::exit::{Code, Failure, Outcome};
@@ -17,7 +17,7 @@ use crate::progress::Training as Progress;
 use crate::run::{CONFIG, EVENTS, HISTORY, LAST, PLOTS, RECORD, RunFolder};
 use crate::settings::ClassWeights;
 use crate::term::{Grouped, Terminal, print};
-use app::datasets::{Dataset, Half};
+use app::datasets::Dataset;
 use app::plot::Format;
 use idx::Labelled;
 use keeper::Keeper;
@@ -58,7 +58,7 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
     }
     let start = Instant::now();
     let dataset = locate(&config.data, terminal)?;
-    let (train, test) = (open(&dataset, Half::Train)?, open(&dataset, Half::Test)?);
+    let (train, test) = halves(&dataset)?;
     let hash = dataset.hash().map_err(super::data_failure)?;
     let resumed = config.out.as_deref().filter(|_| config.resume);
     let (resumed, state) = match resumed.map(|run| keeper::open(config, run, &hash)).transpose()? {
@@ -106,6 +106,16 @@ fn sequential(config: &Train, sizes: &[usize], classes: usize) -> Sequential {
     network.dense(classes, Activation::Softmax)
 }
 
+/// There must be something to tell apart.
+fn check_classes(classes: usize, place: &str) -> Outcome {
+    if classes > 1 {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Data, "all images are of one class, so there is nothing to learn")
+        .at(place)
+        .next("take a data set of two classes or more; `weft data` says what is in it"))
+}
+
 /// The weights of the classes; none if they all count the same.
 pub(super) fn class_weights(config: &Train, labels: &[u16], classes: usize) -> Outcome<Vec<f32>> {
     match &config.class_weights {
@@ -127,7 +137,9 @@ pub(super) fn class_weights(config: &Train, labels: &[u16], classes: usize) -> O
 
 /// The network, with its first weights.
 pub(super) fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Outcome<Model> {
-    let network = sequential(config, train.dims(), dataset.class_names.len());
+    let classes = dataset.class_names.len();
+    check_classes(classes, &dataset.place())?;
+    let network = sequential(config, train.dims(), classes);
     let mut model = network.build(config.fit.seed).map_err(network_failure)?;
     if let Some(path) = &config.init {
         checkpoint::load_weights(&mut model, &load_file(path)?).map_err(|e| {
@@ -152,6 +164,9 @@ impl Job<'_> {
         self.greet(&model);
         let resolved = self.resolve(&model);
         self.events.emit("start", &resolved).map_err(Failure::aloud)?;
+        if self.config.force {
+            self.folder.forget()?;
+        }
         if !self.config.resume || self.config.changed {
             self.folder.write(CONFIG, self.config.resolved.to_toml().as_bytes())?;
         }

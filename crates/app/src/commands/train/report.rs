@@ -1,8 +1,9 @@
 //! The report at the end of a run.
 
 use super::{Job, PIXEL_SCALE};
-use crate::commands::report::{self, REPORT, Subject};
+use crate::commands::report::{self, Subject};
 use crate::exit::Outcome;
+use crate::run::REPORT;
 use nn::Model;
 use serde_json::Value;
 

@@ -1,8 +1,7 @@
 //! What a person reads when a run is done.
 
-use crate::commands::report::REPORT;
 use crate::config::{MODEL, Train};
-use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD};
+use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD, REPORT};
 use crate::term::Grouped;
 use app::datasets::{Dataset, Options, manifest};
 use app::report::over_fitting;
@@ -88,7 +87,8 @@ impl Summary<'_> {
         let model = quoted(&self.folder.join(MODEL));
         let data = data_flags(&self.config.data);
         writeln!(f, "Try next:")?;
-        writeln!(f, "  {weft} predict --model {model} --index 0 12{data}")?;
+        let images = if self.found.count > 12 { "0 12" } else { "0" };
+        writeln!(f, "  {weft} predict --model {model} --index {images}{data}")?;
         writeln!(f, "  {weft} predict --model {model} --image YOUR.png")
     }
 }
@@ -105,8 +105,7 @@ fn data_flags(options: &Options) -> String {
         flags += &format!(" --data {}", quoted(folder));
     }
     if let Some(files) = &options.files {
-        flags += " --files";
-        files.iter().for_each(|file| flags += &format!(" {}", quoted(file)));
+        flags += &format!(" --files {}", files.each_ref().map(|file| quoted(file)).join(","));
     }
     flags
 }
@@ -120,9 +119,29 @@ pub(super) fn invoked_as() -> String {
 
 /// A path as a shell takes it.
 pub(in crate::commands) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=\\".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    let Some(text) = path.to_str() else {
+        return quoted_bytes(path.as_os_str().as_encoded_bytes());
+    };
+    let special = if cfg!(windows) { r"/._-+:@%,=\" } else { "/._-+:@%,=" };
+    let plain = |c: char| c.is_alphanumeric() || special.contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// What is no text, as bash, zsh and ksh take it.
+fn quoted_bytes(bytes: &[u8]) -> String {
+    let escaped: String = bytes
+        .iter()
+        .map(|byte| match byte {
+            b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
+            b' '..=b'~' => char::from(*byte).to_string(),
+            byte => format!("\\x{byte:02x}"),
+        })
+        .collect();
+    format!("$'{escaped}'")
 }
 
 #[cfg(test)]
@@ -133,5 +152,12 @@ mod tests {
     fn paths_can_be_pasted_into_a_shell() {
         assert_eq!(quoted(Path::new("runs/a-1/m.x")), "runs/a-1/m.x");
         assert_eq!(quoted(Path::new("my runs/it's")), r"'my runs/it'\''s'");
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            let bytes = std::ffi::OsStr::from_bytes(b"it's\xff \\r");
+            assert_eq!(quoted(Path::new(bytes)), r"$'it\'s\xff \\r'");
+            assert_eq!(quoted(Path::new(r"a\b")), r"'a\b'");
+        }
     }
 }
