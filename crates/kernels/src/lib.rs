@@ -193,4 +193,4 @@ pub use ops::update::{Owned, Step, bias_update, dense_update, dense_update_far, 
 pub use ops::zeros::{Zeros, find_zeros, list_zeros, mark_zeros};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};
 #[cfg(feature = "std")]
-pub use team::Team;
+pub use team::{Steps, Team, Zip};

@@ -9,9 +9,10 @@
 #![allow(unexpected_cfgs, reason = "the model checker is asked for from outside")]
 #![cfg(loom)]
 
-use kernels::Team;
+use kernels::{Steps, Team};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::hint::black_box;
+use std::ops::ControlFlow::{Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What the caller and the tasks of a phase share. The team has to order their accesses: relaxed loads
@@ -115,4 +116,64 @@ fn a_panic_comes_out_and_the_team_goes_on() {
         team.for_each(2, |i| cells.add(i, 1));
         assert_eq!((cells.get(0), cells.get(1)), (1, 1));
     });
+}
+
+/// Each cell becomes one more than the sum of all, and threads count the tasks and the ends of steps they had.
+struct Sums;
+
+impl Steps for Sums {
+    type Own = [AtomicUsize; 2];
+    type Items = &'static mut [()];
+    type Turn = AtomicUsize;
+
+    fn task<'p>(
+        &self,
+        own: &mut Self::Own,
+        _: (usize, usize),
+        _: &'p mut [()],
+        (now, next): (&[AtomicUsize], &mut [AtomicUsize]),
+    ) where
+        Self::Items: 'p,
+    {
+        let sum: usize = now.iter().map(|cell| cell.load(Relaxed)).sum();
+        next[0].store(sum + 1, Relaxed);
+        own[0].store(own[0].load(Relaxed) + 1, Relaxed);
+    }
+
+    fn then(&self, own: &mut Self::Own, _: usize) {
+        own[1].store(own[1].load(Relaxed) + 1, Relaxed);
+    }
+}
+
+/// Steps of two tasks, then an ordinary phase: a thread that is behind must not take the one for the other.
+fn steps(threads: usize, steps: usize) {
+    let mut team = Team::new(threads);
+    let cells = || [0; 2].map(AtomicUsize::new);
+    let (mut even, mut odd) = (cells(), cells());
+    let mut owns: Vec<_> = (0..threads).map(|_| cells()).collect();
+    let (mut sum, mut ended) = (0, 0);
+    deeper(2, &mut || {
+        let items = Box::leak(Box::new([(); 2]));
+        team.for_each_step(&Sums, &mut owns, (2, items), [&mut even, &mut odd], |_, _, now| {
+            assert!(now.iter().all(|cell| cell.load(Relaxed) == sum), "what the last step wrote");
+            (sum, ended) = (2 * sum + 1, ended + 1);
+            if ended == steps { Break(()) } else { Continue(()) }
+        });
+    });
+    let counted = |i: usize| -> usize { owns.iter().map(|own| own[i].load(Relaxed)).sum() };
+    assert_eq!(counted(0), 2 * steps, "tasks");
+    assert!((steps..=threads * steps).contains(&counted(1)), "ends of steps");
+    let cells = Cells::new(2);
+    team.for_each(2, |i| cells.add(i, 1));
+    assert_eq!((cells.get(0), cells.get(1)), (1, 1));
+}
+
+#[test]
+fn one_step_and_a_phase_on_two_threads() {
+    check(Some(2), || steps(2, 1));
+}
+
+#[test]
+fn two_steps_and_a_phase_on_two_threads() {
+    check(Some(1), || steps(2, 2));
 }

@@ -56,40 +56,18 @@ fn every_item_is_lent_once() {
 }
 
 #[test]
-fn items_of_two_kinds_are_lent_once() {
-    for threads in THREADS {
-        let mut team = Team::new(threads);
-        for (n, m) in [(0, 0), (0, 3), (3, 0), (1, 1), (13, 50), (4000, 200)] {
-            let (mut names, mut sums, mut owns) =
-                (vec![String::new(); n], vec![0; m], vec![0; threads]);
-            team.for_each_mut2(
-                &mut owns,
-                (&mut names, |own: &mut usize, i: usize, s: &mut String| {
-                    *own += 1;
-                    s.push_str(&i.to_string())
-                }),
-                (&mut sums, |own: &mut usize, j, s: &mut usize| {
-                    *own += 1;
-                    *s += j + 1
-                }),
-            );
-            assert_eq!(owns.iter().sum::<usize>(), n + m, "tasks that the threads counted");
-            assert!(names.iter().enumerate().all(|(i, s)| *s == i.to_string()));
-            assert!(sums.iter().enumerate().all(|(j, s)| *s == j + 1));
-        }
-    }
-}
-
-#[test]
 fn pieces_of_three_slices_are_lent_once() {
     for threads in THREADS {
         let mut team = Team::new(threads);
         for (n, t, u, m, v) in [
+            (0, 1, 1, 0, 1),
+            (0, 1, 1, 3, 1),
             (1, 1, 1, 0, 0),
             (2, 3, 0, 1, 1),
             (5, 1, 4, 7, 3),
             (13, 2, 2, 50, 2),
             (600, 7, 1, 3, 0),
+            (4000, 1, 0, 200, 1),
         ] {
             let (mut a, mut b, mut c) =
                 (vec![0; n * t], vec![String::new(); n * u], vec![0; m * v]);
@@ -125,8 +103,9 @@ fn slices_that_cannot_be_cut_evenly_are_refused() {
 #[test]
 #[should_panic(expected = "one's own for each of 2 threads")]
 fn each_thread_has_its_own() {
-    let nothing = |_: &mut (), _, (): &mut ()| ();
-    Team::new(2).for_each_mut2(&mut [()], (&mut [(); 3], nothing), (&mut [], nothing));
+    let nothing = |_: &mut (), _, _: &mut [()]| ();
+    let (tasks, none) = ((3, &mut [(); 3][..], nothing), (0, &mut [][..], nothing));
+    Team::new(2).for_each_zip(&mut [()], tasks, none);
 }
 
 /// A phase sees all that the phase before it wrote, on whichever thread.

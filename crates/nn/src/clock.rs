@@ -69,9 +69,10 @@ pub struct StepTimes {
 pub(crate) struct Laps {
     /// One step in so many is timed.
     every: u64,
-    steps: u64,
-    wall: Duration,
-    averaging: Duration,
+    steps: AtomicU64,
+    /// Nanoseconds of the steps, and of them those that averaging took.
+    wall: AtomicU64,
+    averaging: AtomicU64,
     /// Nanoseconds of all threads.
     spent: [AtomicU64; StepPart::ALL.len()],
 }
@@ -79,8 +80,8 @@ pub(crate) struct Laps {
 impl Laps {
     pub(crate) fn new(every: u64) -> Laps {
         let spent = [const { AtomicU64::new(0) }; StepPart::ALL.len()];
-        let (wall, averaging) = (Duration::ZERO, Duration::ZERO);
-        Laps { every: every.max(1), steps: 0, wall, averaging, spent }
+        let [steps, wall, averaging] = [const { AtomicU64::new(0) }; 3];
+        Laps { every: every.max(1), steps, wall, averaging, spent }
     }
 
     /// Whether step `number` is timed.
@@ -88,32 +89,34 @@ impl Laps {
         number.is_multiple_of(self.every)
     }
 
-    /// A step is done: its weights after this time, and their average after that.
-    pub(crate) fn step(&mut self, weights: Duration, average: Duration) {
-        self.steps += 1;
-        self.wall += average;
-        self.averaging += average - weights;
+    /// A step is done, but for the average of the weights.
+    pub(crate) fn step(&self, spent: Duration) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        add(&self.wall, spent);
     }
 
-    /// Adds what a part took.
-    fn add(&self, part: StepPart, spent: Duration) {
-        let nanos = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
-        self.spent[part as usize].fetch_add(nanos, Ordering::Relaxed);
+    /// The average of such a step is there, too.
+    pub(crate) fn average(&self, spent: Duration) {
+        add(&self.wall, spent);
+        add(&self.averaging, spent);
     }
 
     /// The means, if any step was timed.
     pub(crate) fn times(&self, threads: usize) -> Option<StepTimes> {
-        let steps = (self.steps > 0).then_some(self.steps as f64)?;
-        let seconds = self.wall.as_secs_f64() / steps;
-        let mut parts = self
-            .spent
-            .each_ref()
-            .map(|nanos| nanos.load(Ordering::Relaxed) as f64 * 1e-9 / steps / threads as f64);
-        parts[StepPart::Average as usize] = self.averaging.as_secs_f64() / steps;
+        let timed = self.steps.load(Ordering::Relaxed);
+        let steps = (timed > 0).then_some(timed as f64)?;
+        let mean = |nanos: &AtomicU64| nanos.load(Ordering::Relaxed) as f64 * 1e-9 / steps;
+        let seconds = mean(&self.wall);
+        let mut parts = self.spent.each_ref().map(|nanos| mean(nanos) / threads as f64);
+        parts[StepPart::Average as usize] = mean(&self.averaging);
         let known: f64 = parts.iter().sum();
         parts[StepPart::Wait as usize] = (seconds - known).max(0.0);
-        Some(StepTimes { steps: self.steps, seconds, parts })
+        Some(StepTimes { steps: timed, seconds, parts })
     }
+}
+
+fn add(nanos: &AtomicU64, spent: Duration) {
+    nanos.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 /// Times the parts of a step, if it is one that is timed.
@@ -121,6 +124,12 @@ impl Laps {
 pub(crate) struct Clock<'l>(pub(crate) Option<&'l Laps>);
 
 impl<'l> Clock<'l> {
+    /// For step `number`.
+    #[inline]
+    pub(crate) fn of(laps: Option<&'l Laps>, number: u64) -> Clock<'l> {
+        Clock(laps.filter(|laps| laps.wants(number)))
+    }
+
     /// A thread begins with something.
     #[inline]
     pub(crate) fn start(self) -> Watch<'l> {
@@ -138,7 +147,7 @@ impl Watch<'_> {
     pub(crate) fn lap(&mut self, part: StepPart) {
         if let Some((laps, since)) = &mut self.0 {
             let now = Instant::now();
-            laps.add(part, now - *since);
+            add(&laps.spent[part as usize], now - *since);
             *since = now;
         }
     }

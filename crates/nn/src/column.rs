@@ -2,7 +2,6 @@
 
 use crate::behind::{Behind, Place};
 use crate::clock::{Clock, StepPart};
-use crate::data::Inputs;
 use crate::deltas::Deltas;
 use crate::group::part_by_part;
 use crate::layer::{Part, Task, block_width, forward};
@@ -13,16 +12,14 @@ use kernels::{Blocks, Isa, Panel, Then};
 /// Asks for the examples of the batch `after` the next one: they lie all over the data set, each some dozen cache
 /// lines from memory, and the first layer's update is the phase that leaves the memory idle the longest.
 #[derive(Clone, Copy)]
-pub(crate) struct Ask<'a> {
-    pub(crate) inputs: Inputs<'a>,
-    pub(crate) after: &'a [u32],
-}
+pub(crate) struct Ask<'a>(pub(crate) Batch<'a>);
 
 impl Ask<'_> {
     /// For share `i` of `of`.
     pub(crate) fn share(self, i: usize, of: usize) {
-        let share = i * self.after.len() / of..(i + 1) * self.after.len() / of;
-        self.after[share].iter().for_each(|&row| self.inputs.prefetch(row as usize));
+        let Batch { inputs, order, .. } = self.0;
+        let share = i * order.len() / of..(i + 1) * order.len() / of;
+        order[share].iter().for_each(|&row| inputs.prefetch(row as usize));
     }
 }
 

@@ -57,7 +57,8 @@ impl<'a> Deltas<'a> {
         }
     }
 
-    fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, task: Task) {
+    /// The update of a part whose inputs are `x`, one block of rows after the other.
+    pub(crate) fn update(self, part: &mut Part, isa: Isa, x: Blocks<'_, '_>, task: Task) {
         let (column, cols) = (part.column, part.owned.w.cols());
         let dz = |b: usize| self.dz(column, cols, b);
         part.update(isa, x, Blocks::new(self.batch.cut.count, &dz), task);

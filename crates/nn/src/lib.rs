@@ -51,6 +51,7 @@ mod top;
 mod train;
 mod training;
 mod weights;
+mod whole;
 mod workspace;
 
 pub use architecture::{Activation, Architecture, DenseShape, Layer, Sequential};

@@ -45,9 +45,9 @@ impl Order {
         self.rows.len()
     }
 
-    /// Batch `i`; past the last one, none.
-    pub(crate) fn batch(&self, size: usize, i: usize) -> &[u32] {
-        self.rows.chunks(size).nth(i).unwrap_or(&[])
+    /// The examples of batch `i` and those behind it.
+    pub(crate) fn from(&self, size: usize, i: usize) -> &[u32] {
+        &self.rows[i.saturating_mul(size).min(self.rows.len())..]
     }
 
     /// The batches of an epoch: drawn, or as the examples come.
@@ -151,15 +151,16 @@ mod tests {
         let data = images(100);
         let (order, mut drawn) = (order(&data, None, Some(3), 32), (0..100).collect::<Vec<u32>>());
         Rng::new(3, Purpose::Shuffle, 0).shuffle(&mut drawn);
-        for (b, drawn) in drawn.chunks(32).enumerate() {
+        let batches = order.from(32, 0).chunks(32).zip(drawn.chunks(32));
+        for (b, (batch, drawn)) in batches.enumerate() {
             let sorted = |batch: &[u32]| {
                 let mut batch = batch.to_vec();
                 batch.sort_unstable();
                 batch
             };
-            assert_eq!(sorted(order.batch(32, b)), sorted(drawn), "batch {b}");
+            assert_eq!(sorted(batch), sorted(drawn), "batch {b}");
         }
-        assert!(order.batch(32, 4).is_empty());
+        assert_eq!([order.from(32, 3), order.from(32, 4)], [&order.rows[96..], &[]]);
     }
 
     #[test]
@@ -173,7 +174,7 @@ mod tests {
     #[test]
     fn only_chosen_examples_are_taken() {
         let order = order(&images(10), Some(vec![1, 3, 8]), None, 2);
-        assert_eq!((order.len(), order.batch(2, 1)), (3, &[8][..]));
+        assert_eq!((order.len(), order.from(2, 1)), (3, &[8][..]));
     }
 
     #[test]

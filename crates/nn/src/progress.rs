@@ -1,9 +1,40 @@
 //! How far a training has come: all of its state but tensors.
 
 use crate::error::Error;
-use crate::schedule::{Plateau, Position};
-use crate::train::{EpochStats, FitConfig, Running};
+use crate::optimizer::Optimizer;
+use crate::schedule::{Plateau, Position, Schedule, WarmUp};
+use crate::train::{EpochStats, Event, FitConfig, Running};
+use crate::workspace::Losses;
+use kernels::Step;
 use serde::{Deserialize, Serialize};
+
+/// The learning rates of an epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    optimizer: Optimizer,
+    schedule: Schedule,
+    warm_up: WarmUp,
+    /// Steps of the whole training.
+    total: u64,
+    /// Counted from 0.
+    epoch: usize,
+    /// By a plateau.
+    reduced: Option<f64>,
+}
+
+impl Rates {
+    /// That of step `number`, counted from 1 over all epochs.
+    pub(crate) fn of(self, number: u64) -> f64 {
+        let Rates { optimizer, schedule, warm_up, total, epoch, reduced } = self;
+        let at = Position { step: number - 1, total, epoch };
+        schedule.rate(optimizer.lr(), warm_up, at, reduced)
+    }
+
+    /// The optimiser's constants of that step.
+    pub(crate) fn step(self, number: u64) -> Step {
+        self.optimizer.step(self.of(number), number)
+    }
+}
 
 /// How far a run has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,13 +79,25 @@ impl Progress {
         }
     }
 
-    /// The learning rate of the next step, with so many steps in an epoch.
-    pub(crate) fn rate(&self, config: &FitConfig, steps: usize) -> f64 {
+    /// A step is done, of so many in an epoch.
+    pub(crate) fn stepped(&mut self, losses: Losses<'_>, steps: usize, rates: Rates) -> Event {
+        let before = self.running;
+        losses.add_to(&mut self.running);
+        self.done += 1;
+        self.step += 1;
+        let Progress { epoch, step, done, running, .. } = *self;
+        let batch_loss = (running.loss - before.loss) / (running.examples - before.examples) as f64;
+        let (loss, accuracy, lr) = (running.loss(), running.accuracy(), rates.of(done));
+        Event::Step { epoch, step, steps, loss, accuracy, batch_loss, lr }
+    }
+
+    /// The learning rates of the epoch that runs, with so many steps in each.
+    pub(crate) fn rates(&self, config: &FitConfig, steps: usize) -> Rates {
         let FitConfig { optimizer, schedule, warm_up, epochs, max_steps, .. } = *config;
         let total = (epochs as u64).saturating_mul(steps as u64);
         let total = max_steps.map_or(total, |most| total.min(most));
-        let at = Position { step: self.done, total, epoch: self.epoch - 1 };
-        schedule.rate(optimizer.lr(), warm_up, at, self.plateau.rate)
+        let (epoch, reduced) = (self.epoch - 1, self.plateau.rate);
+        Rates { optimizer, schedule, warm_up, total, epoch, reduced }
     }
 
     /// The best epoch.

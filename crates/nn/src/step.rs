@@ -8,22 +8,22 @@
 //! 4. by columns of the first layer, or groups of them: their update, and at once their outputs for the next batch; beside
 //!    it the update of the second layer
 //!
-//! With one hidden layer, 2 and 4 are one, unless gradients are clipped: a step has one barrier. Where much is to be done
+//! With one hidden layer, 2 and 4 are one, unless gradients are clipped: a step has one barrier (`whole.rs`). Where much is to be done
 //! in the output layer (more than 64 classes, batches of more than 128 rows, no layer below it) and in bf16, threads share
 //! that layer by blocks of rows instead, with a barrier of its own, and 3 begins with the layer itself. A gradient of
 //! weights never reaches memory unless it is clipped: the optimiser is the ending of its tile.
 
-use crate::clock::{Clock, StepPart};
+use crate::clock::{Clock, Laps, StepPart};
 use crate::column::{Ask, Columns, forward_half, forward_inputs};
-use crate::data::{Inputs, Labels};
 use crate::deltas::{Deltas, Of};
 use crate::group::{Group, pieces, updates};
 use crate::layer::{Dense, Part, Task};
 use crate::own::Own;
+use crate::progress::Rates;
 use crate::top::{self, Top};
-use crate::train::Running;
-use crate::workspace::{Batch, Gradient, Hidden, RowBlock, Workspace};
-use kernels::{Blocks, CrossEntropy, Isa, PANEL_COLS, Panel, Step, Team};
+use crate::workspace::{Batch, Batches, Gradient, Hidden, Losses, RowBlock, Workspace};
+use kernels::{Blocks, Isa, Panel, Step, Team};
+use std::ops::ControlFlow;
 
 /// A task for items that are nothing.
 type Nothing = fn(&mut Own, usize, &mut [()]);
@@ -33,71 +33,75 @@ fn nothing_else() -> (usize, &'static mut [()], Nothing) {
     (0, &mut [], |_, _, _| ())
 }
 
+/// What is done after each step, with the losses of its batch: by breaking, it ends the last one.
+pub(crate) type Done<'d> = &'d mut dyn FnMut(Losses<'_>) -> ControlFlow<()>;
+
 /// A training run: the layers, what they run on, and what they learn from.
 pub(crate) struct Run<'r> {
     pub(crate) layers: &'r mut [Dense],
     pub(crate) isa: Isa,
     pub(crate) team: &'r mut Team,
     pub(crate) workspace: &'r mut Workspace,
-    pub(crate) inputs: Inputs<'r>,
-    pub(crate) labels: Labels<'r>,
-    /// Number of the step, counted from 1 over all epochs.
-    pub(crate) number: u64,
-    /// Share of a label that is spread over all classes.
-    pub(crate) smoothing: f32,
+    pub(crate) batches: Batches<'r>,
+    pub(crate) rates: Rates,
     /// Largest norm of the gradient.
     pub(crate) clip: Option<f64>,
-    /// Times the parts of this step, if anybody wants to know.
+    /// Times of the parts of some steps, if anybody wants to know.
+    pub(crate) laps: Option<&'r Laps>,
+    /// Of this step.
     pub(crate) clock: Clock<'r>,
 }
 
 impl Run<'_> {
     /// Works out the first layer's outputs for the first batch of an epoch: later, the step before does.
-    pub(crate) fn begin(&mut self, batch: &[u32]) {
+    pub(crate) fn begin(&mut self) {
         self.workspace.owns.iter_mut().for_each(Own::forget);
-        self.forward_first(self.batch(0, batch));
+        self.forward_first(self.batches.at(0));
     }
 
-    /// The batch of the step that is `ahead` by 0 or 1.
-    fn batch<'a>(&self, ahead: usize, order: &'a [u32]) -> Batch<'a>
-    where
-        Self: 'a,
-    {
-        let Workspace { now, cut, .. } = *self.workspace;
-        Batch { step: self.number + ahead as u64, at: now ^ ahead, inputs: self.inputs, order, cut }
+    /// Takes steps, of the first of which the first layer's outputs are known, until `done` breaks.
+    pub(crate) fn steps(&mut self, done: Done<'_>) {
+        if self.workspace.shares.is_some() && self.layers.len() == 2 && self.clip.is_none() {
+            return self.whole(done);
+        }
+        loop {
+            let batch = self.batches.at(0);
+            self.clock = Clock::of(self.laps, batch.step);
+            self.step();
+            let Workspace { owns, heads, .. } = &*self.workspace;
+            let own = owns.iter().map(|own| &own.head).find(|head| head.step == batch.step);
+            let blocks = own.map_or(&heads[..], |head| &head.blocks[..]);
+            if done(Losses { batch, blocks }).is_break() {
+                return;
+            }
+            self.batches.advance();
+        }
     }
 
-    /// One step on `this` batch, of which the first layer's outputs are known; works them out for the `next` one, and
-    /// asks for the one `after` it.
-    pub(crate) fn step(&mut self, by: Step, batches: [&[u32]; 3], running: &mut Running) {
-        let [this, next, after] = batches;
-        let (this, next) = (self.batch(0, this), self.batch(1, next));
-        let (ask, last) = (Ask { inputs: self.inputs, after }, self.layers.len() - 1);
+    /// One step in several phases: on this batch, of which the first layer's outputs are known; works them out for the next one,
+    /// and asks for the one after it.
+    fn step(&mut self) {
+        let [this, next, after] = [0, 1, 2].map(|ahead| self.batches.at(ahead));
+        let (ask, last) = (Ask(after), self.layers.len() - 1);
+        let by = self.rates.step(this.step);
         let task = if self.clip.is_some() { Task::Keep } else { Task::Update(by) };
         for l in 1..last {
             self.forward(l, this);
         }
-        let shared = self.workspace.shares.is_some();
-        if shared && last == 1 && self.clip.is_none() {
-            self.whole(task, (this, next), ask);
+        let below = if self.workspace.shares.is_some() {
+            self.top(task, this);
+            last
         } else {
-            let below = if shared {
-                self.top(task, this);
-                last
-            } else {
-                self.head(this);
-                last + 1
-            };
-            for l in (1..below).rev() {
-                self.backward(l, this, task);
-            }
-            self.update_first(task, (this, next), ask);
+            self.head(this);
+            last + 1
+        };
+        for l in (1..below).rev() {
+            self.backward(l, this, task);
         }
-        self.count(this, running);
+        self.update_first(task, (this, next), ask);
         if let Some(limit) = self.clip {
             self.clipped(limit, by, next);
         }
-        self.workspace.now ^= 1;
     }
 
     /// Whether a column of the first layer is one task: its update and at once its outputs for the next batch. It is a
@@ -106,20 +110,6 @@ impl Run<'_> {
         let first = &self.layers[0];
         let enough = first.columns() >= self.team.threads();
         first.parts[0].half.is_some() || matches!(task, Task::Update(_)) && enough
-    }
-
-    /// Adds the losses of a batch to those of the epoch.
-    fn count(&self, batch: Batch<'_>, running: &mut Running) {
-        let Workspace { owns, heads, .. } = &*self.workspace;
-        let own = owns.iter().map(|own| &own.head).find(|head| head.step == batch.step);
-        let blocks = own.map_or(&heads[..], |head| &head.blocks[..]);
-        for (b, block) in blocks.iter().enumerate() {
-            for row in &block.losses[..batch.rows(b)] {
-                running.examples += 1;
-                running.loss += row.loss;
-                running.correct += usize::from(row.correct);
-            }
-        }
     }
 
     /// The updates by gradients that were kept: all multiplied by `limit / norm` where their norm is larger,
@@ -207,24 +197,15 @@ impl Run<'_> {
         self.team.for_each_zip(owns, (pieces, (h, shares), outputs), nothing_else());
     }
 
-    /// How the loss of a batch is taken.
-    fn loss<'a>(&self, batch: Batch<'_>) -> CrossEntropy<'a>
-    where
-        Self: 'a,
-    {
-        let (scale, weights) = (1.0 / batch.order.len() as f32, self.labels.class_weights());
-        CrossEntropy { scale, smoothing: self.smoothing, weights }
-    }
-
     /// The output layer, which threads share by blocks of rows: logits, softmax, loss and its gradient.
     fn head(&mut self, batch: Batch<'_>) {
-        let Run { isa, labels, clock, .. } = *self;
-        let loss = self.loss(batch);
+        let Run { isa, clock, batches, .. } = *self;
+        let (labels, loss) = (batches.labels, batches.loss(batch));
         let Workspace { heads, hidden, owns, .. } = &mut *self.workspace;
         let Some(layer) = self.layers.last() else { unreachable!("a network has a dense layer") };
         let h = hidden.last().map(|hidden| &hidden.h[batch.at]);
-        let rows = |own: &mut Own, b: usize, block: &mut RowBlock| {
-            let mut watch = clock.start();
+        let rows = |own: &mut Own, b: usize, block: &mut [RowBlock]| {
+            let (block, mut watch) = (&mut block[0], clock.start());
             let inputs = h.is_none().then(|| own.fetched.block(isa, batch, b).view());
             watch.lap(StepPart::Fetch);
             let x = |k: usize| match (inputs, h) {
@@ -237,13 +218,13 @@ impl Run<'_> {
             block.loss(isa, (labels, batch.block(b)), loss);
             watch.lap(StepPart::Output);
         };
-        self.team.for_each_mut2(owns, (heads, rows), (&mut [], |_, _, ()| ()));
+        self.team.for_each_zip(owns, (heads.len(), &mut heads[..], rows), nothing_else());
     }
 
     /// The output layer and its update, and the gradient of its inputs, by columns of the layer below.
     fn top(&mut self, task: Task, batch: Batch<'_>) {
-        let Run { isa, labels, clock, .. } = *self;
-        let loss = self.loss(batch);
+        let Run { isa, clock, batches, .. } = *self;
+        let (labels, loss) = (batches.labels, batches.loss(batch));
         let Workspace { hidden, owns, shares, .. } = &mut *self.workspace;
         let (Some(layer), Some(hidden), Some(shares)) =
             (self.layers.last_mut(), hidden.last_mut(), shares)
@@ -251,50 +232,14 @@ impl Run<'_> {
             unreachable!("an output layer above a hidden one")
         };
         let Hidden { h, gradients, behind, .. } = hidden;
-        let (h, shares) = (&h[batch.at][..], &shares[batch.at][..]);
-        let top = Top { isa, clock, shares, h, behind, batch, labels, loss, task };
+        let (h, shares, count) = (&h[batch.at][..], &shares[batch.at][..], batch.cut.count);
+        let top = Top { isa, clock, shares, behind, batch, labels, loss, task };
         let column = |own: &mut Own, q: usize, (to, part): (&mut [Gradient], &mut [Part])| {
-            top.pass(&mut own.head, q, part, to);
+            top.pass(&mut own.head, &h[q * count..][..count], &mut part[0], to);
             to.iter_mut().for_each(|gradient| gradient.transpose(isa));
         };
-        let columns =
-            (h.len() / batch.cut.count, (&mut gradients[..], &mut layer.parts[..]), column);
+        let columns = (h.len() / count, (&mut gradients[..], &mut layer.parts[..]), column);
         self.team.for_each_zip(owns, columns, nothing_else());
-    }
-
-    /// A whole step of a network with one hidden layer, from that layer's outputs for this batch to those for the
-    /// next.
-    fn whole(&mut self, task: Task, (this, next): (Batch<'_>, Batch<'_>), ask: Ask<'_>) {
-        let Run { isa, labels, clock, .. } = *self;
-        let loss = self.loss(this);
-        let Workspace { hidden, owns, shares, .. } = &mut *self.workspace;
-        let ([first, layer], [hidden], Some(shares)) = (&mut *self.layers, &mut hidden[..], shares)
-        else {
-            unreachable!("an output layer above one hidden layer")
-        };
-        let Hidden { h, behind, .. } = hidden;
-        let ((h, out), (shares, shared)) =
-            (now_and_next(h, this.at), now_and_next(shares, this.at));
-        let top = Top { isa, clock, shares, h, behind, batch: this, labels, loss, task };
-        let columns = first.columns();
-        type Pieces<'p> = ((&'p mut [Part], &'p mut [Panel]), (&'p mut [Part], &'p mut [Panel]));
-        let column = |own: &mut Own, q: usize, ((parts, out), (above, to)): Pieces<'_>| {
-            let Own { head, fetched, gradients } = own;
-            let gradients = &mut gradients[usize::from(parts[0].owned.w.cols() < PANEL_COLS)];
-            top.pass(head, q, above, gradients);
-            let deltas = Deltas { batch: this, of: Of::Column(gradients) };
-            let column = Columns { isa, clock, ask, of: columns, next, deltas, task, behind };
-            column.pass(fetched, q, parts, out);
-            if !next.order.is_empty() {
-                let mut watch = clock.start();
-                for (b, (out, to)) in out.iter().zip(to).enumerate() {
-                    top::share(isa, above.first(), next.rows(b), out, Some(to));
-                }
-                watch.lap(StepPart::Output);
-            }
-        };
-        let all = ((&mut first.parts[..], out), (&mut layer.parts[..], shared));
-        self.team.for_each_zip(owns, (columns, all, column), nothing_else());
     }
 
     /// Gradient of the inputs of layer `l`, and the update of the layer above it if it has none yet.
@@ -351,8 +296,10 @@ impl Run<'_> {
         };
         let logits = Deltas { batch: this, of: Of::Logits(heads) };
         let Some((Hidden { h, gradients, behind, .. }, above)) = hidden.split_first_mut() else {
-            let update = |own: &mut Own, i: usize, part: &mut Part| update(logits, own, i, part);
-            return self.team.for_each_mut2(owns, (parts, update), (&mut [], |_, _, ()| ()));
+            let update = |own: &mut Own, i: usize, part: &mut [Part]| {
+                update(logits, own, i, &mut part[0]);
+            };
+            return self.team.for_each_zip(owns, (of, parts, update), nothing_else());
         };
         let (h, out) = now_and_next(h, this.at);
         let deltas = Deltas { of: Of::Hidden(gradients), ..logits };

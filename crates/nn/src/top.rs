@@ -28,8 +28,7 @@ pub(crate) struct Top<'a> {
     pub(crate) clock: Clock<'a>,
     /// Shares of the logits, as outputs are: column after column, of each one block after block of the rows.
     pub(crate) shares: &'a [Panel],
-    /// Outputs of the layer below, and what stands behind that one's product.
-    pub(crate) h: &'a [Panel],
+    /// What stands behind the product of the layer below.
     pub(crate) behind: &'a Behind,
     pub(crate) batch: Batch<'a>,
     pub(crate) labels: Labels<'a>,
@@ -39,7 +38,7 @@ pub(crate) struct Top<'a> {
 
 impl Top<'_> {
     /// Logits, softmax, loss and its gradient, unless this thread has made them already.
-    fn blocks<'h>(&self, head: &'h mut Head) -> &'h [RowBlock] {
+    pub(crate) fn blocks<'h>(&self, head: &'h mut Head) -> &'h [RowBlock] {
         let Top { isa, shares, batch, labels, loss, .. } = *self;
         if head.step != batch.step {
             let mut watch = self.clock.start();
@@ -53,22 +52,23 @@ impl Top<'_> {
         &head.blocks
     }
 
-    /// Of column `q` of the layer below, whose weights in the output layer are `part`: the gradient of its outputs, block by block of
-    /// the rows, and then the update of these weights.
-    pub(crate) fn pass(&self, head: &mut Head, q: usize, part: &mut [Part], to: &mut [Gradient]) {
-        let Top { isa, h, batch, task, .. } = *self;
+    /// Of a column of the layer below, whose outputs are `h` and whose weights in the output layer `part`: the gradient of its
+    /// outputs, block by block of the rows, and then the update of these weights.
+    pub(crate) fn pass(&self, head: &mut Head, h: &[Panel], part: &mut Part, to: &mut [Gradient]) {
+        let Top { isa, batch, task, .. } = *self;
         let blocks = self.blocks(head);
         let mut watch = self.clock.start();
-        let w = |_: usize| part[0].owned.w.view();
+        let w = |_: usize| part.owned.w.view();
         for (b, Gradient { dz, dz_t: room, finite }) in to.iter_mut().enumerate() {
             let dz_t = |_: usize| blocks[b].dz_t.view();
             let (w, dz_t) = (Blocks::new(1, &w), Blocks::new(1, &dz_t));
-            let gate = self.behind.gate(&h[q * batch.cut.count + b]);
+            let gate = self.behind.gate(&h[b]);
             *finite = kernels::dense_backward_input(isa, w, dz_t, gate, dz, room);
         }
         watch.lap(StepPart::Backward);
         let deltas = Deltas { batch, of: Of::Logits(blocks) };
-        deltas.update_hidden(part, isa, h, task);
+        let x = |b: usize| h[b].view().rows_at(0, batch.rows(b));
+        deltas.update(part, isa, Blocks::new(batch.cut.count, &x), task);
         watch.lap(StepPart::Update);
     }
 }

@@ -332,16 +332,18 @@ impl Model {
     ) -> Result<History, Error> {
         let labels: Labels<'_> = labels.into();
         let mut training = self.train(engine, inputs, labels, config)?;
-        while let Some(event) = training.advance()? {
-            if observe(&event).is_break() {
-                let (epoch, step) = match event {
-                    Event::Step { epoch, step, .. } => (epoch, step),
-                    Event::Epoch(EpochStats { epoch, steps, .. }) => (epoch, steps),
-                };
-                return Err(Error::Stopped { epoch, step });
-            }
+        let (mut epoch, mut step) = (1, 0);
+        let flow = training.advance_while(&mut |event| {
+            (epoch, step) = match *event {
+                Event::Step { epoch, step, .. } => (epoch, step),
+                Event::Epoch(EpochStats { epoch, steps, .. }) => (epoch, steps),
+            };
+            observe(event)
+        })?;
+        match flow {
+            ControlFlow::Break(()) => Err(Error::Stopped { epoch, step }),
+            ControlFlow::Continue(()) => Ok(training.finish()),
         }
-        Ok(training.finish())
     }
 
     /// Begins a training that the caller takes from step to step. Moments and the count of steps start at

@@ -11,7 +11,7 @@ use crate::half::Precision;
 use crate::layer::{Dense, Part};
 use crate::own::{Fetched, Own};
 use crate::top::Head;
-use crate::train::FitConfig;
+use crate::train::{FitConfig, Running};
 use kernels::{
     Blocks, CrossEntropy, Isa, LANES, Line, MOST_BLOCKS, Owned, PANEL_COLS, Panel, RowLoss,
     transpose,
@@ -64,6 +64,62 @@ impl<'a> Batch<'a> {
     pub(crate) fn place(self, b: usize, column: usize) -> Place {
         let (row, col) = (b * self.cut.rows, column * PANEL_COLS);
         Place { step: self.step, row, rows: self.rows(b), col }
+    }
+}
+
+/// The batches that the steps to come are taken on.
+#[derive(Clone, Copy)]
+pub(crate) struct Batches<'a> {
+    pub(crate) inputs: Inputs<'a>,
+    pub(crate) labels: Labels<'a>,
+    /// Share of a label that is spread over all classes.
+    pub(crate) smoothing: f32,
+    /// The examples of these steps, in their order, and how many a batch has.
+    pub(crate) order: &'a [u32],
+    pub(crate) size: usize,
+    pub(crate) cut: Cut,
+    /// Number of the first step, counted from 1 over all epochs.
+    pub(crate) first: u64,
+}
+
+impl<'a> Batches<'a> {
+    /// The batch of the step that is so many `ahead`; none behind the last one of the epoch.
+    pub(crate) fn at(self, ahead: usize) -> Batch<'a> {
+        let Batches { inputs, order, cut, first, .. } = self;
+        let (step, order) = (first + ahead as u64, order.chunks(self.size).nth(ahead));
+        Batch { step, at: (step % 2) as usize, inputs, order: order.unwrap_or(&[]), cut }
+    }
+
+    /// How the loss of a batch is taken.
+    pub(crate) fn loss(self, batch: Batch<'_>) -> CrossEntropy<'a> {
+        let (scale, weights) = (1.0 / batch.order.len() as f32, self.labels.class_weights());
+        CrossEntropy { scale, smoothing: self.smoothing, weights }
+    }
+
+    /// Goes on to the next step.
+    pub(crate) fn advance(&mut self) {
+        self.order = &self.order[self.size.min(self.order.len())..];
+        self.first += 1;
+    }
+}
+
+/// The losses of a batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Losses<'a> {
+    pub(crate) batch: Batch<'a>,
+    pub(crate) blocks: &'a [RowBlock],
+}
+
+impl Losses<'_> {
+    /// Adds them to those of the epoch.
+    pub(crate) fn add_to(self, running: &mut Running) {
+        for (b, block) in self.blocks.iter().enumerate() {
+            for row in &block.losses[..self.batch.rows(b)] {
+                running.examples += 1;
+                running.loss += row.loss;
+                running.correct += usize::from(row.correct);
+            }
+        }
     }
 }
 
@@ -173,8 +229,6 @@ impl Hidden {
 /// Everything a training step touches besides the parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
-    /// Which of two places this step's batch has; the other is the next step's.
-    pub(crate) now: usize,
     pub(crate) cut: Cut,
     /// The output layer, block by block, if threads share it.
     pub(crate) heads: Vec<RowBlock>,
@@ -213,7 +267,6 @@ impl Workspace {
         let hidden = hidden
             .map(|(shape, l)| Hidden::new(cut, shape.units, Behind::new(shape, config.seed, l)));
         Workspace {
-            now: 0,
             cut,
             heads,
             shares: shared.then(|| [shares.clone(), shares]),

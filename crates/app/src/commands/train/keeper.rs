@@ -23,6 +23,8 @@ pub(super) struct Keeper<'k> {
     every: Option<u64>,
     saved: Instant,
     steps: u64,
+    /// Whether something is to be saved now.
+    due: bool,
     /// The best epoch whose model is saved.
     best: Option<usize>,
 }
@@ -30,12 +32,12 @@ pub(super) struct Keeper<'k> {
 impl<'k> Keeper<'k> {
     pub(super) fn new(config: &Train, folder: &'k RunFolder, metadata: &'k Metadata) -> Self {
         let (every, saved) = (config.checkpoint_every, Instant::now());
-        Keeper { folder, metadata, every, saved, steps: 0, best: None }
+        Keeper { folder, metadata, every, saved, steps: 0, due: false, best: None }
     }
 
-    /// Saves what is due after an event.
-    pub(super) fn observe(&mut self, event: &Event, training: &Training<'_>) -> Outcome {
-        let due = match event {
+    /// Whether something is to be saved after an event.
+    pub(super) fn is_due(&mut self, event: &Event) -> bool {
+        self.due = match event {
             Event::Step { .. } => {
                 self.steps += 1;
                 let look = self.steps.is_multiple_of(STEPS_A_LOOK);
@@ -44,7 +46,12 @@ impl<'k> Keeper<'k> {
             }
             _ => self.every.is_some() || self.saved.elapsed() >= SOON,
         };
-        if due {
+        self.due
+    }
+
+    /// Saves what is due.
+    pub(super) fn save_due(&mut self, training: &Training<'_>) -> Outcome {
+        if self.due {
             self.save(training)?;
         }
         Ok(())

@@ -24,6 +24,7 @@ use keeper::Keeper;
 use nn::checkpoint::{self, Metadata, State};
 use nn::{Activation, Engine, Evaluation, Event, History, Labels, Model, Sequential, StepTimes};
 use record::{Finished, Record, Resolved, Timings};
+use std::ops::ControlFlow::{Break, Continue};
 use std::path::PathBuf;
 use std::time::Instant;
 pub(super) use summary::quoted;
@@ -276,9 +277,15 @@ impl Job<'_> {
                 keeper.save(&training)?;
                 return Err(interrupted(code, "", folder, training.position()));
             }
-            let event = match training.advance() {
-                Ok(Some(event)) => event,
-                Ok(None) => break,
+            let mut last = None;
+            let go_on = training.advance_while(&mut |event| {
+                progress.observe(event);
+                last = Some(*event);
+                let stop = keeper.is_due(event) || interrupt.code().is_some();
+                if stop || matches!(event, Event::Epoch(_)) { Break(()) } else { Continue(()) }
+            });
+            let event = match go_on {
+                Ok(_) => last,
                 Err(error) => {
                     progress.stop();
                     drop(training);
@@ -289,7 +296,7 @@ impl Job<'_> {
                     });
                 }
             };
-            progress.observe(&event);
+            let Some(event) = event else { break };
             if let Event::Epoch(stats) = &event {
                 good = stats.epoch;
                 if let Err(failure) = events.emit("epoch", &record::Epoch::from(stats)) {
@@ -300,7 +307,7 @@ impl Job<'_> {
                     return Err(interrupted(failure.code, &why, folder, training.position()));
                 }
             }
-            keeper.observe(&event, &training)?;
+            keeper.save_due(&training)?;
         }
         keeper.save_best(&training)?;
         let step = training.step_times();

@@ -16,18 +16,31 @@
 //!   written before that.
 //! - Every finished task decrements `left` (release); the caller leaves when it reads 0 (acquire).
 //!
+//! A team may go on from step to step, each a phase of the same job (`steps.rs`). Each thread then has something to do
+//! for itself when no task of a step is left, and the next step does not wait for that:
+//!
+//! - A thread that has claimed its first task of such a phase counts itself among the `guests` before that task
+//!   counts as done, and leaves (release) when it is through with what it does for itself. The caller waits for
+//!   every guest to leave (acquire) before the job goes away. Since the last task is done by somebody who counts, a caller
+//!   that reads 0 in `left` sees all that came.
+//!
 //! Waiting is spinning for about as long as a phase lasts, then giving up the processor, then sleep.
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
-use core::cell::UnsafeCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 use sync::thread::{JoinHandle, Thread};
 use sync::{hint, thread};
+
+mod lend;
+mod steps;
+
+pub use lend::Zip;
+pub use steps::Steps;
 
 /// Atomics and threads: the real ones, or those of the model checker (`tests/loom_team.rs`).
 #[allow(unexpected_cfgs, reason = "set from outside for the model checker")]
@@ -69,10 +82,21 @@ impl Claim {
     }
 }
 
-/// What the workers run: a closure behind a thin pointer, and how to call it.
+/// What the workers run: closures behind a thin pointer.
 struct Job<'a> {
-    /// Given the number of the thread and that of the task.
-    run: &'a (dyn Fn(usize, usize) + Sync),
+    /// Runs a task.
+    run: &'a (dyn Fn(Task) + Sync),
+    /// What a thread that had a task does for itself when none is left, given its number and that of the phase.
+    then: Option<&'a (dyn Fn(usize, u64) + Sync)>,
+}
+
+/// A task that was claimed.
+struct Task {
+    /// The number of the thread that runs it.
+    thread: usize,
+    phase: u64,
+    /// Its number in the phase.
+    i: usize,
 }
 
 /// One claim word to a cache line (two, for the prefetcher that fetches pairs).
@@ -82,6 +106,7 @@ struct Padded<T>(T);
 struct Shared {
     phase: Padded<AtomicU64>,
     left: Padded<AtomicUsize>,
+    guests: Padded<AtomicUsize>,
     job: AtomicPtr<Job<'static>>,
     claims: Box<[Padded<AtomicU64>]>,
     asleep: Box<[AtomicBool]>,
@@ -90,20 +115,57 @@ struct Shared {
 }
 
 impl Shared {
-    /// Claims and runs tasks of `phase` until none is left to claim.
+    /// Claims and runs tasks of `phase` until none is left to claim, and then, if there was one, what this thread does for
+    /// itself.
     fn work(&self, phase: u64, me: usize) {
         let job = self.job.load(Ordering::Relaxed);
         let threads = self.claims.len();
+        let mut then = None;
         for home in (me..threads).chain(0..me) {
-            while let Some(task) = self.claim(home, phase) {
+            while let Some(i) = self.claim(home, phase) {
                 // SAFETY: the claim succeeded, so `phase` is still running and `job` is its job (see the
-                // protocol on top): `run` keeps the closure alive until `left` is 0, and this task is
+                // protocol on top): the caller keeps its closures alive until `left` is 0, and this task is
                 // counted in it.
                 let job = unsafe { &*job };
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.run)(me, task))) {
-                    *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+                if then.is_none() && job.then.is_some() {
+                    // From here on they are alive until this guest leaves.
+                    self.guests.0.fetch_add(1, Ordering::Relaxed);
+                    then = job.then;
                 }
+                self.catch(|| (job.run)(Task { thread: me, phase, i }));
                 self.left.0.fetch_sub(1, Ordering::Release);
+            }
+        }
+        if let Some(then) = then {
+            self.catch(|| then(me, phase));
+            self.guests.0.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// Keeps a panic for the caller.
+    fn catch(&self, run: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+        }
+    }
+
+    /// Goes on with a panic that was kept.
+    fn raise(&self) {
+        let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Waits until a count that threads take part in is 0.
+    fn wait(&self, count: &AtomicUsize) {
+        let mut tries = 0;
+        while count.load(Ordering::Acquire) > 0 {
+            tries += 1;
+            if tries < SPINS {
+                hint::spin_loop();
+            } else {
+                thread::yield_now();
             }
         }
     }
@@ -199,6 +261,7 @@ impl Team {
         let shared = Arc::new(Shared {
             phase: Padded(AtomicU64::new(0)),
             left: Padded(AtomicUsize::new(0)),
+            guests: Padded(AtomicUsize::new(0)),
             job: AtomicPtr::new(core::ptr::null_mut()),
             claims: (0..threads).map(|_| Padded(AtomicU64::new(0))).collect(),
             asleep: (0..threads).map(|_| AtomicBool::new(false)).collect(),
@@ -238,86 +301,17 @@ impl Team {
             return (0..tasks).for_each(|i| task(0, i));
         }
         for from in (0..tasks).step_by(MAX_TASKS) {
-            self.phase(MAX_TASKS.min(tasks - from), &|thread, i| task(thread, from + i));
+            let run = |Task { thread, i, .. }: Task| task(thread, from + i);
+            self.phase(&Job { run: &run, then: None }, MAX_TASKS.min(tasks - from));
         }
     }
 
-    /// Runs `task(i, &mut items[i])` for every item, as [`for_each`](Team::for_each) does.
-    ///
-    /// # Panics
-    /// With a task's panic, when no task runs any more; tasks that had not begun may be left out.
-    pub fn for_each_mut<T: Send>(&mut self, items: &mut [T], task: impl Fn(usize, &mut T) + Sync) {
-        let cells = Cells::new(items);
-        // SAFETY: `for_each` hands out each index once, so each item has one borrower.
-        self.for_each(cells.len(), |i| task(i, unsafe { cells.get(i) }));
-    }
-
-    /// Runs `a(own, i, &mut first[i])` and `b(own, j, &mut second[j])` for all items of both in one phase, in
-    /// each thread's range those of the first before those of the second. `own` is what the thread that runs a
-    /// task has for itself: one of `owns`.
-    ///
-    /// # Panics
-    /// If there are fewer `owns` than threads; and with a task's panic, when no task runs any more. Tasks that
-    /// had not begun may be left out.
-    pub fn for_each_mut2<O: Send, T: Send, U: Send>(
-        &mut self,
-        owns: &mut [O],
-        (first, a): (&mut [T], impl Fn(&mut O, usize, &mut T) + Sync),
-        second: (&mut [U], impl Fn(&mut O, usize, &mut U) + Sync),
-    ) {
-        let (second, b) = second;
-        let a = |own: &mut O, i: usize, item: &mut [T]| a(own, i, &mut item[0]);
-        let b = |own: &mut O, i: usize, item: &mut [U]| b(own, i, &mut item[0]);
-        self.for_each_zip(owns, (first.len(), first, a), (second.len(), second, b));
-    }
-
-    /// Cuts what `first` is into `n` equal pieces and runs `a(own, i, piece i)` for all of them, and in the same phase
-    /// `b(own, j, piece j)` for `m` pieces of `second`. `own` is what the thread that runs a task has for itself: one
-    /// of `owns`. Slices that are cut side by side are pairs, or pairs of pairs, and so are their pieces.
-    ///
-    /// ```
-    /// use kernels::Team;
-    /// let (mut owns, mut a, mut b) = ([0; 2], [1, 2, 3, 4, 5, 6], ["x", "y", "z"].map(String::from));
-    /// let piece = |own: &mut i32, i: usize, (a, b): (&mut [i32], &mut [String])| {
-    ///     *own += 1;
-    ///     b[0] = format!("{i}: {} and {}", a[0], a[1]);
-    /// };
-    /// let nothing = (0, &mut [][..], |_: &mut i32, _, _: &mut [()]| ());
-    /// Team::new(2).for_each_zip(&mut owns, (3, (&mut a[..], &mut b[..]), piece), nothing);
-    /// assert_eq!((owns.iter().sum(), &b[2][..]), (3, "2: 5 and 6"));
-    /// ```
-    ///
-    /// # Panics
-    /// If a slice cannot be cut into `n` equal pieces, or there are fewer `owns` than threads; and with a task's
-    /// panic, when no task runs any more. Tasks that had not begun may be left out.
-    pub fn for_each_zip<O: Send, T: Zip, U: Zip>(
-        &mut self,
-        owns: &mut [O],
-        (n, first, a): (usize, T, impl Fn(&mut O, usize, T) + Sync),
-        (m, second, b): (usize, U, impl Fn(&mut O, usize, U) + Sync),
-    ) {
-        let (ts, us, threads) = (first.cells(n), second.cells(m), self.threads());
-        assert!(owns.len() >= threads, "one's own for each of {threads} threads");
-        let owns = Cells::new(owns);
-        self.run(n + m, |thread, i| {
-            // SAFETY: a thread runs one task at a time, and no two threads of a team have the same number.
-            let own = unsafe { owns.get(thread) };
-            match dealt(i, n, m, threads) {
-                // SAFETY: `run` hands out each index once and `dealt` is one to one, so each piece has one
-                // borrower.
-                Kind::First(i) => a(own, i, unsafe { T::piece(&ts, i) }),
-                // SAFETY: as above.
-                Kind::Second(j) => b(own, j, unsafe { U::piece(&us, j) }),
-            }
-        });
-    }
-
-    fn phase(&mut self, tasks: usize, run: &(dyn Fn(usize, usize) + Sync)) {
+    /// Runs a phase of so many tasks.
+    fn phase(&mut self, job: &Job<'_>, tasks: usize) {
         let shared = &*self.shared;
         let threads = self.workers.len() + 1;
-        let job = Job { run };
         self.phase = (self.phase + 1) & MOST_PHASES;
-        shared.job.store((&raw const job).cast_mut().cast(), Ordering::Relaxed);
+        shared.job.store(core::ptr::from_ref(job).cast_mut().cast(), Ordering::Relaxed);
         shared.left.0.store(tasks, Ordering::Relaxed);
         // With fewer tasks than threads the first threads have one each, and the others may sleep on.
         let homes = threads.min(tasks);
@@ -329,19 +323,8 @@ impl Team {
         }
         self.publish(homes - 1);
         shared.work(self.phase, 0);
-        let mut tries = 0;
-        while shared.left.0.load(Ordering::Acquire) > 0 {
-            tries += 1;
-            if tries < SPINS {
-                hint::spin_loop();
-            } else {
-                thread::yield_now();
-            }
-        }
-        let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(panic) = panic {
-            resume_unwind(panic);
-        }
+        shared.wait(&shared.left.0);
+        shared.raise();
     }
 
     /// Announces the phase and wakes whoever sleeps of the first `workers`.
@@ -372,128 +355,5 @@ impl Drop for Team {
 impl core::fmt::Debug for Team {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Team").field("threads", &self.threads()).finish_non_exhaustive()
-    }
-}
-
-/// A task of a phase with two kinds of them.
-#[derive(Debug, PartialEq)]
-enum Kind {
-    First(usize),
-    Second(usize),
-}
-
-/// Task `i` of `n` of the first kind and `m` of the second. Where they can be dealt out evenly, each thread's
-/// home range has its share of both, so that nobody has to come for what is left at the end; else all of the
-/// first kind come before the second.
-fn dealt(i: usize, n: usize, m: usize, threads: usize) -> Kind {
-    let (threads, [n, m]) = match [n, m].map(|count| count.is_multiple_of(threads)) {
-        [true, true] => (threads, [n / threads, m / threads]),
-        _ => (1, [n, m]),
-    };
-    debug_assert!(i < threads * (n + m));
-    let (thread, at) = (i / (n + m), i % (n + m));
-    if at < n { Kind::First(thread * n + at) } else { Kind::Second(thread * m + at - n) }
-}
-
-/// What [`Team::for_each_zip`] cuts into pieces: a mutable slice, or a pair of such.
-pub trait Zip: Sized {
-    /// All pieces.
-    #[doc(hidden)]
-    type Cells: Sync;
-
-    /// Makes `n` pieces.
-    #[doc(hidden)]
-    fn cells(self, n: usize) -> Self::Cells;
-
-    /// Piece `i`.
-    ///
-    /// # Safety
-    /// Nobody else borrows it as long as this is borrowed.
-    #[doc(hidden)]
-    unsafe fn piece(cells: &Self::Cells, i: usize) -> Self;
-}
-
-impl<'a, T: Send> Zip for &'a mut [T] {
-    type Cells = (Cells<'a, T>, usize);
-
-    fn cells(self, n: usize) -> Self::Cells {
-        let (len, piece) = (self.len(), self.len() / n.max(1));
-        assert_eq!(piece * n, len, "{len} items in {n} equal pieces");
-        (Cells::new(self), piece)
-    }
-
-    unsafe fn piece((cells, len): &Self::Cells, i: usize) -> Self {
-        // SAFETY: pieces do not overlap, and the caller vouches for the exclusiveness of this one.
-        unsafe { cells.piece(i * len, *len) }
-    }
-}
-
-impl<A: Zip, B: Zip> Zip for (A, B) {
-    type Cells = (A::Cells, B::Cells);
-
-    fn cells(self, n: usize) -> Self::Cells {
-        (self.0.cells(n), self.1.cells(n))
-    }
-
-    unsafe fn piece((a, b): &Self::Cells, i: usize) -> Self {
-        // SAFETY: the caller vouches for the exclusiveness of both.
-        unsafe { (A::piece(a, i), B::piece(b, i)) }
-    }
-}
-
-/// A mutable slice that several threads borrow different items of.
-#[derive(Debug)]
-pub struct Cells<'a, T>(&'a [UnsafeCell<T>]);
-
-// SAFETY: an item is reached only through `get` and `piece`, whose callers vouch for exclusiveness; the items
-// themselves may move between threads.
-unsafe impl<T: Send> Sync for Cells<'_, T> {}
-
-impl<'a, T> Cells<'a, T> {
-    fn new(items: &'a mut [T]) -> Self {
-        // SAFETY: `UnsafeCell<T>` has the layout of `T`, and the exclusive borrow is given up for 'a.
-        Cells(unsafe { &*(core::ptr::from_mut(items) as *const [UnsafeCell<T>]) })
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// # Safety
-    /// Nobody else borrows item `i` meanwhile.
-    #[expect(clippy::mut_from_ref, reason = "that is what the contract is about")]
-    unsafe fn get(&self, i: usize) -> &mut T {
-        // SAFETY: the caller vouches for exclusiveness; the slice outlives `self`.
-        unsafe { &mut *self.0[i].get() }
-    }
-
-    /// # Safety
-    /// Nobody else borrows the items `from..from + len` as long as these are borrowed.
-    unsafe fn piece(&self, from: usize, len: usize) -> &'a mut [T] {
-        let piece = &self.0[from..from + len];
-        // SAFETY: the caller vouches for exclusiveness; the slice is borrowed for 'a, and `UnsafeCell<T>` has
-        // the layout of `T`.
-        unsafe { core::slice::from_raw_parts_mut(UnsafeCell::raw_get(piece.as_ptr()), len) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_task_is_dealt_once() {
-        for (n, m, threads) in [(2, 2, 2), (4, 6, 2), (3, 5, 2), (8, 0, 4), (0, 3, 3), (1, 1, 1)] {
-            let all: Vec<Kind> = (0..n + m).map(|i| dealt(i, n, m, threads)).collect();
-            assert!((0..n).all(|i| all.contains(&Kind::First(i))), "{n} {m} {threads}");
-            assert!((0..m).all(|j| all.contains(&Kind::Second(j))), "{n} {m} {threads}");
-        }
-    }
-
-    #[test]
-    fn threads_have_their_share_of_both_kinds() {
-        let range = |thread: usize| [2 * thread, 2 * thread + 1].map(|i| dealt(i, 2, 2, 2));
-        assert_eq!(range(0), [Kind::First(0), Kind::Second(0)]);
-        assert_eq!(range(1), [Kind::First(1), Kind::Second(1)]);
     }
 }

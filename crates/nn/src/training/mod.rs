@@ -1,7 +1,9 @@
 //! A training run, from step to step: order, validation, early stopping, best weights.
 
+mod epoch;
+
 use crate::augment::Augmenter;
-use crate::average::{Average, mix};
+use crate::average::Average;
 use crate::checkpoint::{Fields, Set, State};
 use crate::clock::{Clock, Laps, StepTimes};
 use crate::data::{Inputs, Labels};
@@ -13,14 +15,15 @@ use crate::held::{Held, split};
 use crate::layer::{Dense, Division, Part};
 use crate::model::Model;
 use crate::order::Order;
-use crate::progress::Progress;
+use crate::progress::{Progress, Rates};
 use crate::rng::{Purpose, Rng};
 use crate::step::Run;
 use crate::tensors::Tensors;
-use crate::train::{EpochStats, Event, FitConfig, History, Monitor, Running};
-use crate::weights::{Weights, finite};
-use crate::workspace::Workspace;
+use crate::train::{Event, FitConfig, History};
+use crate::weights::Weights;
+use crate::workspace::{Batches, Workspace};
 use kernels::{Owned, Panel, Team};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// Picks parameters or moments.
@@ -272,20 +275,58 @@ impl<'r> Training<'r> {
     /// The next step, or the end of an epoch; nothing if the training is over.
     ///
     /// # Errors
+    /// As [`advance_while`](Training::advance_while).
+    pub fn advance(&mut self) -> Result<Option<Event>, Error> {
+        let mut last = None;
+        let _ = self.advance_while(&mut |event| {
+            last = Some(*event);
+            ControlFlow::Break(())
+        })?;
+        Ok(last)
+    }
+
+    /// Goes on until `observe`, which is called after every step and every epoch, breaks, or the training is over; tells which.
+    /// That is faster than one step at a time, since threads need not wait for each other where steps end.
+    ///
+    /// ```
+    /// # use nn::{Activation, Engine, Event, FitConfig, Inputs, Sequential};
+    /// # use std::ops::ControlFlow::{Break, Continue};
+    /// # let (x, y) = ([0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0f32], [0, 1, 1, 0u8]);
+    /// # let mut model = Sequential::new(&[2]).dense(4, Activation::Relu).dense(2, Activation::Softmax).build(1)?;
+    /// # let mut engine = Engine::new(Some(1), None);
+    /// # let inputs = Inputs::f32(&x, 2)?;
+    /// # let config = FitConfig { epochs: 3, batch_size: 2, ..FitConfig::default() };
+    /// let mut training = model.train(&mut engine, inputs, &y, &config)?;
+    /// // Epoch after epoch.
+    /// let mut epoch = |event: &Event| if let Event::Epoch(_) = event { Break(()) } else { Continue(()) };
+    /// while training.advance_while(&mut epoch)?.is_break() {
+    ///     println!("{:?}", training.model());
+    /// }
+    /// # Ok::<(), nn::Error>(())
+    /// ```
+    ///
+    /// # Errors
     /// [`Error::Setting`] if the settings need a validation set and there is none; [`Error::Diverged`] if a
     /// loss is not finite: the model then has the weights of the last good epoch, or its first ones.
-    pub fn advance(&mut self) -> Result<Option<Event>, Error> {
-        if self.is_over() {
-            return Ok(None);
+    pub fn advance_while(
+        &mut self,
+        observe: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        while !self.is_over() {
+            if self.begun.is_none() {
+                self.begin()?;
+            }
+            let flow = if self.progress.step < self.steps() && !self.out_of_steps() {
+                self.take_steps(observe)?
+            } else {
+                let stats = self.end_epoch()?;
+                observe(&Event::Epoch(stats))
+            };
+            if flow.is_break() {
+                return Ok(flow);
+            }
         }
-        if self.begun.is_none() {
-            self.begin()?;
-        }
-        if self.progress.step < self.steps() && !self.out_of_steps() {
-            self.step().map(Some)
-        } else {
-            self.end_epoch().map(|stats| Some(Event::Epoch(stats)))
-        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Whether there is nothing left to do.
@@ -316,83 +357,71 @@ impl<'r> Training<'r> {
         let rng = || Rng::new(config.seed, Purpose::Shuffle, epoch as u64);
         let team = self.team.as_mut().unwrap_or(&mut self.engine.team);
         self.order.draw(config.shuffle.then(rng), config.batch_size, team);
-        self.run(false, |run, order, training| run.begin(order(training.step)));
+        self.run(|run, _| run.begin());
         Ok(())
     }
 
-    /// Calls `f` with all that a step works on.
-    fn run<'s, R>(
-        &'s mut self,
-        timed: bool,
-        f: impl FnOnce(&mut Run<'_>, &dyn Fn(usize) -> &'s [u32], &mut Progress) -> R,
-    ) -> R {
-        let Training { model, labels, config, workspace, order, progress, laps, .. } = self;
+    /// Calls `f` with all that steps work on.
+    fn run<R>(&mut self, f: impl FnOnce(&mut Run<'_>, &mut Progress) -> R) -> R {
+        let rates = self.rates();
+        let Training { model, labels, config, workspace, order, progress, .. } = self;
         let inputs = self.inputs.augmented(self.augmenter.as_ref());
         let Engine { isa, team, .. } = &mut *self.engine;
         let (isa, team) = (*isa, self.team.as_mut().unwrap_or(team));
-        let size = config.batch_size;
-        let batch = |i: usize| order.batch(size, i);
-        let layers = &mut model.layers;
-        let (number, clip) = (progress.done + 1, config.clip_norm);
-        let smoothing = config.label_smoothing as f32;
-        let labels = *labels;
-        let clock = Clock(laps.as_ref().filter(|_| timed));
-        let mut run =
-            Run { layers, isa, team, workspace, inputs, labels, number, smoothing, clip, clock };
-        f(&mut run, &batch, progress)
+        let (size, smoothing) = (config.batch_size, config.label_smoothing as f32);
+        let (order, labels, cut) = (order.from(size, progress.step), *labels, workspace.cut);
+        let batches =
+            Batches { inputs, labels, smoothing, order, size, cut, first: progress.done + 1 };
+        let (layers, clip, laps) = (&mut model.layers, config.clip_norm, self.laps.as_ref());
+        let clock = Clock(None);
+        f(&mut Run { layers, isa, team, workspace, batches, rates, clip, laps, clock }, progress)
     }
 
-    /// The learning rate of the next step.
-    fn rate(&self) -> f64 {
-        self.progress.rate(&self.config, self.steps())
+    /// The learning rates of this epoch.
+    fn rates(&self) -> Rates {
+        self.progress.rates(&self.config, self.steps())
     }
 
-    fn step(&mut self) -> Result<Event, Error> {
-        let (optimizer, lr) = (self.config.optimizer, self.rate());
-        let (steps, before) = (self.steps(), self.progress.running);
-        let timed = self.laps.as_ref().is_some_and(|laps| laps.wants(self.progress.done + 1));
-        let start = timed.then(Instant::now);
-        self.run(timed, |run, batch, progress| {
-            progress.done += 1;
-            progress.step += 1;
-            let by = optimizer.step(lr, progress.done);
-            let step = progress.step;
-            run.step(by, [step - 1, step, step + 1].map(batch), &mut progress.running);
+    /// Takes the next steps of the epoch, until `observe` breaks.
+    fn take_steps(
+        &mut self,
+        observe: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let (steps, rates, most) = (self.steps(), self.rates(), self.config.max_steps);
+        let averages = matches!(self.config.average, Average::Ema { .. });
+        let (mut flow, mut diverged, mut last) = (ControlFlow::Continue(()), None, None);
+        self.run(|run, progress| {
+            let laps = run.laps;
+            let timed = |number| laps.filter(|laps| laps.wants(number)).map(|_| Instant::now());
+            let mut start = timed(progress.done + 1);
+            run.steps(&mut |losses| {
+                if let (Some(laps), Some(start)) = (laps, start) {
+                    laps.step(start.elapsed());
+                }
+                let event = progress.stepped(losses, steps, rates);
+                if let Event::Step { step, batch_loss, .. } = event
+                    && !batch_loss.is_finite()
+                {
+                    diverged = Some((step, batch_loss));
+                } else if averages {
+                    last = Some(event);
+                } else {
+                    flow = observe(&event);
+                }
+                let ended =
+                    progress.step == steps || most.is_some_and(|most| progress.done >= most);
+                start = timed(progress.done + 1);
+                if ended || averages || diverged.is_some() { ControlFlow::Break(()) } else { flow }
+            });
         });
-        let Progress { epoch, step, running, .. } = self.progress;
-        let batch_loss = (running.loss - before.loss) / (running.examples - before.examples) as f64;
-        if !batch_loss.is_finite() {
-            return Err(self.diverged(step, batch_loss));
+        if let Some((step, loss)) = diverged {
+            return Err(self.diverged(step, loss));
         }
-        let stepped = start.map(|start| start.elapsed());
-        self.average(false);
-        if let (Some(laps), Some(start), Some(stepped)) = (&mut self.laps, start, stepped) {
-            let all = if self.average.is_some() { start.elapsed() } else { stepped };
-            laps.step(stepped, all);
+        if let Some(event) = last {
+            self.average(false);
+            flow = observe(&event);
         }
-        let (loss, accuracy) = (running.loss(), running.accuracy());
-        Ok(Event::Step { epoch, step, steps, loss, accuracy, batch_loss, lr })
-    }
-
-    /// Adds the weights to the average, if that is to be done now.
-    fn average(&mut self, end_of_epoch: bool) {
-        let FitConfig { average, epochs, .. } = self.config;
-        let Progress { epoch, averaged, .. } = &mut self.progress;
-        let share = average.share(end_of_epoch, *averaged, epochs - *epoch);
-        if let (Some(share), Some(average)) = (share, &mut self.average) {
-            let team = self.team.as_mut().unwrap_or(&mut self.engine.team);
-            mix(average, &self.model.layers, share, team);
-            *averaged += 1;
-        }
-    }
-
-    /// Exchanges the weights with the averaged ones, if there are some.
-    fn swap_average(&mut self) {
-        if self.progress.averaged > 0
-            && let Some(average) = &mut self.average
-        {
-            average.swap(&mut self.model.layers);
-        }
+        Ok(flow)
     }
 
     /// Goes back to the last good weights.
@@ -401,80 +430,9 @@ impl<'r> Training<'r> {
         Error::Diverged { epoch: self.progress.epoch, step, loss }
     }
 
-    fn end_epoch(&mut self) -> Result<EpochStats, Error> {
-        let seconds = self.progress.seconds + self.elapsed();
-        // The rate of the step that was the last: a plateau is not over before the epoch is noted.
-        self.progress.done -= 1;
-        let lr = self.rate();
-        self.progress.done += 1;
-        let Progress { epoch, step, running, .. } = self.progress;
-        self.average(true);
-        self.swap_average();
-        let found = self.validate();
-        // The last step's loss was taken before its update, which may have gone too far.
-        let loss = if finite(&self.model.layers) { found.map_or(0.0, |f| f.0) } else { f64::NAN };
-        if !loss.is_finite() {
-            return Err(self.diverged(step, loss));
-        }
-        let stats = EpochStats {
-            epoch,
-            steps: step,
-            seconds,
-            loss: running.loss(),
-            accuracy: running.accuracy(),
-            val_loss: found.map(|f| f.0),
-            val_accuracy: found.map(|f| f.1),
-            lr,
-        };
-        self.note(&stats);
-        self.swap_average();
-        self.good.copy(&self.model.layers);
-        let progress = &mut self.progress;
-        progress.epochs.push(stats);
-        (progress.epoch, progress.step) = (epoch + 1, 0);
-        (progress.running, progress.seconds) = (Running::default(), 0.0);
-        self.begun = None;
-        Ok(stats)
-    }
-
     /// Seconds since the start of the part of the epoch that runs.
     fn elapsed(&self) -> f64 {
         self.begun.map_or(0.0, |start| start.elapsed().as_secs_f64())
-    }
-
-    /// Loss and accuracy over the validation set.
-    fn validate(&mut self) -> Option<(f64, f64)> {
-        let Held { inputs, labels, rows } = self.held.as_ref()?;
-        let found = self.model.evaluate_rows(self.engine, *inputs, *labels, rows.as_deref());
-        Some((found.loss, found.accuracy))
-    }
-
-    /// Schedule, best weights and early stopping take note of an epoch.
-    fn note(&mut self, stats: &EpochStats) {
-        let FitConfig { optimizer, schedule, early_stopping, monitor, .. } = self.config;
-        let progress = &mut self.progress;
-        progress.plateau.note(schedule, optimizer.lr(), stats.val_loss.unwrap_or(stats.loss));
-        let (Some(loss), Some(accuracy)) = (stats.val_loss, stats.val_accuracy) else { return };
-        // The lower the better.
-        let measure = match monitor {
-            Monitor::Loss => loss,
-            Monitor::Accuracy => -accuracy,
-        };
-        let delta = early_stopping.map_or(0.0, |early| early.min_delta);
-        if progress.reference.is_none_or(|reference| measure + delta < reference) {
-            (progress.reference, progress.waited) = (Some(measure), 0);
-        } else {
-            progress.waited += 1;
-        }
-        progress.stopped_early =
-            early_stopping.is_some_and(|e| stats.epoch > 1 && progress.waited >= e.patience.max(1));
-        if progress.best.is_none_or(|(_, best)| measure < best) {
-            progress.best = Some((stats.epoch, measure));
-            match &mut self.best {
-                Some(best) => best.copy(&self.model.layers),
-                None => self.best = Some(Weights::of(&self.model.layers)),
-            }
-        }
     }
 
     /// Ends the training: the model gets the weights that the settings ask for, those of the best epoch,

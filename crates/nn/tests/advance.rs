@@ -1,0 +1,113 @@
+//! One step at a time, or many at once: what is learned and told is the same.
+
+mod common;
+
+use common::{bytes, inputs, network, sample};
+use nn::{Average, Engine, Error, Event, FitConfig, Model, Optimizer, Schedule, SgdConfig};
+use std::ops::ControlFlow::{Break, Continue};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Trains in stretches of so many events; what was told, and the model.
+fn trained(
+    hidden: &[usize],
+    threads: usize,
+    config: &FitConfig,
+    stretch: usize,
+) -> (Vec<Event>, Model) {
+    let (data, mut engine) = (sample(), Engine::new(Some(threads), None));
+    let mut model = network(hidden).build(1).expect("a network");
+    let training = model.train(&mut engine, inputs(&data), data.labels(), config);
+    let (mut training, mut events) = (training.expect("a training"), Vec::new());
+    loop {
+        let flow = training.advance_while(&mut |event| {
+            events.push(untimed(*event));
+            if events.len().is_multiple_of(stretch) { Break(()) } else { Continue(()) }
+        });
+        if flow.expect("finite losses").is_continue() {
+            break;
+        }
+        let last = events.last().expect("an event");
+        if let Event::Step { epoch, step, .. } = last {
+            assert_eq!(training.position(), (*epoch, *step), "it stops where it is told to");
+        }
+    }
+    assert!(training.is_over());
+    training.finish();
+    (events, model)
+}
+
+/// The same event without how long it took.
+fn untimed(mut event: Event) -> Event {
+    if let Event::Epoch(stats) = &mut event {
+        stats.seconds = 0.0;
+    }
+    event
+}
+
+#[test]
+fn stretches_of_any_length_learn_and_tell_the_same() {
+    let plain = FitConfig { epochs: 2, ..FitConfig::default() };
+    let averaged = FitConfig { average: Average::Ema { decay: 0.9 }, ..plain };
+    let scheduled = FitConfig { schedule: Schedule::COSINE, max_steps: Some(50), ..plain };
+    let clipped = FitConfig { clip_norm: Some(0.5), batch_size: 96, ..plain };
+    for (hidden, config) in [
+        (&[128][..], plain),
+        (&[130], averaged),
+        (&[96], scheduled),
+        (&[128], clipped),
+        (&[70, 20], plain),
+        (&[], plain),
+    ] {
+        let (events, model) = trained(hidden, 1, &config, 1);
+        let steps = events.iter().filter(|event| matches!(event, Event::Step { .. })).count();
+        let all = 2 * config.steps(1_000);
+        assert_eq!(steps, config.max_steps.map_or(all, |most| all.min(most as usize)));
+        for (threads, stretch) in [(1, usize::MAX), (2, 1), (2, 7), (2, usize::MAX), (3, 20)] {
+            let (these, other) = trained(hidden, threads, &config, stretch);
+            assert!(bytes(&other) == bytes(&model), "{hidden:?}, {threads} threads, {stretch}");
+            assert_eq!(these, events, "{hidden:?}, {threads} threads, {stretch}");
+        }
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_a_stretch_at_its_step() {
+    let (data, mut engine) = (sample(), Engine::new(Some(2), None));
+    let sgd = Optimizer::Sgd(SgdConfig { lr: 1e30, ..SgdConfig::default() });
+    let config = FitConfig { optimizer: sgd, ..FitConfig::default() };
+    let mut model = network(&[128]).build(1).expect("a network");
+    let first = bytes(&model);
+    let mut training =
+        model.train(&mut engine, inputs(&data), data.labels(), &config).expect("a training");
+    let mut seen = 0;
+    let error = training.advance_while(&mut |_| {
+        seen += 1;
+        Continue(())
+    });
+    let Err(Error::Diverged { epoch: 1, step, .. }) = error else { panic!("{error:?}") };
+    assert_eq!(step, seen + 1, "the step after those that were told of");
+    drop(training);
+    assert!(bytes(&model) == first, "the weights are those of the last good epoch");
+}
+
+/// An observer's panic comes out, and model and engine can be used again.
+#[test]
+fn an_observer_may_panic() {
+    let (data, mut engine) = (sample(), Engine::new(Some(2), None));
+    let config = FitConfig { epochs: 1, ..FitConfig::default() };
+    let mut model = network(&[128]).build(1).expect("a network");
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        let mut steps = 0;
+        model.fit(&mut engine, inputs(&data), data.labels(), &config, &mut |_| {
+            steps += 1;
+            assert!(steps < 5, "as planned");
+            Continue(())
+        })
+    }));
+    assert_eq!(panic.expect_err("a panic").downcast_ref(), Some(&"as planned"));
+    let mut again = network(&[128]).build(1).expect("a network");
+    let fit = again.fit(&mut engine, inputs(&data), data.labels(), &config, &mut |_| Continue(()));
+    fit.expect("finite losses");
+    let (_, model) = trained(&[128], 1, &config, 1);
+    assert!(bytes(&again) == bytes(&model));
+}
