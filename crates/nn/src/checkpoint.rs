@@ -85,7 +85,7 @@ fn header(architecture: &Architecture, metadata: &Metadata) -> Result<Header, Er
 /// The bytes of a model file.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] if the metadata cannot be written as JSON (a pixel scale that is not a number).
+/// [`Error::Checkpoint`] if the metadata cannot be written as JSON (a pixel scale that is not finite).
 pub fn to_bytes(model: &Model, metadata: &Metadata) -> Result<Vec<u8>, Error> {
     let header = header(&model.architecture, metadata)?;
     let weights = Tensors::of(&model.layers, |owned| &owned.w);
@@ -140,7 +140,7 @@ fn bytes(floats: &[f32]) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Error::Checkpoint`] if the file is not safetensors, has no `weft` entry, or its tensors are not those
-/// of its architecture.
+/// of its architecture; [`Error::Architecture`] if that cannot be built.
 pub fn from_bytes(file: &[u8]) -> Result<(Model, Metadata), Error> {
     let header = read_header(file)?;
     let tensors = frame::tensors(file)?;

@@ -100,7 +100,8 @@ impl Model {
     /// Loss and accuracy over labelled examples.
     ///
     /// # Errors
-    /// [`Error::Input`] if the examples do not fit the network, or the labels the examples.
+    /// [`Error::Input`] if the examples do not fit the network, or the labels the examples; [`Error::Setting`] if the labels have
+    /// class weights that a training would refuse.
     pub fn evaluate<'l>(
         &self,
         engine: &mut Engine,

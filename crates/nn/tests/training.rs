@@ -430,7 +430,9 @@ fn class_weights_that_do_not_fit_are_refused() {
                 ControlFlow::Continue(())
             })
             .expect_err("bad weights");
-        assert!(error.to_string().contains(what), "{error}");
+        assert!(matches!(&error, nn::Error::Setting(found) if found.contains(what)), "{error}");
+        let measured = model.evaluate(&mut one_thread(), inputs(&data), labels);
+        assert!(matches!(measured, Err(nn::Error::Setting(_))), "{measured:?}");
     }
 }
 

@@ -336,7 +336,7 @@ fn folder_name(folder: &Path) -> String {
 /// Names of classes, one a line; lines that are empty do not count.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read.
+/// [`Error::Io`] if the file cannot be read or is not UTF-8.
 pub fn read_classes(path: &Path) -> Result<Vec<String>, Error> {
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|source| Error::Io { path: path.to_owned(), source })?;
@@ -376,8 +376,8 @@ pub fn places(options: &Options) -> Vec<(String, PathBuf, bool)> {
 ///
 /// # Errors
 /// [`Error::Missing`] or [`Error::Ambiguous`] if a folder that was named does not have it, [`Error::Unreachable`] if
-/// there is none and none can be fetched, [`Error::Corrupt`] and [`Error::Io`] from unpacking, [`Error::Idx`] if the
-/// labels of a set that has no list of classes cannot be read.
+/// there is none and none can be fetched, [`Error::Corrupt`] and [`Error::Io`] from unpacking, [`Error::Io`] also if the folder
+/// or the list of classes cannot be read, [`Error::Idx`] if the labels of a set without such a list cannot.
 pub fn locate(options: &Options, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Dataset, Error> {
     Search::of(&options.set).locate(options, progress)
 }

@@ -138,7 +138,7 @@ impl State {
 /// The bytes of a state. They are those of a model file, too.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] if the metadata cannot be written as JSON (a pixel scale that is not a number).
+/// [`Error::Checkpoint`] if the metadata cannot be written as JSON (a pixel scale that is not finite).
 pub fn state_to_bytes(state: &State, metadata: &Metadata) -> Result<Vec<u8>, Error> {
     let training = serde_json::to_value(&state.training).map_err(bad)?;
     let header = Header { training: Some(training), ..header(&state.architecture, metadata)? };
@@ -151,7 +151,7 @@ pub fn state_to_bytes(state: &State, metadata: &Metadata) -> Result<Vec<u8>, Err
 ///
 /// # Errors
 /// [`Error::Checkpoint`] if the file is not safetensors, holds no state, or its parts do not belong
-/// together; [`Error::Setting`] if the settings in it make no sense.
+/// together; [`Error::Architecture`] if its network cannot be built; [`Error::Setting`] if the settings in it make no sense.
 pub fn state_from_bytes(file: &[u8]) -> Result<(State, Metadata), Error> {
     let Header { architecture, metadata, training, .. } = read_header(file)?;
     let Some(training) = training else {
