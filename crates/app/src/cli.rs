@@ -41,10 +41,10 @@ pub(crate) struct Cli {
 fn after_help() -> String {
     let examples = "\
 Examples:
-  weft train                                     the tutorial, end to end
+  weft train    the tutorial, end to end
+  weft info     what this machine can do, and where the data is
   weft eval --model runs/first/model.safetensors
-  weft predict --model runs/first/model.safetensors --index 0 12
-  weft info                                      what this machine can do, and where the data is";
+  weft predict --model runs/first/model.safetensors --index 0 12";
     format!("{examples}\n\n{}", crate::exit::HELP)
 }
 

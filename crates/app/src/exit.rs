@@ -106,11 +106,11 @@ impl Display for Failure {
 /// The codes, as `weft --help` shows them.
 pub(crate) const HELP: &str = "\
 Exit codes:
-  0  success
-  1  any other failure
-  2  the command line is wrong
-  3  the data set or a picture is missing or bad
-  4  training diverged: the loss is no longer finite
-  5  a file, a folder or standard output cannot be read or written
-  6  a model file is not one, or does not fit
-130  interrupted by Ctrl-C (143: by SIGTERM); `weft train` saves its state before";
+  0    success
+  1    any other failure
+  2    the command line is wrong
+  3    the data set or a picture is missing or bad
+  4    training diverged: the loss is no longer finite
+  5    a file, a folder or standard output cannot be read or written
+  6    a model file is not one, or does not fit
+  130  interrupted by Ctrl-C (143: by SIGTERM); `weft train` saves its state before";

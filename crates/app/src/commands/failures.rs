@@ -123,7 +123,9 @@ pub(super) fn picture_failure(error: image::Error) -> Failure {
     use image::Error;
     match error {
         Error::Io { path, source } => {
-            Failure::io("cannot read the picture", &path, &source).next(PERMISSIONS)
+            let failure = Failure::io("cannot read the picture", &path, &source).next(PERMISSIONS);
+            let missing = source.kind() == ErrorKind::NotFound;
+            Failure { code: if missing { Code::Data } else { failure.code }, ..failure }
         }
         Error::NotPng { path, found } => data("the picture is not a PNG file")
             .at(format_args!("{}, byte 0: {found}", path.display()))

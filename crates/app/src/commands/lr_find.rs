@@ -5,6 +5,7 @@ use super::{inputs, locate, network_failure, open};
 use crate::config::LrFind;
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
+use crate::progress::Counted;
 use crate::run::write;
 use crate::term::{Terminal, print, print_bytes};
 use app::datasets::Half;
@@ -36,9 +37,16 @@ pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
     let images = inputs(&data, PIXEL_SCALE)?;
     let weights = class_weights(train, data.labels(), dataset.class_names.len())?;
     let labels = Labels::from(data.labels()).with_class_weights(&weights);
-    let mut go_on = |_: &nn::Event| ControlFlow::Continue(());
-    let found =
-        model.find_learning_rate(&mut engine, images, labels, &train.fit, config.sweep, &mut go_on);
+    let mut counted = Counted::new(terminal, "steps", config.sweep.steps as usize);
+    let mut steps = 0;
+    let mut observe = |event: &nn::Event| {
+        steps += usize::from(matches!(event, nn::Event::Step { .. }));
+        counted.reached(steps);
+        ControlFlow::Continue(())
+    };
+    let (fit, sweep) = (&train.fit, config.sweep);
+    let found = model.find_learning_rate(&mut engine, images, labels, fit, sweep, &mut observe);
+    counted.finish();
     let found = found.map_err(network_failure)?;
     let plot = train.plots.then(|| draw(config, &found)).transpose()?;
     if config.json {

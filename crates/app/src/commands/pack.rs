@@ -122,6 +122,9 @@ fn failure(error: Error) -> Failure {
             .next("put the pictures of each class into a folder with the name of the class"),
         error @ Error::Sizes { .. } => Failure::new(Code::Data, error)
             .next("say which size the images shall have: --size 32x32"),
+        error @ Error::Useless { .. } => {
+            Failure::new(Code::Data, error).next("take pictures that are PNG or JPEG files")
+        }
         error => Failure::new(Code::Data, error).next("choose a smaller --size"),
     }
 }

@@ -12,6 +12,7 @@ use app::pack::{self, Look};
 use nn::Inputs;
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::path::Path;
 
 /// With more images than this, text has one line an image.
@@ -87,6 +88,8 @@ fn picture(path: &Path, loaded: &Loaded, terminal: Terminal) -> Outcome<Examples
     };
     let side = |n: usize| u32::try_from(n).map_err(|_| Failure::usage("pictures are smaller"));
     let (width, height) = (side(width)?, side(height)?);
+    File::open(path)
+        .map_err(|source| picture_failure(image::Error::Io { path: path.to_owned(), source }))?;
     let words = loaded.metadata.pictures.as_deref();
     let prepared = match words.and_then(|words| Look::from_words(words, width, height)) {
         // As those that the model has learned from.

@@ -56,6 +56,16 @@ pub enum Error {
         /// How many there are of each width and height.
         found: BTreeMap<(u32, u32), usize>,
     },
+    /// Bad pictures are to be skipped, and all are bad.
+    #[error("none of the {count} pictures can be used; {}: {what}", path.display())]
+    Useless {
+        /// How many there are.
+        count: usize,
+        /// One of them.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// So many pixels do not fit into memory.
     #[error("{images} images of {width}x{height} do not fit into memory")]
     Memory {
@@ -108,14 +118,21 @@ pub struct Packed {
 /// Width and height of the pictures, if they all have the same.
 ///
 /// # Errors
-/// [`Error::Sizes`] if they do not, [`Error::Picture`] if one cannot be read and bad ones are not to be skipped.
+/// [`Error::Sizes`] if they do not, [`Error::Picture`] if one cannot be read and bad ones are not to be skipped,
+/// [`Error::Useless`] if they are and all are bad.
 pub fn size(plan: &Plan, work: Work, progress: &mut dyn FnMut(usize)) -> Result<(u32, u32), Error> {
     let pictures: Vec<&Picture> = plan.halves.iter().flatten().collect();
     let found = map(&pictures, work, |picture| picture::size(&picture.path), progress)?;
-    let mut counts = BTreeMap::new();
-    found.into_iter().flatten().for_each(|size| *counts.entry(size).or_insert(0) += 1);
-    match (counts.len(), counts.first_key_value()) {
-        (1, Some((size, _))) => Ok(*size),
+    let (mut counts, mut bad) = (BTreeMap::new(), None);
+    for (picture, size) in pictures.iter().zip(found) {
+        match size {
+            Ok(size) => *counts.entry(size).or_insert(0) += 1,
+            Err(what) => bad = Some((picture.path.clone(), what)),
+        }
+    }
+    match (counts.len(), counts.first_key_value(), bad) {
+        (1, Some((size, _)), _) => Ok(*size),
+        (0, _, Some((path, what))) => Err(Error::Useless { count: pictures.len(), path, what }),
         _ => Err(Error::Sizes { found: counts }),
     }
 }
@@ -125,7 +142,7 @@ pub fn size(plan: &Plan, work: Work, progress: &mut dyn FnMut(usize)) -> Result<
 /// `progress` hears how many pictures are done.
 ///
 /// # Errors
-/// See [`Error`]; files that are written are whole, whatever goes wrong.
+/// See [`Error`]; a set that was in the folder is replaced when all of the new one is written, not before.
 pub fn pack(
     plan: &Plan,
     look: Look,
@@ -139,21 +156,40 @@ pub fn pack(
     for (half, pictures) in plan.halves.iter().enumerate() {
         let (images, labels) =
             decode(pictures, look, work, &mut packed.skipped, &mut |n| progress(done + n))?;
+        if labels.is_empty()
+            && let Some(Skipped { path, what }) = packed.skipped.pop()
+        {
+            return Err(Error::Useless { count: pictures.len(), path, what });
+        }
         done += pictures.len();
         packed.images[half] = labels.len();
         halves.push((images, labels));
     }
-    fs::create_dir_all(out).map_err(|source| Error::Io { path: out.to_owned(), source })?;
+    let failed = |source| Error::Io { path: out.to_owned(), source };
+    fs::create_dir_all(out).map_err(failed)?;
+    // Beside each other first: half a set among the files of another would be taken for one.
+    let whole = tempfile::Builder::new().prefix(store::PART).tempdir_in(out).map_err(failed)?;
+    let mut names = Vec::new();
+    let mut write = |name: String, bytes: &dyn Fn(&mut dyn io::Write) -> io::Result<()>| {
+        let written = store::write_atomic(&whole.path().join(&name), |to| bytes(to));
+        written.map_err(|source| Error::Io { path: out.join(&name), source })?;
+        names.push(name);
+        Ok(())
+    };
     for ((images, labels), name) in halves.iter().zip(["train", "t10k"]) {
         let dims = [labels.len(), look.height as usize, look.width as usize];
-        write(out, &format!("{name}-images-idx3-ubyte"), |to| idx::write(to, &dims, images))?;
-        let labels_name = format!("{name}-labels-idx1-ubyte");
-        write(out, &labels_name, |to| write_labels(to, labels, plan.classes.len()))?;
+        write(format!("{name}-images-idx3-ubyte"), &|to| idx::write(to, &dims, images))?;
+        let classes = plan.classes.len();
+        write(format!("{name}-labels-idx1-ubyte"), &|to| write_labels(to, labels, classes))?;
     }
     let lines: String = plan.classes.iter().map(|name| format!("{name}\n")).collect();
-    write(out, "classes.txt", |to| to.write_all(lines.as_bytes()))?;
+    write("classes.txt".to_owned(), &|to| to.write_all(lines.as_bytes()))?;
     let record = record(plan, look, &packed);
-    write(out, RECORD, |to| to.write_all(record.as_bytes()))?;
+    write(RECORD.to_owned(), &|to| to.write_all(record.as_bytes()))?;
+    for name in names {
+        let path = out.join(&name);
+        fs::rename(whole.path().join(&name), &path).map_err(|source| Error::Io { path, source })?;
+    }
     Ok(packed)
 }
 
@@ -164,15 +200,6 @@ fn write_labels(to: &mut dyn io::Write, labels: &[u16], classes: usize) -> io::R
         return idx::write(to, &dims, &labels.iter().map(|l| *l as u8).collect::<Vec<_>>());
     }
     idx::write(to, &dims, &labels.iter().copied().map(i32::from).collect::<Vec<_>>())
-}
-
-fn write(
-    folder: &Path,
-    name: &str,
-    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
-) -> Result<(), Error> {
-    let path = folder.join(name);
-    store::write_atomic(&path, write).map_err(|source| Error::Io { path, source })
 }
 
 /// Pixels and labels of some pictures.

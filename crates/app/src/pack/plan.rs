@@ -122,7 +122,7 @@ fn classes(folder: &Path, others: &mut usize) -> Result<Found, Error> {
         // The names are lines of a file.
         let name = name.replace(char::is_control, " ").trim().to_owned();
         let mut pictures = Vec::new();
-        collect(&path, &mut pictures, others)?;
+        collect(&path, &mut vec![whole(folder)?], &mut pictures, others)?;
         if !pictures.is_empty() {
             found.entry((natural::key(&name), name)).or_default().extend(pictures);
         }
@@ -130,19 +130,36 @@ fn classes(folder: &Path, others: &mut usize) -> Result<Found, Error> {
     Ok(found)
 }
 
-/// All pictures below a folder.
-fn collect(folder: &Path, into: &mut Vec<PathBuf>, others: &mut usize) -> Result<(), Error> {
+/// All pictures below a folder, which lies in these; links that lead back into them are not followed.
+fn collect(
+    folder: &Path,
+    within: &mut Vec<PathBuf>,
+    into: &mut Vec<PathBuf>,
+    others: &mut usize,
+) -> Result<(), Error> {
+    let here = whole(folder)?;
+    if within.contains(&here) {
+        *others += 1;
+        return Ok(());
+    }
+    within.push(here);
     for path in entries(folder)? {
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
         if path.is_dir() {
-            collect(&path, into, others)?;
+            collect(&path, within, into, others)?;
         } else if ending.is_some_and(|e| ENDINGS.contains(&e.as_str())) {
             into.push(path);
         } else {
             *others += 1;
         }
     }
+    within.pop();
     Ok(())
+}
+
+/// The path of a folder without links.
+fn whole(folder: &Path) -> Result<PathBuf, Error> {
+    fs::canonicalize(folder).map_err(|source| Error::Io { path: folder.to_owned(), source })
 }
 
 /// What is in a folder, in order; what begins with a dot is hidden from us, too.

@@ -96,7 +96,8 @@ fn a_picture_that_is_none_is_code_3() {
     fs::write(room.path("text.png"), "no picture").expect("a file");
     let done = fails(&room, 3, "predict --model r --image text.png");
     assert!(done.err.contains("text.png"), "{}", done.err);
-    fails(&room, 5, "predict --model r --image none.png");
+    fails(&room, 3, "predict --model r --image none.png");
+    fails(&room, 5, "predict --model r --image text.png/none.png");
 }
 
 #[test]

@@ -59,6 +59,11 @@ fn pictures_become_a_data_set_that_is_learned() {
     let bad = room.weft("predict --model r --image drawings/cross/notes.txt");
     assert_eq!(bad.code, Some(3), "{}", bad.err);
     assert!(bad.err.contains("notes.txt"), "{}", bad.err);
+    // As for a model of other data.
+    for (picture, code) in [("none.png", 3), ("drawings/cross/notes.txt/none.png", 5)] {
+        let missing = room.weft(&format!("predict --model r --image {picture}"));
+        assert_eq!(missing.code, Some(code), "{}", missing.err);
+    }
 }
 
 #[test]
@@ -144,6 +149,59 @@ fn what_cannot_be_packed_is_named() {
         assert_eq!(done.code, Some(code), "weft {line}: {}", done.err);
         assert!(done.err.contains(told), "weft {line}: {}", done.err);
     }
+}
+
+#[test]
+fn pictures_that_are_all_bad_make_no_set() {
+    let room = Room::new();
+    for name in ["a", "b"] {
+        std::fs::create_dir_all(room.path("d").join(name)).expect("a folder");
+        (0..3).for_each(|i| {
+            std::fs::write(room.path(&format!("d/{name}/{i}.png")), "no picture").expect("written");
+        });
+    }
+    for size in ["", "--size 8x8"] {
+        let done = room.weft(&format!("data pack d --out mine --skip-bad {size}"));
+        assert_eq!(done.code, Some(3), "{}", done.err);
+        assert!(done.err.contains("pictures can be used; d/"), "{}", done.err);
+        assert!(!room.path("mine").exists());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn links_back_to_where_one_came_from_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let room = Room::new();
+    put_drawings(&room, "d", 5, 16);
+    // A class may lie elsewhere, and a folder below it, too.
+    std::fs::rename(room.path("d/cross"), room.path("elsewhere")).expect("moved");
+    symlink("../elsewhere", room.path("d/cross")).expect("a link");
+    for (number, to) in ["..", ".", "../ring 2/up"].into_iter().enumerate() {
+        symlink(to, room.path(&format!("d/ring 10/back{number}"))).expect("a link");
+    }
+    symlink("..", room.path("d/ring 2/up")).expect("a link");
+    let done = room.good("data pack d --out mine");
+    assert!(done.err.contains("12 pictures to train on and 3 to test with"), "{}", done.err);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_set_that_cannot_be_written_leaves_the_old_one_whole() {
+    let room = Room::new();
+    put_drawings(&room, "d/train", 4, 16);
+    put_drawings(&room, "d/test", 40, 16);
+    room.good("data pack d --out mine");
+    let set = || files(&room.path("mine")).into_iter().map(|n| room.read(&format!("mine/{n}")));
+    let before: Vec<_> = set().collect();
+    // The images to train on are 3 KB, those to test with 31.
+    let program = env!("CARGO_BIN_EXE_weft");
+    let line = "data pack d --out mine --invert --force";
+    let shell = format!("trap '' XFSZ; ulimit -f 20; exec '{program}' {line}");
+    let mut command = std::process::Command::new("sh");
+    let done = command.args(["-c", &shell]).current_dir(room.path(".")).output().expect("a shell");
+    assert_eq!(done.status.code(), Some(5), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(set().eq(before), "a set that is half old and half new");
 }
 
 /// A set of images of these sizes, whose first pixels tell the class.

@@ -40,6 +40,13 @@ fn a_terminal_gets_a_bar_that_moves_and_has_colours() {
 }
 
 #[test]
+fn a_long_search_for_a_learning_rate_has_a_bar() {
+    let line = "lr-find --dataset sample --no-plots --steps 9000 --from 1e-9 --to 1e-8";
+    let text = seen(&Room::new(), line, &[]);
+    assert!(text.contains("/9000") && text.contains('━'), "{text:?}");
+}
+
+#[test]
 fn no_color_takes_the_colours_and_leaves_the_bar() {
     let room = Room::new();
     for text in [
