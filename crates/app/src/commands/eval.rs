@@ -1,7 +1,7 @@
 //! `weft eval`: how well a model does on the test images.
 
 use super::scores::{Fields, Scores};
-use super::{inputs, load, locate, network_failure, open};
+use super::{inputs, load, locate_for, network_failure, open};
 use crate::config::Eval;
 use crate::exit::Outcome;
 use crate::term::{Grouped, Terminal, print, print_bytes};
@@ -29,7 +29,7 @@ struct Result<'r> {
 
 pub(crate) fn run(config: &Eval, terminal: Terminal) -> Outcome {
     let loaded = load(&config.model)?;
-    let dataset = locate(&config.data, terminal)?;
+    let dataset = locate_for(&loaded, &config.data, terminal)?;
     let test = open(&dataset, Half::Test)?;
     let mut engine = config.machine.engine(config.machine.all_threads());
     let start = Instant::now();

@@ -37,6 +37,30 @@ fn locate(options: &datasets::Options, terminal: Terminal) -> Outcome<Dataset> {
     dataset.map_err(data_failure)
 }
 
+/// Finds the data set that a model is used on, and says so if that is not what the model was trained on: it may be meant,
+/// or only the default.
+fn locate_for(
+    loaded: &Loaded,
+    options: &datasets::Options,
+    terminal: Terminal,
+) -> Outcome<Dataset> {
+    let dataset = locate(options, terminal)?;
+    if is_foreign(&dataset, &loaded.metadata)? {
+        let (name, place) = (&dataset.name, dataset.place());
+        terminal.warn(format_args!(
+            "the model was trained on other data than {name}, in {place}; \
+             --data, --dataset and --files name another"
+        ));
+    }
+    Ok(dataset)
+}
+
+/// Whether a model tells that it was trained on other data.
+fn is_foreign(dataset: &Dataset, metadata: &Metadata) -> Outcome<bool> {
+    let hash = dataset.hash().map_err(data_failure)?;
+    Ok(metadata.data_hash.as_ref().is_some_and(|known| *known != hash))
+}
+
 /// Opens one half of a data set.
 fn open(dataset: &Dataset, half: Half) -> Outcome<Labelled> {
     let labelled = dataset.open(half).map_err(data_failure)?;

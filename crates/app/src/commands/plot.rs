@@ -2,7 +2,7 @@
 
 use super::figures::Figures;
 use super::runs::{self, History};
-use super::{load, locate, open};
+use super::{load, locate_for, open};
 use crate::config::Plot;
 use crate::exit::Outcome;
 use crate::run::HISTORY;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn run(config: &Plot, terminal: Terminal) -> Outcome {
     let loaded = load(&config.model)?;
     terminal.note(format_args!("Drawing what {} says", config.model.display()));
-    let dataset = locate(&config.data, terminal)?;
+    let dataset = locate_for(&loaded, &config.data, terminal)?;
     let test = open(&dataset, Half::Test)?;
     let class_names = loaded.class_names(Some(&dataset));
     let figures = Figures {

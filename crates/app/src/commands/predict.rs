@@ -1,7 +1,7 @@
 //! `weft predict`: probabilities of the classes for test images or a picture.
 
 use super::failures::{network_failure, picture_failure, unusable};
-use super::{Loaded, load, locate, open};
+use super::{Loaded, load, locate_for, open};
 use crate::config::{Predict, Style, What};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
@@ -55,11 +55,11 @@ pub(crate) fn run(config: &Predict, terminal: Terminal) -> Outcome {
     let (examples, dataset) = match &config.what {
         What::Picture(path) => (picture(path, &loaded, terminal)?, None),
         What::Indices(indices) => {
-            let dataset = locate(&config.data, terminal)?;
+            let dataset = locate_for(&loaded, &config.data, terminal)?;
             (tests(&dataset, Some(indices))?, Some(dataset))
         }
         What::All => {
-            let dataset = locate(&config.data, terminal)?;
+            let dataset = locate_for(&loaded, &config.data, terminal)?;
             (tests(&dataset, None)?, Some(dataset))
         }
     };

@@ -8,10 +8,11 @@ use crate::config::{self, Machine};
 use crate::exit::{Code, Failure, Outcome};
 use crate::run::{self, HISTORY, RECORD, REPORT};
 use crate::term::{Terminal, print};
-use app::datasets::{self, Dataset};
+use app::datasets::{self, Dataset, manifest};
 use app::plot::Format;
 use app::report::{self, Epoch, FirstLayer, Report};
 use idx::Labelled;
+use nn::checkpoint::Metadata;
 use nn::{Engine, Model};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
         test: &test,
         record: &record,
         history: &history(&folder, terminal),
-        warnings: warnings(&dataset, loaded.metadata.data_hash.as_deref())?,
+        warnings: warnings(&dataset, &loaded.metadata)?,
     };
     let html = subject.html(&mut engine)?;
     let out = args.out.clone().unwrap_or_else(|| folder.join(REPORT));
@@ -140,7 +141,8 @@ fn record(folder: &Path) -> Outcome<Value> {
 /// The data set that is asked for, or else the one that the run was trained on.
 fn options(args: &ReportArgs, record: &Value) -> Outcome<datasets::Options> {
     let mut options = config::data(&args.data)?;
-    if options.data.is_none() && !options.sample {
+    let asked = options.sample || options.data.is_some() || options.files.is_some();
+    if !asked && options.set == manifest::DEFAULT {
         let data = &record["dataset"];
         options.sample = data["name"] == "sample";
         let source = data["source"].as_str().map(PathBuf::from);
@@ -150,15 +152,10 @@ fn options(args: &ReportArgs, record: &Value) -> Outcome<datasets::Options> {
 }
 
 /// What the reader must know.
-fn warnings(dataset: &Dataset, trained_on: Option<&str>) -> Outcome<Vec<String>> {
-    let hash = dataset.hash().map_err(super::data_failure)?;
-    let other = trained_on.is_some_and(|known| known != hash);
+fn warnings(dataset: &Dataset, metadata: &Metadata) -> Outcome<Vec<String>> {
     let text = "The model was trained on other data than this report was made with";
-    Ok(if other {
-        vec![format!("{text}: {}, in {}.", dataset.name, dataset.place())]
-    } else {
-        Vec::new()
-    })
+    let told = || format!("{text}: {}, in {}.", dataset.name, dataset.place());
+    Ok(super::is_foreign(dataset, metadata)?.then(told).into_iter().collect())
 }
 
 /// The epochs, if the run's folder tells.

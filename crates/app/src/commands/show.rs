@@ -1,6 +1,6 @@
 //! `weft show`: images in the terminal, with their classes and what a model takes them for.
 
-use super::{Loaded, load, locate, network_failure, open};
+use super::{Loaded, load, locate, locate_for, network_failure, open};
 use crate::cli::ShowArgs;
 use crate::columns::{self, fit};
 use crate::config::{self, Machine};
@@ -30,7 +30,10 @@ struct Guess {
 pub(crate) fn run(args: &ShowArgs, terminal: Terminal) -> Outcome {
     let options = config::data(&args.data)?;
     let loaded = args.model.as_deref().map(|path| load(&config::model_file(path))).transpose()?;
-    let dataset = locate(&options, terminal)?;
+    let dataset = match &loaded {
+        Some(loaded) => locate_for(loaded, &options, terminal)?,
+        None => locate(&options, terminal)?,
+    };
     let images = open(&dataset, if args.train { Half::Train } else { Half::Test })?;
     let mut chosen = indices(args, images.len())?;
     let guesses = match &loaded {

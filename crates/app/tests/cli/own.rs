@@ -301,3 +301,29 @@ fn data_that_cannot_be_learned_from_says_why() {
     }
     assert!(!room.path("r").exists(), "nothing was begun");
 }
+
+#[test]
+fn a_model_on_other_data_than_its_own_is_told() {
+    const TOLD: &str = "warning: the model was trained on other data than ";
+    let room = Room::new();
+    put_set(&room, "own", &[4, 5], 2);
+    put_set(&room, "other", &[4, 5], 3);
+    room.good("train --data own --no-plots --quiet --epochs 1 --hidden 4 --out r");
+    std::fs::copy(
+        room.path("own/t10k-images-idx3-ubyte"),
+        room.path("other/t10k-images-idx3-ubyte"),
+    )
+    .and_then(|_| {
+        let labels = "t10k-labels-idx1-ubyte";
+        std::fs::copy(room.path("own").join(labels), room.path("other").join(labels))
+    })
+    .expect("copies");
+    for line in ["eval", "predict --index 0", "predict --all", "plot --out p --index 0", "show 0"] {
+        let own = room.good(&format!("{line} --model r --data own"));
+        assert!(!own.err.contains(TOLD), "{line}: {}", own.err);
+        let other = room.good(&format!("{line} --model r --data other"));
+        assert!(other.err.contains(&format!("{TOLD}other, in other")), "{line}: {}", other.err);
+    }
+    let quiet = room.good("eval --model r --data other --quiet");
+    assert_eq!(quiet.err, "");
+}
