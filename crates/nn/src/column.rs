@@ -9,39 +9,24 @@ use crate::own::{Examples, Fetched};
 use crate::workspace::Batch;
 use kernels::{Blocks, Isa, Panel, Then};
 
-/// Asks for the examples of the batch `after` the next one: they lie all over the data set, each some dozen cache
-/// lines from memory, and the first layer's update is the phase that leaves the memory idle the longest.
-#[derive(Clone, Copy)]
-pub(crate) struct Ask<'a>(pub(crate) Batch<'a>);
-
-impl Ask<'_> {
-    /// For share `i` of `of`.
-    pub(crate) fn share(self, i: usize, of: usize) {
-        let Batch { inputs, order, .. } = self.0;
-        let share = i * order.len() / of..(i + 1) * order.len() / of;
-        order[share].iter().for_each(|&row| inputs.prefetch(row as usize));
-    }
-}
-
 /// What becomes of some columns of the first layer in one task: their update, then their outputs for the next batch.
 pub(crate) struct Columns<'a> {
     pub(crate) isa: Isa,
     pub(crate) clock: Clock<'a>,
-    pub(crate) ask: Ask<'a>,
-    /// Tasks in all.
-    pub(crate) of: usize,
     pub(crate) next: Batch<'a>,
+    /// The batch after that one, whose examples are asked for.
+    pub(crate) after: Batch<'a>,
     pub(crate) deltas: Deltas<'a>,
     pub(crate) task: Task,
     pub(crate) behind: &'a Behind,
 }
 
 impl Columns<'_> {
-    /// Task `i`: columns of which these are the parts, and the outputs.
-    pub(crate) fn pass(&self, own: &mut Fetched, i: usize, parts: &mut [Part], out: &mut [Panel]) {
+    /// Columns of which these are the parts, and the outputs.
+    pub(crate) fn pass(&self, own: &mut Fetched, parts: &mut [Part], out: &mut [Panel]) {
         let Columns { isa, next, deltas, task, behind, .. } = *self;
         let mut watch = self.clock.start();
-        self.ask.share(i, self.of);
+        own.ask(self.after);
         watch.lap(StepPart::Fetch);
         if parts[0].half.is_some() {
             deltas.update_half(&mut parts[0], isa, task);

@@ -20,6 +20,7 @@ pub(crate) struct Own {
 impl Own {
     /// Takes nothing that was made for anything again.
     pub(crate) fn forget(&mut self) {
+        self.fetched.asked = 0;
         self.fetched.examples.iter_mut().flatten().for_each(|examples| examples.step = 0);
         self.head.step = 0;
     }
@@ -32,12 +33,24 @@ pub(crate) struct Fetched {
     examples: [Vec<Examples>; 2],
     /// An image that was varied.
     image: Vec<u8>,
+    /// The step whose examples were asked for.
+    asked: u64,
 }
 
 impl Fetched {
     pub(crate) fn new((rows, count): (usize, usize), features: usize, skip_zeros: bool) -> Fetched {
         let examples = vec![Examples::new(rows, features, skip_zeros); count];
-        Fetched { examples: [examples.clone(), examples], image: vec![0; features] }
+        Fetched { examples: [examples.clone(), examples], image: vec![0; features], asked: 0 }
+    }
+
+    /// Asks for the examples of a batch, once: they lie all over the data set, each some dozen cache lines from memory, and the
+    /// first layer's update is what leaves the memory idle the longest. Every thread asks for all of them, since fetching
+    /// from another core what that one has asked for takes longer.
+    pub(crate) fn ask(&mut self, batch: Batch<'_>) {
+        if self.asked != batch.step {
+            batch.order.iter().for_each(|&row| batch.inputs.prefetch(row as usize));
+            self.asked = batch.step;
+        }
     }
 
     /// The memory of both batches.

@@ -14,7 +14,7 @@
 //! weights never reaches memory unless it is clipped: the optimiser is the ending of its tile.
 
 use crate::clock::{Clock, Laps, StepPart};
-use crate::column::{Ask, Columns, forward_half, forward_inputs};
+use crate::column::{Columns, forward_half, forward_inputs};
 use crate::deltas::{Deltas, Of};
 use crate::group::{Group, pieces, updates};
 use crate::layer::{Dense, Part, Task};
@@ -82,7 +82,7 @@ impl Run<'_> {
     /// and asks for the one after it.
     fn step(&mut self) {
         let [this, next, after] = [0, 1, 2].map(|ahead| self.batches.at(ahead));
-        let (ask, last) = (Ask(after), self.layers.len() - 1);
+        let last = self.layers.len() - 1;
         let by = self.rates.step(this.step);
         let task = if self.clip.is_some() { Task::Keep } else { Task::Update(by) };
         for l in 1..last {
@@ -98,7 +98,7 @@ impl Run<'_> {
         for l in (1..below).rev() {
             self.backward(l, this, task);
         }
-        self.update_first(task, (this, next), ask);
+        self.update_first(task, [this, next, after]);
         if let Some(limit) = self.clip {
             self.clipped(limit, by, next);
         }
@@ -279,7 +279,7 @@ impl Run<'_> {
 
     /// The update of the first layer, and that of the second if it has none yet; and the first one's outputs for
     /// the next batch if there is one.
-    fn update_first(&mut self, task: Task, (this, next): (Batch<'_>, Batch<'_>), ask: Ask<'_>) {
+    fn update_first(&mut self, task: Task, [this, next, after]: [Batch<'_>; 3]) {
         let Run { isa, clock, .. } = *self;
         let (columns_whole, threads) = (self.takes_columns(task), self.team.threads());
         let Workspace { heads, hidden, owns, shares, .. } = &mut *self.workspace;
@@ -287,17 +287,17 @@ impl Run<'_> {
         let columns = updates(&first[0], threads, first[0].columns());
         let parts = &mut first[0].parts[..];
         let of = parts.len();
-        let update = |deltas: Deltas<'_>, own: &mut Own, i: usize, part: &mut Part| {
+        let update = |deltas: Deltas<'_>, own: &mut Own, part: &mut Part| {
             let mut watch = clock.start();
-            ask.share(i, of);
+            own.fetched.ask(after);
             watch.lap(StepPart::Fetch);
             deltas.update_inputs(part, isa, &mut own.fetched, task);
             watch.lap(StepPart::Update);
         };
         let logits = Deltas { batch: this, of: Of::Logits(heads) };
         let Some((Hidden { h, gradients, behind, .. }, above)) = hidden.split_first_mut() else {
-            let update = |own: &mut Own, i: usize, part: &mut [Part]| {
-                update(logits, own, i, &mut part[0]);
+            let update = |own: &mut Own, _: usize, part: &mut [Part]| {
+                update(logits, own, &mut part[0]);
             };
             return self.team.for_each_zip(owns, (of, parts, update), nothing_else());
         };
@@ -313,14 +313,14 @@ impl Run<'_> {
         let (updates, parts_above) = to_update(rest, shares.is_some(), threads);
         let second = (updates, parts_above, update_second);
         if columns_whole {
-            let column = Columns { isa, clock, ask, of: columns, next, deltas, task, behind };
-            let column = |own: &mut Own, q: usize, (parts, out): (&mut [Part], &mut [Panel])| {
-                column.pass(&mut own.fetched, q, parts, out);
+            let column = Columns { isa, clock, next, after, deltas, task, behind };
+            let column = |own: &mut Own, _: usize, (parts, out): (&mut [Part], &mut [Panel])| {
+                column.pass(&mut own.fetched, parts, out);
             };
             return self.team.for_each_zip(owns, (columns, (parts, out), column), second);
         }
-        let update = |own: &mut Own, i: usize, part: &mut [Part]| {
-            update(deltas, own, i, &mut part[0]);
+        let update = |own: &mut Own, _: usize, part: &mut [Part]| {
+            update(deltas, own, &mut part[0]);
         };
         self.team.for_each_zip(owns, (of, parts, update), second);
         if matches!(task, Task::Update(_)) && !next.order.is_empty() {

@@ -3,7 +3,7 @@
 
 use crate::behind::Behind;
 use crate::clock::{Clock, Laps, StepPart};
-use crate::column::{Ask, Columns};
+use crate::column::Columns;
 use crate::deltas::{Deltas, Of};
 use crate::layer::{Part, Task};
 use crate::own::Own;
@@ -21,8 +21,6 @@ struct Whole<'a> {
     rates: Rates,
     /// What stands behind the hidden layer's product.
     behind: &'a Behind,
-    /// Columns of that layer.
-    columns: usize,
 }
 
 /// Of a column: its parts, its outputs for two batches, and its weights in the output layer.
@@ -50,14 +48,14 @@ impl<'a> Steps for Whole<'a> {
     fn task<'p>(
         &self,
         own: &mut Own,
-        (step, q): (usize, usize),
+        (step, _): (usize, usize),
         ((parts, (even, odd)), above): Column<'p>,
         (shares, to): (&[Panel], &mut [Panel]),
     ) where
         Self::Items: 'p,
     {
-        let Whole { isa, batches, behind, columns, .. } = *self;
-        let (next, ask) = (batches.at(step + 1), Ask(batches.at(step + 2)));
+        let Whole { isa, batches, behind, .. } = *self;
+        let (next, after) = (batches.at(step + 1), batches.at(step + 2));
         let top = self.top(step, shares);
         let Top { clock, batch, task, .. } = top;
         let (h, out) = if batch.at == 0 { (even, odd) } else { (odd, even) };
@@ -65,8 +63,8 @@ impl<'a> Steps for Whole<'a> {
         let gradients = &mut gradients[usize::from(parts[0].owned.w.cols() < PANEL_COLS)];
         top.pass(head, h, &mut above[0], gradients);
         let deltas = Deltas { batch, of: Of::Column(gradients) };
-        let column = Columns { isa, clock, ask, of: columns, next, deltas, task, behind };
-        column.pass(fetched, q, parts, out);
+        let column = Columns { isa, clock, next, after, deltas, task, behind };
+        column.pass(fetched, parts, out);
         if !next.order.is_empty() {
             let mut watch = clock.start();
             for (b, (out, to)) in out.iter().zip(to).enumerate() {
@@ -98,7 +96,7 @@ impl Run<'_> {
             unreachable!("an output layer above one hidden layer")
         };
         let (columns, Hidden { h: [h_even, h_odd], behind, .. }) = (first.columns(), hidden);
-        let steps = Whole { isa, laps, batches, rates, behind, columns };
+        let steps = Whole { isa, laps, batches, rates, behind };
         let outputs = (&mut h_even[..], &mut h_odd[..]);
         let items = ((&mut first.parts[..], outputs), &mut layer.parts[..]);
         let turns = if batches.at(0).at == 0 { [even, odd] } else { [odd, even] };

@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::has;
+use super::{GROUP, LANES};
 
 /// A byte in each byte.
 const EACH_BYTE: u64 = u64::from_le_bytes([1; 8]);
@@ -51,8 +52,61 @@ pub(crate) fn pick(bits: u16, from: u16, list: &mut [u16], mut count: usize) -> 
 /// How many numbers are written at once, at most.
 pub(crate) const ROOM: usize = 64;
 
-/// How the numbers of bits are found.
+/// Rows that are marked together.
+pub(crate) const MARKED: usize = 32;
+
+/// Of some rows, which lanes of a vector are other than zero: in word `w` of sixteen rows, and there in quarter `q`, those of
+/// row `4 q + w`, so that the four words together are groups of four rows.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub struct Marks([[[u16; LANES / GROUP]; GROUP]; MARKED / LANES]);
+
+impl Marks {
+    /// Those of row `r`.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, r: usize, lit: u16) {
+        self.0[r / LANES][r % GROUP][r % LANES / GROUP] = lit;
+    }
+}
+
+/// How lists are made of marks.
 pub trait Bits: Copy {
+    /// For each four rows of up to four vectors, the columns in which one is lit.
+    #[inline(always)]
+    fn columns(self, marks: &[Marks]) -> [u64; MARKED / GROUP] {
+        let mut words = [0; MARKED / GROUP];
+        for (v, marks) in marks.iter().enumerate() {
+            for (marks, words) in marks.0.iter().zip(words.chunks_mut(LANES / GROUP)) {
+                let any = marks.iter().fold(0, |any, quarters| any | word(*quarters));
+                for (g, word) in words.iter_mut().enumerate() {
+                    *word |= (any >> (g * LANES) & 0xffff) << (v * LANES);
+                }
+            }
+        }
+        words
+    }
+
+    /// For each four columns of a vector, the rows in which one is lit.
+    #[inline(always)]
+    fn rows(self, marks: &Marks) -> [u32; LANES / GROUP] {
+        let mut words = [0; LANES / GROUP];
+        for (s, marks) in marks.0.iter().enumerate() {
+            // Bit `w` of four is whether the row in word `w` has one of four columns lit.
+            let rows = marks.iter().enumerate().fold(0, |rows, (w, quarters)| {
+                let word = word(*quarters);
+                let pairs = word | word >> 1;
+                rows | ((pairs | pairs >> 2) & 0x1111_1111_1111_1111) << w
+            });
+            for (q, word) in words.iter_mut().enumerate() {
+                // The four bits of quarter 0, 16, 32 and 48 bits up go next to each other.
+                let four = rows >> (q * GROUP) & 0x000f_000f_000f_000f;
+                let rows = four.wrapping_mul(0x0001_0010_0100_1000) >> 48;
+                *word |= (rows as u32) << (s * LANES);
+            }
+        }
+        words
+    }
+
     /// Writes `from` plus the number of each bit that is set, in order from the lowest, to the front of `to`, and something
     /// behind it; returns how many there are.
     fn numbers(self, bits: u64, from: u8, to: &mut [u8; ROOM]) -> usize;
@@ -83,6 +137,12 @@ impl Bits for Table {
     }
 }
 
+/// Four quarters as one word.
+#[inline(always)]
+fn word(quarters: [u16; LANES / GROUP]) -> u64 {
+    quarters.iter().rev().fold(0, |word, quarter| word << 16 | u64::from(*quarter))
+}
+
 /// By VPCOMPRESSB, all at once: proof that this CPU has AVX-512 VBMI2, BW and F, POPCNT, and for what surrounds it
 /// BMI1 and BMI2.
 #[cfg(target_arch = "x86_64")]
@@ -109,7 +169,60 @@ impl Compress {
 }
 
 #[cfg(target_arch = "x86_64")]
+impl Compress {
+    /// The marks of 32 rows in their order.
+    #[inline(always)]
+    fn in_order(self, marks: &Marks) -> core::arch::x86_64::__m512i {
+        use core::arch::x86_64::*;
+        const ORDER: [u16; MARKED] = {
+            let mut order = [0; MARKED];
+            let mut r = 0;
+            while r < MARKED {
+                order[r] = (r / LANES * LANES + r % GROUP * GROUP + r % LANES / GROUP) as u16;
+                r += 1;
+            }
+            order
+        };
+        // SAFETY: the token proves AVX-512 BW and F; both references are to 64 bytes.
+        unsafe {
+            let order = _mm512_loadu_si512(ORDER.as_ptr().cast());
+            _mm512_permutexvar_epi16(order, _mm512_load_si512(core::ptr::from_ref(marks).cast()))
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
 impl Bits for Compress {
+    #[inline(always)]
+    fn columns(self, marks: &[Marks]) -> [u64; MARKED / GROUP] {
+        use core::arch::x86_64::*;
+        let mut words = [0; MARKED / GROUP];
+        // SAFETY: the token proves AVX-512 F; the store is into 64 bytes.
+        unsafe {
+            let mut all = _mm512_setzero_si512();
+            for (v, marks) in marks.iter().enumerate() {
+                let marks = self.in_order(marks);
+                let pairs = _mm512_or_si512(marks, _mm512_srli_epi64::<32>(marks));
+                let any = _mm512_or_si512(pairs, _mm512_srli_epi64::<16>(pairs));
+                let any = _mm512_and_si512(any, _mm512_set1_epi64(0xffff));
+                let at = _mm_cvtsi64_si128((v * LANES) as i64);
+                all = _mm512_or_si512(all, _mm512_sll_epi64(any, at));
+            }
+            _mm512_storeu_si512(words.as_mut_ptr().cast(), all);
+        }
+        words
+    }
+
+    #[inline(always)]
+    fn rows(self, marks: &Marks) -> [u32; LANES / GROUP] {
+        use core::arch::x86_64::*;
+        let marks = self.in_order(marks);
+        // SAFETY: the token proves AVX-512 BW and F; no memory is touched.
+        core::array::from_fn(|q| unsafe {
+            _mm512_test_epi16_mask(marks, _mm512_set1_epi16((0xf_u16 << (q * GROUP)).cast_signed()))
+        })
+    }
+
     #[inline(always)]
     fn numbers(self, bits: u64, from: u8, to: &mut [u8; ROOM]) -> usize {
         use core::arch::x86_64::*;
@@ -183,5 +296,53 @@ mod tests {
         let (words, mut lists) = (words(), Vec::new());
         compress.run(Words(&words, &mut lists));
         assert_eq!(lists, by_bits(&words));
+    }
+
+    /// What is lit in groups of some vectors: columns of rows, and of each vector rows of columns.
+    type Groups = ([u64; MARKED / GROUP], Vec<[u32; LANES / GROUP]>);
+
+    /// The groups of marked vectors, by what is given to `run`.
+    struct Grouped<'a>(&'a [Marks], &'a mut Groups);
+
+    impl Listing for Grouped<'_> {
+        fn run(self, by: impl Bits) {
+            *self.1 = (by.columns(self.0), self.0.iter().map(|marks| by.rows(marks)).collect());
+        }
+    }
+
+    /// Vectors of 32 rows, some of which have hardly a lane lit; marked, and their groups one by one.
+    fn marked(seed: usize, vectors: usize) -> (Vec<Marks>, Groups) {
+        let words = words();
+        let lit = |v: usize, r: usize| {
+            let word = words[(seed + v * MARKED + r) % words.len()];
+            (word & if r.is_multiple_of(3) { u64::MAX } else { word >> 16 & word >> 32 }) as u16
+        };
+        let mut all = vec![Marks::default(); vectors];
+        let mut groups: Groups = ([0; MARKED / GROUP], vec![[0; LANES / GROUP]; vectors]);
+        for (v, r, c) in
+            (0..vectors * MARKED * LANES).map(|i| (i / 512, i / LANES % MARKED, i % LANES))
+        {
+            all[v].set(r, lit(v, r));
+            if lit(v, r) >> c & 1 == 1 {
+                groups.0[r / GROUP] |= 1 << (v * LANES + c);
+                groups.1[v][c / GROUP] |= 1 << r;
+            }
+        }
+        (all, groups)
+    }
+
+    #[test]
+    fn groups_of_rows_and_columns_are_lit_where_one_of_them_is() {
+        for (seed, vectors) in (0..100).zip((1..=4).cycle()) {
+            let (marks, expected) = marked(97 * seed, vectors);
+            let mut groups = Groups::default();
+            Grouped(&marks, &mut groups).run(Table);
+            assert_eq!(groups, expected);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(compress) = Compress::new() {
+                compress.run(Grouped(&marks, &mut groups));
+                assert_eq!(groups, expected);
+            }
+        }
     }
 }

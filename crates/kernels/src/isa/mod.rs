@@ -31,7 +31,7 @@ pub(crate) use amx::{
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
-pub(crate) use bits::{Bits, Listing, ROOM, Table, pick};
+pub(crate) use bits::{Bits, Listing, MARKED, Marks, ROOM, Table, pick};
 pub(crate) use listed::Listed;
 pub use matrix::{MatMut, MatRef};
 pub(crate) use operand::{

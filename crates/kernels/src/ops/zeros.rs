@@ -1,7 +1,7 @@
 //! Where a matrix is zero, so that products can leave that out: `fma(0, w, sum)` is `sum` for every finite
 //! `w`.
 
-use crate::isa::{Bits, GROUP, LANES, Line, Listing, Lit, ROOM, Simd, kernel};
+use crate::isa::{Bits, GROUP, LANES, Line, Listing, Lit, MARKED, Marks, ROOM, Simd, kernel};
 use crate::panel::{Panel, View};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -35,9 +35,8 @@ pub struct Zeros {
     by_row: Lists,
     /// Rows of a group of columns.
     by_col: Lists,
-    /// Sixteen rows after sixteen rows, of each vector of theirs which lanes are other than zero: in word `w` and there in
-    /// quarter `q` those of row `4 q + w`, so that the words together are groups of four rows.
-    lit: Vec<[[u16; GROUPS]; GROUP]>,
+    /// Thirty-two rows after thirty-two rows, of each vector of theirs which lanes are other than zero.
+    lit: Vec<Marks>,
     /// Rows that were looked at.
     found: usize,
 }
@@ -93,32 +92,31 @@ impl Zeros {
         assert!(fine, "blocks of {block} columns");
         assert!(rows <= 128, "{rows} rows");
         let by_row = Lists::new(cols.div_ceil(block) * rows.div_ceil(GROUP), block);
-        let lit = vec![[[0; GROUPS]; GROUP]; rows.div_ceil(LANES) * cols.div_ceil(LANES)];
+        let lit = vec![Marks::default(); rows.div_ceil(MARKED) * cols.div_ceil(LANES)];
         Zeros { rows, cols, block, by_row, by_col: Lists::default(), lit, found: 0 }
     }
 
-    /// The marks of the sixteen rows that row `r` is one of.
+    /// The marks of the rows that row `r` is one of.
     #[inline(always)]
-    fn marks(&mut self, r: usize) -> &mut [[[u16; GROUPS]; GROUP]] {
+    fn marks(&mut self, r: usize) -> &mut [Marks] {
         let vectors = self.cols.div_ceil(LANES);
-        &mut self.lit[r / LANES * vectors..][..vectors]
+        &mut self.lit[r / MARKED * vectors..][..vectors]
     }
 
     /// Marks what is lit in row `r`.
     #[inline(always)]
     fn mark<S: Simd>(&mut self, s: S, row: &[Line], r: usize) {
-        let (word, quarter) = (r % GROUP, r % LANES / GROUP);
         for (lit, Line(x)) in self.marks(r).iter_mut().zip(row) {
-            lit[word][quarter] = s.lit(s.load(x));
+            lit.set(r % MARKED, s.lit(s.load(x)));
         }
     }
 
     /// Lists what is marked in the first `rows` rows.
     #[inline(always)]
     fn list_all<S: Simd>(&mut self, s: S, rows: usize) {
-        // Of the last sixteen, nothing is lit in rows that are not there.
-        for r in rows..rows.next_multiple_of(LANES) {
-            self.marks(r).iter_mut().for_each(|lit| lit[r % GROUP][r % LANES / GROUP] = 0);
+        // Nothing is lit in rows that are not there.
+        for r in rows..rows.next_multiple_of(MARKED) {
+            self.marks(r).iter_mut().for_each(|lit| lit.set(r % MARKED, 0));
         }
         self.by_row.counts.fill(0);
         self.by_col.counts.fill(0);
@@ -132,19 +130,12 @@ impl Zeros {
         let (vectors, groups) = (self.block / LANES, self.rows.div_ceil(GROUP));
         let Zeros { lit, by_row, .. } = self;
         let all = self.cols.div_ceil(LANES);
-        for (slab, lit) in lit.chunks(all.max(1)).enumerate().take(self.found.div_ceil(LANES)) {
-            let here = (groups - slab * GROUPS).min(GROUPS);
+        for (rows, lit) in lit.chunks(all.max(1)).enumerate().take(self.found.div_ceil(MARKED)) {
+            let here = (groups - rows * MARKED / GROUP).min(MARKED / GROUP);
             for (block, lit) in lit.chunks(vectors).enumerate() {
-                let from = block * groups + slab * GROUPS;
-                for (w, lit) in lit.chunks(GROUPS).enumerate() {
-                    let mut words = [0; GROUPS];
-                    for (v, lit) in lit.iter().enumerate() {
-                        let any = lit.iter().fold(0, |any, lit| any | word(*lit));
-                        for (g, word) in words.iter_mut().enumerate() {
-                            *word |= (any >> (g * LANES) & 0xffff) << (v * LANES);
-                        }
-                    }
-                    for (g, word) in words.into_iter().enumerate().take(here) {
+                let from = block * groups + rows * MARKED / GROUP;
+                for (w, lit) in lit.chunks(ROOM / LANES).enumerate() {
+                    for (g, word) in by.columns(lit).into_iter().enumerate().take(here) {
                         by_row.extend(from + g, by, word, w * ROOM);
                     }
                 }
@@ -157,25 +148,12 @@ impl Zeros {
     fn list_by_col(&mut self, by: impl Bits) {
         let Zeros { lit, by_col, .. } = self;
         let all = self.cols.div_ceil(LANES);
-        let slabs = self.found.div_ceil(LANES);
-        for (v, w) in (0..all).flat_map(|v| (0..slabs.div_ceil(GROUPS)).map(move |w| (v, w))) {
-            let mut words = [0; GROUPS];
-            for slab in w * GROUPS..slabs.min((w + 1) * GROUPS) {
-                // Bit `w` of four is whether the row in word `w` has one of four columns lit.
-                let rows = lit[slab * all + v].iter().enumerate().fold(0, |rows, (w, lit)| {
-                    let word = word(*lit);
-                    let pairs = word | word >> 1;
-                    rows | ((pairs | pairs >> 2) & 0x1111_1111_1111_1111) << w
-                });
-                for (q, word) in words.iter_mut().enumerate() {
-                    // The four bits of quarter 0, 16, 32 and 48 bits up go next to each other.
-                    let four = rows >> (q * GROUP) & 0x000f_000f_000f_000f;
-                    let rows = four.wrapping_mul(0x0001_0010_0100_1000) >> 48;
-                    *word |= rows << (slab % GROUPS * LANES);
-                }
-            }
-            for (q, word) in words.into_iter().enumerate() {
-                by_col.extend(v * GROUPS + q, by, word, w * ROOM);
+        let ranges = self.found.div_ceil(MARKED);
+        for (v, w) in (0..all).flat_map(|v| (0..ranges.div_ceil(2)).map(move |w| (v, w))) {
+            let low = by.rows(&lit[2 * w * all + v]).map(u64::from);
+            let high = (2 * w + 1 < ranges).then(|| by.rows(&lit[(2 * w + 1) * all + v]));
+            for (q, (low, high)) in low.into_iter().zip(high.unwrap_or_default()).enumerate() {
+                by_col.extend(v * GROUPS + q, by, low | u64::from(high) << MARKED, w * ROOM);
             }
         }
     }
@@ -274,10 +252,4 @@ kernel! {
         assert!(rows <= zeros.rows, "zeros of another panel");
         zeros.list_all(s, rows);
     }
-}
-
-/// Four quarters as one word.
-#[inline(always)]
-fn word(quarters: [u16; GROUPS]) -> u64 {
-    quarters.iter().rev().fold(0, |word, quarter| word << 16 | u64::from(*quarter))
 }
