@@ -219,7 +219,7 @@ fn few_columns() {
 fn a_few_columns_beside_whole_vectors() {
     for isa in isas() {
         for n in [1, 2, 3, 4, 17, 34, 67] {
-            for (m, k) in [(15, 40), (16, 16), (17, 15), (31, 33), (49, 600)] {
+            for (m, k) in [(15, 40), (16, 16), (17, 15), (31, 33), (49, 600), (113, 20)] {
                 for c in Layout::ALL {
                     for (i, a) in Layout::ALL.into_iter().enumerate() {
                         let b = Layout::ALL[(i + n) % Layout::ALL.len()];

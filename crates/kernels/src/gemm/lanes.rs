@@ -1,10 +1,12 @@
 //! A few columns of C, all it has or the rest beside whole vectors. A vector of B would be mostly empty there, so the lanes
-//! are sixteen rows of C: what a step takes of A is a column, transposed on its way from memory if A has rows.
+//! are sixteen rows of C: what a step takes of A is a column, transposed on its way from memory if A has rows. A chain waits for
+//! each of its multiply-adds, so groups of sixteen rows take turns.
 
 use super::Epilogue;
 use super::blocks::Product;
-use super::pack::{load, transposed};
+use super::pack::load;
 use crate::isa::{LANES, Line, MatMut, MatRef, Part, Simd};
+use crate::tile::unroll;
 
 /// Most columns for which the transposes pay.
 const MOST: usize = 3;
@@ -39,7 +41,7 @@ impl<E: Epilogue> Product<'_, '_, E> {
 /// `C = then(A B + β C)` for a few columns of C.
 struct Columns<'t, 'a, E> {
     a: MatRef<'a>,
-    b: (MatRef<'a>, f32),
+    b: (MatRef<'t>, f32),
     /// For B times its factor.
     room: &'t mut [Line],
     beta: f32,
@@ -56,78 +58,167 @@ impl<S: Simd, E: Epilogue, const N: usize> Part<S> for Lanes<'_, '_, E, N> {
     type Out = ();
     #[inline(always)]
     fn run(self, s: S) {
-        let Lanes(Columns { a, b: (mut b, scale), room, beta, mut c, first, then }) = self;
-        let (m, k) = (a.rows(), a.cols());
+        let Lanes(mut all) = self;
+        let (m, (b, scale)) = (all.a.rows(), all.b);
         if scale != 1.0 {
-            let room = &mut Line::flat_mut(room)[..k * N];
+            let room = &mut Line::flat_mut(core::mem::take(&mut all.room))[..b.rows() * N];
             for (p, row) in room.as_chunks_mut::<N>().0.iter_mut().enumerate() {
                 let [b]: [[f32; N]; 1] = b.elements(p, 0);
                 *row = b.map(|x| scale * x);
             }
-            b = MatRef::row_major(room, k, N);
+            all.b.0 = MatRef::row_major(room, b.rows(), N);
         }
-        for done in (0..m).step_by(LANES) {
-            // The last sixteen rows overlap those before.
-            let i = done.min(m - LANES);
-            let mut acc = start::<S, N>(s, beta, &c.as_ref().block((i, LANES), (0, N)));
-            for p in (0..=k - LANES).step_by(LANES) {
-                let columns = square(s, &a, (i, p));
-                let b: [[f32; N]; LANES] = b.elements(p, 0);
-                for q in 0..LANES {
-                    for j in 0..N {
-                        acc[j] = s.fma(columns[q], s.splat(b[q][j]), acc[j]);
-                    }
-                }
-            }
-            let rest = k % LANES;
-            if rest > 0 {
-                let mut columns = [Line::ZERO; LANES];
-                for (Line(to), x) in columns.iter_mut().zip(square(s, &a, (i, k - LANES))) {
-                    s.store(x, to);
-                }
-                for (Line(x), p) in columns[LANES - rest..].iter().zip(k - rest..) {
-                    let [b]: [[f32; N]; 1] = b.elements(p, 0);
-                    for j in 0..N {
-                        acc[j] = s.fma(s.load(x), s.splat(b[j]), acc[j]);
-                    }
-                }
-            }
-            let mut rows = [s.splat(0.0); LANES];
-            rows[..N].copy_from_slice(&acc);
-            s.transpose(&mut rows);
-            for (r, x) in rows.into_iter().enumerate().skip(done - i) {
-                let [to] = c.runs_mut::<1>(i + r, 0, N);
-                s.store_first(then.apply(s, (i + r, first), x), to);
-            }
+        let by_rows = all.a.strides().1 == 1;
+        let mut done = 0;
+        while done < m {
+            // Several groups take turns: the next multiply-add of each waits for its last one.
+            done += match (m - done).div_ceil(LANES) {
+                1 if by_rows => rows::<S, E, N, 1>(s, &mut all, done),
+                2 if by_rows => rows::<S, E, N, 2>(s, &mut all, done),
+                _ if by_rows => rows::<S, E, N, 3>(s, &mut all, done),
+                1 => columns::<S, E, N, 1>(s, &mut all, done),
+                2 | 3 => columns::<S, E, N, 3>(s, &mut all, done),
+                _ => columns::<S, E, N, 6>(s, &mut all, done),
+            };
         }
     }
 }
 
-/// Starts of the chains of sixteen rows.
+/// `G` times sixteen rows from `done` on, of an A that has rows; returns how many that are.
 #[inline(always)]
-fn start<S: Simd, const N: usize>(s: S, beta: f32, c: &MatRef<'_>) -> [S::V; N] {
-    let mut acc = [s.splat(0.0); N];
-    if beta != 0.0 {
-        let old = transposed(s, c, 1.0);
+fn rows<S: Simd, E: Epilogue, const N: usize, const G: usize>(
+    s: S,
+    all: &mut Columns<'_, '_, E>,
+    done: usize,
+) -> usize {
+    let (a, b, k) = (all.a, all.b.0, all.a.cols());
+    let (at, mut acc) = begin::<S, E, N, G>(s, all, done);
+    for p in (0..=k - LANES).step_by(LANES) {
+        let b: [[f32; N]; LANES] = b.elements(p, 0);
+        unroll!(I in 0..G => {
+            let columns = square(s, &a, (at[I], p));
+            for q in 0..LANES {
+                for j in 0..N {
+                    acc[I][j] = s.fma(columns[q], s.splat(b[q][j]), acc[I][j]);
+                }
+            }
+        });
+    }
+    let rest = k % LANES;
+    if rest > 0 {
+        let b = b.block((k - rest, rest), (0, N));
+        unroll!(I in 0..G => add_last(s, square(s, &a, (at[I], k - LANES)), &b, &mut acc[I]));
+    }
+    unroll!(I in 0..G => finish(s, all, acc[I], at[I], done + I * LANES));
+    G * LANES
+}
+
+/// Adds the last of sixteen columns of A, times as many rows of B.
+#[inline(always)]
+fn add_last<S: Simd, const N: usize>(
+    s: S,
+    columns: [S::V; LANES],
+    b: &MatRef<'_>,
+    acc: &mut [S::V; N],
+) {
+    let mut lines = [Line::ZERO; LANES];
+    for (Line(to), x) in lines.iter_mut().zip(columns) {
+        s.store(x, to);
+    }
+    for (Line(x), p) in lines[LANES - b.rows()..].iter().zip(0..) {
+        let [b]: [[f32; N]; 1] = b.elements(p, 0);
         for j in 0..N {
-            acc[j] = if beta == 1.0 { old[j] } else { s.mul(s.splat(beta), old[j]) };
+            acc[j] = s.fma(s.load(x), s.splat(b[j]), acc[j]);
+        }
+    }
+}
+
+/// `G` times sixteen rows from `done` on, of an A that has columns; returns how many that are.
+#[inline(always)]
+fn columns<S: Simd, E: Epilogue, const N: usize, const G: usize>(
+    s: S,
+    all: &mut Columns<'_, '_, E>,
+    done: usize,
+) -> usize {
+    let (a, b, k) = (all.a.t(), all.b.0, all.a.cols());
+    let (at, mut acc) = begin::<S, E, N, G>(s, all, done);
+    for p in 0..k {
+        let [b]: [[f32; N]; 1] = b.elements(p, 0);
+        unroll!(I in 0..G => {
+            let column = load(s, a.run(p, at[I], LANES));
+            unroll!(J in 0..N => acc[I][J] = s.fma(column, s.splat(b[J]), acc[I][J]));
+        });
+    }
+    unroll!(I in 0..G => finish(s, all, acc[I], at[I], done + I * LANES));
+    G * LANES
+}
+
+/// First rows of `G` times sixteen from `done` on, and the starts of their chains. What is more than there are is the last
+/// sixteen once more.
+#[inline(always)]
+fn begin<S: Simd, E, const N: usize, const G: usize>(
+    s: S,
+    all: &Columns<'_, '_, E>,
+    done: usize,
+) -> ([usize; G], [[S::V; N]; G]) {
+    let mut at = [0; G];
+    let mut acc = [[s.splat(0.0); N]; G];
+    unroll!(I in 0..G => {
+        at[I] = (done + I * LANES).min(all.a.rows() - LANES);
+        acc[I] = start::<S, E, N>(s, all, at[I]);
+    });
+    (at, acc)
+}
+
+/// Starts of the chains of sixteen rows from `i` on.
+#[inline(always)]
+fn start<S: Simd, E, const N: usize>(s: S, all: &Columns<'_, '_, E>, i: usize) -> [S::V; N] {
+    let mut acc = [s.splat(0.0); N];
+    if all.beta != 0.0 {
+        let rows: [[f32; N]; LANES] = all.c.as_ref().elements(i, 0);
+        for j in 0..N {
+            let mut column = [0.0; LANES];
+            for r in 0..LANES {
+                column[r] = rows[r][j];
+            }
+            acc[j] = s.load(&column);
+            if all.beta != 1.0 {
+                acc[j] = s.mul(s.splat(all.beta), acc[j]);
+            }
         }
     }
     acc
 }
 
-/// Columns of sixteen rows and columns of A from an element on.
+/// Their ends, but of those rows that were done before.
+#[inline(always)]
+fn finish<S: Simd, E: Epilogue, const N: usize>(
+    s: S,
+    all: &mut Columns<'_, '_, E>,
+    acc: [S::V; N],
+    i: usize,
+    done: usize,
+) {
+    let mut columns = [Line::ZERO; N];
+    for j in 0..N {
+        s.store(acc[j], &mut columns[j].0);
+    }
+    for r in done - i..LANES {
+        let mut row = [0.0; LANES];
+        for j in 0..N {
+            row[j] = columns[j].0[r];
+        }
+        let [to] = all.c.runs_mut::<1>(i + r, 0, N);
+        s.store_first(all.then.apply(s, (i + r, all.first), s.load(&row)), to);
+    }
+}
+
+/// Sixteen columns of sixteen rows of A, from an element on.
 #[inline(always)]
 fn square<S: Simd>(s: S, a: &MatRef<'_>, (i, p): (usize, usize)) -> [S::V; LANES] {
-    let mut square = [s.splat(0.0); LANES];
-    let by_rows = a.strides().1 == 1;
-    let lines: [&[f32]; LANES] =
-        if by_rows { a.runs(i, p, LANES) } else { a.t().runs(p, i, LANES) };
-    for r in 0..LANES {
-        square[r] = load(s, lines[r]);
+    let mut rows = [&[0.0; LANES]; LANES];
+    for (to, row) in rows.iter_mut().zip(a.runs::<LANES>(i, p, LANES)) {
+        *to = row.first_chunk().unwrap_or_else(|| unreachable!("a whole vector"));
     }
-    if by_rows {
-        s.transpose(&mut square);
-    }
-    square
+    s.columns(rows)
 }

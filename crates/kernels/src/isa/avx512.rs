@@ -68,6 +68,25 @@ fn are_normal(_: Avx512, x: __m512) -> __mmask16 {
     unsafe { _mm512_test_epi32_mask(_mm512_castps_si512(x), _mm512_set1_epi32(0x7f80_0000)) }
 }
 
+/// Transposes the 4×4 matrices in the quarters of four vectors.
+///
+/// # Safety
+/// The CPU has AVX-512F.
+#[inline(always)]
+unsafe fn transpose4([r0, r1, r2, r3]: [__m512; 4]) -> [__m512; 4] {
+    // SAFETY: the caller vouches for AVX-512F; no memory is touched.
+    unsafe {
+        let (a, b) = (_mm512_unpacklo_ps(r0, r1), _mm512_unpackhi_ps(r0, r1));
+        let (c, d) = (_mm512_unpacklo_ps(r2, r3), _mm512_unpackhi_ps(r2, r3));
+        [
+            _mm512_shuffle_ps::<0b01_00_01_00>(a, c),
+            _mm512_shuffle_ps::<0b11_10_11_10>(a, c),
+            _mm512_shuffle_ps::<0b01_00_01_00>(b, d),
+            _mm512_shuffle_ps::<0b11_10_11_10>(b, d),
+        ]
+    }
+}
+
 impl Simd for Avx512 {
     type V = __m512;
     const FUSED: bool = true;
@@ -219,6 +238,30 @@ impl Simd for Avx512 {
         unsafe { _mm512_scalef_ps(x, self.sub(up, self.splat(ROUND))) }
     }
     #[inline(always)]
+    fn columns(self, rows: [&[f32; LANES]; LANES]) -> [__m512; LANES] {
+        // Loads put quarter rows where shuffles of quarters would, which have only one port.
+        let mut columns = [self.splat(0.0); LANES];
+        for q in 0..4 {
+            let mut four = [self.splat(0.0); 4];
+            for r in 0..4 {
+                // SAFETY: the token proves AVX-512F; each reference covers the four floats that are read of it.
+                unsafe {
+                    let x = _mm512_zextps128_ps512(_mm_loadu_ps(rows[r].as_ptr().add(4 * q)));
+                    let x =
+                        _mm512_insertf32x4::<1>(x, _mm_loadu_ps(rows[r + 4].as_ptr().add(4 * q)));
+                    let x =
+                        _mm512_insertf32x4::<2>(x, _mm_loadu_ps(rows[r + 8].as_ptr().add(4 * q)));
+                    four[r] =
+                        _mm512_insertf32x4::<3>(x, _mm_loadu_ps(rows[r + 12].as_ptr().add(4 * q)));
+                }
+            }
+            // SAFETY: the token proves AVX-512F.
+            let four = unsafe { transpose4(four) };
+            columns[4 * q..4 * q + 4].copy_from_slice(&four);
+        }
+        columns
+    }
+    #[inline(always)]
     fn transpose(self, m: &mut [__m512; LANES]) {
         // Pairs of rows, then pairs of pairs, give 4×4 transposes inside the 128-bit quarters; two
         // rounds of quarter shuffles put the quarters in place.
@@ -226,13 +269,8 @@ impl Simd for Avx512 {
         unsafe {
             let mut t = [_mm512_setzero_ps(); LANES];
             for i in 0..4 {
-                let (r0, r1, r2, r3) = (m[4 * i], m[4 * i + 1], m[4 * i + 2], m[4 * i + 3]);
-                let (a, b) = (_mm512_unpacklo_ps(r0, r1), _mm512_unpackhi_ps(r0, r1));
-                let (c, d) = (_mm512_unpacklo_ps(r2, r3), _mm512_unpackhi_ps(r2, r3));
-                t[4 * i] = _mm512_shuffle_ps::<0b01_00_01_00>(a, c);
-                t[4 * i + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(a, c);
-                t[4 * i + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(b, d);
-                t[4 * i + 3] = _mm512_shuffle_ps::<0b11_10_11_10>(b, d);
+                let four = [m[4 * i], m[4 * i + 1], m[4 * i + 2], m[4 * i + 3]];
+                t[4 * i..4 * i + 4].copy_from_slice(&transpose4(four));
             }
             for i in 0..4 {
                 let (q0, q1, q2, q3) = (t[i], t[4 + i], t[8 + i], t[12 + i]);

@@ -190,6 +190,17 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn scale(self, x: Self::V, up: Self::V) -> Self::V;
     /// Transposes a 16×16 matrix whose rows are the vectors.
     fn transpose(self, m: &mut [Self::V; LANES]);
+    /// The columns of sixteen rows in memory.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn columns(self, rows: [&[f32; LANES]; LANES]) -> [Self::V; LANES] {
+        let mut square = [self.splat(0.0); LANES];
+        for r in 0..LANES {
+            square[r] = self.load(rows[r]);
+        }
+        self.transpose(&mut square);
+        square
+    }
 
     /// `if a > b { a } else { b }`: the second operand where unordered.
     #[inline(always)]
