@@ -1,6 +1,7 @@
 //! `weft info`: what this machine can do, where the data is, what a model is made of.
 
 use super::load;
+use crate::columns::plain;
 use crate::config::{Info, available_threads};
 use crate::exit::Outcome;
 use crate::term::{Terminal, print};
@@ -65,7 +66,7 @@ fn model(path: &Path) -> Outcome<String> {
     for line in loaded.model.summary().lines() {
         let _ = writeln!(text, "  {line}");
     }
-    let _ = writeln!(text, "  classes  {}", loaded.class_names(None).join(", "));
+    let _ = writeln!(text, "  classes  {}", plain(&loaded.class_names(None).join(", ")));
     let _ = writeln!(text, "  seed     {}", metadata.seed);
     let _ =
         writeln!(text, "  data     {}", metadata.data_hash.as_deref().unwrap_or("not recorded"));

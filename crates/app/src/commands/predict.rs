@@ -2,6 +2,7 @@
 
 use super::failures::{network_failure, picture_failure, unusable};
 use super::{Loaded, load, locate_for, open};
+use crate::columns::{fit, plain, width};
 use crate::config::{Predict, Style, What};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
@@ -70,7 +71,10 @@ pub(crate) fn run(config: &Predict, terminal: Terminal) -> Outcome {
     let images = Inputs::u8(&examples.pixels, features, loaded.metadata.pixel_scale)
         .map_err(network_failure)?;
     let probabilities = loaded.model.predict(&mut engine, images).map_err(network_failure)?;
-    let names = loaded.class_names(dataset.as_ref());
+    let mut names = loaded.class_names(dataset.as_ref());
+    if config.style == Style::Text {
+        names.iter_mut().for_each(|name| *name = plain(name));
+    }
     let predictions = predictions(&examples, &probabilities, &names);
     match config.style {
         Style::Json => print_bytes(&json(&predictions)?),
@@ -183,8 +187,8 @@ fn csv(predictions: &[Prediction<'_>], names: &[String]) -> Outcome<Vec<u8>> {
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Name::Index(index) => write!(f, "{index}"),
-            Name::Image(path) => f.write_str(path),
+            Name::Index(index) => index.fmt(f),
+            Name::Image(path) => f.pad(path),
         }
     }
 }
@@ -201,11 +205,11 @@ fn verdict(p: &Prediction<'_>) -> String {
 
 /// A line an image.
 fn table(predictions: &[Prediction<'_>]) -> String {
-    let width = predictions.iter().map(|p| p.class_name.len()).max().unwrap_or(0);
+    let columns = predictions.iter().map(|p| width(p.class_name)).max().unwrap_or(0);
     let mut text = String::new();
     for p in predictions {
-        let (percent, name) = (100.0 * p.probability, p.class_name);
-        let line = format!("{:>5}  {name:width$}  {percent:5.1}%  {}", p.name, verdict(p));
+        let (percent, name) = (100.0 * p.probability, fit(p.class_name, columns));
+        let line = format!("{:>5}  {name}  {percent:5.1}%  {}", p.name, verdict(p));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
@@ -213,7 +217,7 @@ fn table(predictions: &[Prediction<'_>]) -> String {
 
 /// All probabilities of every image.
 fn details(predictions: &[Prediction<'_>], names: &[String]) -> String {
-    let width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    let columns = names.iter().map(|name| width(name)).max().unwrap_or(0);
     let mut text = String::new();
     for p in predictions {
         let what = if matches!(p.name, Name::Index(_)) { "Test image " } else { "" };
@@ -223,7 +227,8 @@ fn details(predictions: &[Prediction<'_>], names: &[String]) -> String {
         let _ = writeln!(text, "{head}");
         for (name, probability) in names.iter().zip(p.probabilities) {
             let bar = "█".repeat((probability * 30.0).round() as usize);
-            let line = format!("  {name:width$}  {:6.2}%  {bar}", 100.0 * probability);
+            let name = fit(name, columns);
+            let line = format!("  {name}  {:6.2}%  {bar}", 100.0 * probability);
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }

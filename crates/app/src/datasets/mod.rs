@@ -214,9 +214,9 @@ struct Folder {
 
 impl Dataset {
     /// The built-in sample.
-    fn sample() -> Dataset {
-        let (name, class_names) = ("sample".to_owned(), fashion_names());
-        Dataset { name, class_names, pictures: None, folder: None }
+    fn sample(classes: Option<&Path>) -> Result<Dataset, Error> {
+        let class_names = classes.map_or_else(|| Ok(fashion_names()), read_classes)?;
+        Ok(Dataset { name: "sample".to_owned(), class_names, pictures: None, folder: None })
     }
 
     /// The data set in four files, plain and laid out as weft keeps them.

@@ -97,7 +97,7 @@ impl Search {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Dataset, Error> {
         if options.sample {
-            return Ok(Dataset::sample());
+            return Dataset::sample(options.classes.as_deref());
         }
         if let Some(files) = &options.files {
             return self.open(files[0].parent().unwrap_or(Path::new("")), files.clone(), options);

@@ -1,4 +1,5 @@
 use crate::{Room, events, files};
+use unicode_width::UnicodeWidthStr;
 
 /// A room with a trained model in `r`.
 fn trained() -> Room {
@@ -74,6 +75,26 @@ fn text_says_what_it_is_and_whether_that_is_right() {
     assert_eq!(one.lines().count(), 11);
     let all = room.good("predict --model r --dataset sample --all").out;
     assert_eq!(all.lines().count(), 200);
+}
+
+#[test]
+fn names_stand_in_columns_and_do_not_command_the_terminal() {
+    let room = Room::new();
+    let names = "shirt\n靴下\n\x1b[2Jx\né\n".to_owned() + &"other\n".repeat(6);
+    std::fs::write(room.path("names"), names).expect("a file");
+    room.train("r", "--quiet --epochs 1 --classes names");
+    let one = room.good("predict --model r --dataset sample --index 0").out;
+    let all = room.good("predict --model r --dataset sample --all").out;
+    let info = room.good("info --model r").out;
+    assert!([&one, &all, &info].iter().all(|told| !told.contains('\x1b')), "{one}{all}{info}");
+    let (_, classes) = one.split_once('\n').expect("a line for each class");
+    for table in [classes, &all] {
+        let ends = table.lines().filter_map(|line| Some(line.split_once('%')?.0.width()));
+        let ends: std::collections::BTreeSet<_> = ends.collect();
+        assert_eq!(ends.len(), 1, "{one}{all}");
+    }
+    let csv = room.good("predict --model r --dataset sample --index 0 --csv").out;
+    assert!(csv.contains("\x1b[2Jx"), "as they are for programs: {csv}");
 }
 
 #[test]
