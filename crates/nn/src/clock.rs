@@ -60,7 +60,7 @@ pub struct StepTimes {
     /// Mean time of a step, in seconds.
     pub seconds: f64,
     /// Mean time of each of [`StepPart::ALL`] in a step, in seconds: that of all threads over their number,
-    /// so that the sum is that of the step.
+    /// so that the sum is that of the step, or more where a thread ends one while others have begun the next.
     pub parts: [f64; StepPart::ALL.len()],
 }
 

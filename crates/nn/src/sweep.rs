@@ -88,24 +88,25 @@ impl Model {
         let mut model = self.clone();
         let labels: Labels<'_> = labels.into();
         let mut training = model.train(engine, inputs, labels, &config)?;
-        loop {
-            match training.advance() {
-                Ok(Some(event)) => {
-                    if let Event::Step { lr, batch_loss, .. } = event {
-                        found.note(lr, batch_loss);
-                    }
-                    if observe(&event).is_break() {
-                        let step = found.rates.len();
-                        return Err(Error::Stopped { epoch: 1, step });
-                    }
-                }
-                Ok(None) => break,
-                Err(Error::Diverged { .. }) => found.diverged = true,
-                Err(error) => return Err(error),
+        let mut stopped = false;
+        let over = training.advance_while(&mut |event| {
+            if let Event::Step { lr, batch_loss, .. } = *event {
+                found.note(lr, batch_loss);
             }
-            if found.diverged {
-                break;
+            stopped = observe(event).is_break();
+            if stopped || found.diverged {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
+        });
+        match over {
+            Ok(_) if stopped => {
+                return Err(Error::Stopped { epoch: 1, step: found.rates.len() });
+            }
+            Ok(_) => {}
+            Err(Error::Diverged { .. }) => found.diverged = true,
+            Err(error) => return Err(error),
         }
         let range = found.rates.len() / 10..found.rates.len().saturating_sub(TAIL);
         found.suggestion = valley(found.smoothed.get(range.clone()).unwrap_or(&[]))

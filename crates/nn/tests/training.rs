@@ -489,8 +489,10 @@ fn a_training_that_is_timed_learns_the_same_and_its_parts_are_the_step() {
         let times = times.expect("times");
         // 64 steps in all.
         assert_eq!(times.steps, 6);
-        let sum: f64 = times.parts.iter().sum();
-        assert!(times.seconds > 0.0 && (sum / times.seconds - 1.0).abs() < 0.05, "{times:?}");
+        // Where steps overlap, a thread may end one after the next has begun.
+        let (sum, overlap) = (times.parts.iter().sum::<f64>(), clip_norm.is_none());
+        assert!(times.seconds > 0.0 && sum > 0.95 * times.seconds, "{times:?}");
+        assert!(overlap || sum < 1.05 * times.seconds, "{times:?}");
         for (part, seconds) in StepPart::ALL.into_iter().zip(times.parts) {
             let there = part != StepPart::Average;
             assert!(seconds > 0.0 || !there, "{part:?}: {times:?}");
