@@ -3,10 +3,7 @@
 mod common;
 
 use common::{bytes, first, fit, inputs, network, sample};
-use nn::{
-    Activation, AdamConfig, Engine, Error, Event, FitConfig, Inputs, Sequential, SgdConfig,
-    StepPart,
-};
+use nn::{Activation, AdamConfig, Engine, Error, Event, FitConfig, Inputs, Sequential, SgdConfig};
 use std::ops::ControlFlow;
 
 fn one_thread() -> Engine {
@@ -462,41 +459,4 @@ fn a_training_takes_no_more_threads_than_it_keeps_busy() {
     assert_eq!(threads(&[300, 64], 32, 8), 1);
     assert_eq!(threads(&[512], 32, 3), 3);
     assert_eq!(threads(&[], 32, 8), 1);
-}
-
-/// To know where the time goes costs no bit, and what is told of a step adds up to it.
-#[test]
-fn a_training_that_is_timed_learns_the_same_and_its_parts_are_the_step() {
-    let data = sample();
-    let mut engine = Engine::new(Some(2), None);
-    for (hidden, clip_norm) in [(&[70, 20][..], Some(1.0)), (&[128], None)] {
-        let config = FitConfig { epochs: 2, clip_norm, ..FitConfig::default() };
-        let mut trained = |every: Option<u64>| {
-            let mut model = network(hidden).build(1).expect("a network");
-            let training = model.train(&mut engine, inputs(&data), data.labels(), &config);
-            let mut training = training.expect("a training");
-            if let Some(every) = every {
-                training = training.timed(every);
-            }
-            let over = training.advance_while(&mut |_| ControlFlow::Continue(()));
-            assert!(over.expect("finite losses").is_continue());
-            let times = training.step_times();
-            drop(training);
-            (bytes(&model), times)
-        };
-        let ((plain, none), (timed, times)) = (trained(None), trained(Some(10)));
-        assert!(plain == timed && none.is_none());
-        let times = times.expect("times");
-        // 64 steps in all.
-        assert_eq!(times.steps, 6);
-        // Where steps overlap, a thread may end one after the next has begun.
-        let (sum, overlap) = (times.parts.iter().sum::<f64>(), clip_norm.is_none());
-        assert!(times.seconds > 0.0 && sum > 0.95 * times.seconds, "{times:?}");
-        assert!(overlap || sum < 1.05 * times.seconds, "{times:?}");
-        for (part, seconds) in StepPart::ALL.into_iter().zip(times.parts) {
-            let there = part != StepPart::Average;
-            assert!(seconds > 0.0 || !there, "{part:?}: {times:?}");
-        }
-        assert!(trained(Some(1_000)).1.is_none());
-    }
 }

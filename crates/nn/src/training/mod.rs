@@ -124,7 +124,8 @@ impl<'r> Training<'r> {
     /// Evaluates these examples after each epoch, in place of a split of the training set.
     ///
     /// # Errors
-    /// [`Error::Input`] if they do not fit the network, or there are none; [`Error::Setting`] if the settings ask for a split.
+    /// [`Error::Input`] if they do not fit the network, or there are none; [`Error::Setting`] if the settings ask for a split,
+    /// or class weights do not fit.
     pub fn validate_on(
         mut self,
         inputs: Inputs<'r>,
@@ -199,7 +200,8 @@ impl<'r> Training<'r> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Input`] if it is the state of another training.
+    /// [`Error::Input`] if it is the state of another training, [`Error::Setting`] if of one with other settings;
+    /// [`Error::Machine`] if this machine cannot have the precision.
     pub fn resume(mut self, state: &State) -> Result<Self, Error> {
         let other =
             |what: &str| Err(Error::Input(format!("the state is that of a training with {what}")));
