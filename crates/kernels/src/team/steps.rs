@@ -13,7 +13,8 @@ pub trait Steps: Sync {
     /// What a step passes on to the next.
     type Turn: Send + Sync;
 
-    /// Task `i` of a step. `now` is all that the step before has passed on, `next` this task's piece of what this one does.
+    /// A task, `at` step and number, with its piece; in `turn`, all that the step before has passed on, and this task's piece of
+    /// what this step does.
     fn task<'p>(
         &self,
         own: &mut Self::Own,

@@ -390,6 +390,7 @@ impl<'r> Training<'r> {
         observe: &mut dyn FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
         let (steps, rates, most) = (self.steps(), self.rates(), self.config.max_steps);
+        // Then the weights of each step go into the average before the next one.
         let averages = matches!(self.config.average, Average::Ema { .. });
         let (mut flow, mut diverged, mut last) = (ControlFlow::Continue(()), None, None);
         self.run(|run, progress| {
