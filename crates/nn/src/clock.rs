@@ -115,6 +115,7 @@ impl Laps {
     }
 }
 
+/// Any thread may add, while others do.
 fn add(nanos: &AtomicU64, spent: Duration) {
     nanos.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }

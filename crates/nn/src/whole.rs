@@ -29,7 +29,7 @@ type Column<'p> = ((&'p mut [Part], (&'p mut [Panel], &'p mut [Panel])), &'p mut
 impl<'a> Whole<'a> {
     /// The output layer of a step, given the shares of its logits.
     fn top<'s>(&'s self, step: usize, shares: &'s [Panel]) -> Top<'s> {
-        let Whole { isa, laps, batches, rates, behind, .. } = *self;
+        let Whole { isa, laps, batches, rates, behind } = *self;
         let batch = batches.at(step);
         let task = Task::Update(rates.step(batch.step));
         let (labels, loss, clock) =

@@ -3,6 +3,7 @@
 use super::lend::{Cells, Zip};
 use super::{Job, MAX_TASKS, MOST_PHASES, Shared, Task, Team};
 use core::ops::ControlFlow;
+use std::sync::Arc;
 
 /// What a team does in steps, each of as many tasks: see [`Team::for_each_step`].
 pub trait Steps: Sync {
@@ -116,7 +117,8 @@ impl Team {
             steps.then(unsafe { owns.get(thread) }, step_of(phase));
         };
         let job = Job { run: &run, then: Some(&then) };
-        let shared = std::sync::Arc::clone(&self.shared);
+        // A handle of its own: phases need all of the team.
+        let shared = Arc::clone(&self.shared);
         let guests = Guests(&shared);
         for step in 0.. {
             if alone {

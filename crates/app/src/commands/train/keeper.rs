@@ -23,8 +23,6 @@ pub(super) struct Keeper<'k> {
     every: Option<u64>,
     saved: Instant,
     steps: u64,
-    /// Whether something is to be saved now.
-    due: bool,
     /// The best epoch whose model is saved.
     best: Option<usize>,
 }
@@ -32,12 +30,12 @@ pub(super) struct Keeper<'k> {
 impl<'k> Keeper<'k> {
     pub(super) fn new(config: &Train, folder: &'k RunFolder, metadata: &'k Metadata) -> Self {
         let (every, saved) = (config.checkpoint_every, Instant::now());
-        Keeper { folder, metadata, every, saved, steps: 0, due: false, best: None }
+        Keeper { folder, metadata, every, saved, steps: 0, best: None }
     }
 
-    /// Whether something is to be saved after an event.
+    /// Whether the state is to be saved after an event.
     pub(super) fn is_due(&mut self, event: &Event) -> bool {
-        self.due = match event {
+        match event {
             Event::Step { .. } => {
                 self.steps += 1;
                 let look = self.steps.is_multiple_of(STEPS_A_LOOK);
@@ -45,16 +43,7 @@ impl<'k> Keeper<'k> {
                     || look && self.saved.elapsed() >= LATE
             }
             _ => self.every.is_some() || self.saved.elapsed() >= SOON,
-        };
-        self.due
-    }
-
-    /// Saves what is due.
-    pub(super) fn save_due(&mut self, training: &Training<'_>) -> Outcome {
-        if self.due {
-            self.save(training)?;
         }
-        Ok(())
     }
 
     /// Saves state and best model.

@@ -277,12 +277,13 @@ impl Job<'_> {
                 keeper.save(&training)?;
                 return Err(interrupted(code, "", folder, training.position()));
             }
-            let mut last = None;
+            let (mut last, mut due) = (None, false);
             let go_on = training.advance_while(&mut |event| {
                 progress.observe(event);
                 last = Some(*event);
-                let stop = keeper.is_due(event) || interrupt.code().is_some();
-                if stop || matches!(event, Event::Epoch(_)) { Break(()) } else { Continue(()) }
+                due = keeper.is_due(event);
+                let stop = due || interrupt.code().is_some() || matches!(event, Event::Epoch(_));
+                if stop { Break(()) } else { Continue(()) }
             });
             let event = match go_on {
                 Ok(_) => last,
@@ -307,7 +308,9 @@ impl Job<'_> {
                     return Err(interrupted(failure.code, &why, folder, training.position()));
                 }
             }
-            keeper.save_due(&training)?;
+            if due {
+                keeper.save(&training)?;
+            }
         }
         keeper.save_best(&training)?;
         let step = training.step_times();
