@@ -111,9 +111,12 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn listed(self, listing: impl Listing) {
-        match Compress::new() {
-            Some(compress) => compress.run(listing),
-            None => listing.run(Table),
+        if let Some(compress) = Compress::<true>::new() {
+            compress.run(listing);
+        } else if let Some(compress) = Compress::<false>::new() {
+            compress.run(listing);
+        } else {
+            listing.run(Table);
         }
     }
     #[inline(always)]

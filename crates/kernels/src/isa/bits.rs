@@ -143,33 +143,44 @@ fn word(quarters: [u16; LANES / GROUP]) -> u64 {
     quarters.iter().rev().fold(0, |word, quarter| word << 16 | u64::from(*quarter))
 }
 
-/// By VPCOMPRESSB, all at once: proof that this CPU has AVX-512 VBMI2, BW and F, POPCNT, and for what surrounds it
-/// BMI1 and BMI2.
+/// By instructions that compress a vector: `BYTES` at once, or sixteen words of 32 bits. Proof that this CPU has AVX-512 BW and F,
+/// for bytes VBMI2, and for what surrounds it POPCNT, BMI1 and BMI2.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Compress(());
+pub(super) struct Compress<const BYTES: bool>(());
 
 #[cfg(target_arch = "x86_64")]
-impl Compress {
-    /// The token, if this CPU has the instructions.
-    #[inline]
-    pub(super) fn new() -> Option<Self> {
-        has!("avx512vbmi2", "avx512bw", "avx512f", "popcnt", "bmi1", "bmi2").then_some(Compress(()))
-    }
+macro_rules! compress {
+    ($bytes:literal: $features:literal, $($feature:tt),+) => {
+        impl Compress<$bytes> {
+            /// The token, if this CPU has the instructions.
+            #[inline]
+            pub(super) fn new() -> Option<Self> {
+                has!($($feature),+).then_some(Compress(()))
+            }
 
-    /// Makes lists with these instructions.
-    pub(super) fn run(self, listing: impl Listing) {
-        #[target_feature(enable = "avx512vbmi2,avx512bw,avx512f,popcnt,bmi1,bmi2")]
-        fn inner(token: Compress, listing: impl Listing) {
-            listing.run(token);
+            /// Makes lists with these instructions.
+            pub(super) fn run(self, listing: impl Listing) {
+                #[target_feature(enable = $features)]
+                fn inner(token: Compress<$bytes>, listing: impl Listing) {
+                    listing.run(token);
+                }
+                // SAFETY: `self` exists, so `new` found every feature that `inner` enables.
+                unsafe { inner(self, listing) }
+            }
         }
-        // SAFETY: `self` exists, so `new` found every feature that `inner` enables.
-        unsafe { inner(self, listing) }
-    }
+    };
 }
 
 #[cfg(target_arch = "x86_64")]
-impl Compress {
+compress!(true: "avx512vbmi2,avx512bw,avx512f,popcnt,bmi1,bmi2",
+    "avx512vbmi2", "avx512bw", "avx512f", "popcnt", "bmi1", "bmi2");
+#[cfg(target_arch = "x86_64")]
+compress!(false: "avx512bw,avx512f,popcnt,bmi1,bmi2",
+    "avx512bw", "avx512f", "popcnt", "bmi1", "bmi2");
+
+#[cfg(target_arch = "x86_64")]
+impl<const BYTES: bool> Compress<BYTES> {
     /// The marks of 32 rows in their order.
     #[inline(always)]
     fn in_order(self, marks: &Marks) -> core::arch::x86_64::__m512i {
@@ -192,7 +203,7 @@ impl Compress {
 }
 
 #[cfg(target_arch = "x86_64")]
-impl Bits for Compress {
+impl<const BYTES: bool> Bits for Compress<BYTES> {
     #[inline(always)]
     fn columns(self, marks: &[Marks]) -> [u64; MARKED / GROUP] {
         use core::arch::x86_64::*;
@@ -235,13 +246,31 @@ impl Bits for Compress {
             }
             numbers
         };
-        // SAFETY: the token proves AVX-512 VBMI2, BW and F; the references cover the 64 bytes that are read and written.
-        unsafe {
-            let all = _mm512_loadu_si512(NUMBERS.as_ptr().cast());
-            let all = _mm512_add_epi8(all, _mm512_set1_epi8(from.cast_signed()));
-            _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_maskz_compress_epi8(bits, all));
+        if BYTES {
+            // SAFETY: the token proves AVX-512 VBMI2, BW and F; the references cover the 64 bytes that are read and written.
+            unsafe {
+                let all = _mm512_loadu_si512(NUMBERS.as_ptr().cast());
+                let all = _mm512_add_epi8(all, _mm512_set1_epi8(from.cast_signed()));
+                _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_maskz_compress_epi8(bits, all));
+            }
+            return bits.count_ones() as usize;
         }
-        bits.count_ones() as usize
+        let mut count = 0;
+        // Lists of rows have 32 bits, others mostly more: so few ends are easily foreseen.
+        let pieces = if bits >> 32 == 0 { 2 } else { 4 };
+        for piece in 0..pieces {
+            let here = (bits >> (piece * LANES)) as u16;
+            let Some(to) = to[count..].first_chunk_mut::<LANES>() else { break };
+            // SAFETY: the token proves AVX-512 F; the references cover the sixteen bytes that are read and written.
+            unsafe {
+                let all = _mm_loadu_si128(NUMBERS[piece * LANES..].as_ptr().cast());
+                let all = _mm_add_epi8(all, _mm_set1_epi8(from.cast_signed()));
+                let some = _mm512_maskz_compress_epi32(here, _mm512_cvtepu8_epi32(all));
+                _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(some));
+            }
+            count += here.count_ones() as usize;
+        }
+        count
     }
 }
 
@@ -292,10 +321,15 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn so_does_compress_where_the_cpu_has_it() {
-        let Some(compress) = Compress::new() else { return };
-        let (words, mut lists) = (words(), Vec::new());
-        compress.run(Words(&words, &mut lists));
-        assert_eq!(lists, by_bits(&words));
+        let (words, mut lists) = (words(), [Vec::new(), Vec::new()]);
+        let [bytes, sixteens] = &mut lists;
+        let ran = [
+            Compress::<true>::new().map(|by| by.run(Words(&words, bytes))),
+            Compress::<false>::new().map(|by| by.run(Words(&words, sixteens))),
+        ];
+        for (list, _) in lists.iter().zip(ran).filter(|(_, ran)| ran.is_some()) {
+            assert_eq!(*list, by_bits(&words));
+        }
     }
 
     /// What is lit in groups of some vectors: columns of rows, and of each vector rows of columns.
@@ -339,7 +373,7 @@ mod tests {
             Grouped(&marks, &mut groups).run(Table);
             assert_eq!(groups, expected);
             #[cfg(target_arch = "x86_64")]
-            if let Some(compress) = Compress::new() {
+            if let Some(compress) = Compress::<false>::new() {
                 compress.run(Grouped(&marks, &mut groups));
                 assert_eq!(groups, expected);
             }
