@@ -107,17 +107,21 @@ fn power(mut base: f64, mut n: u64) -> f64 {
     result
 }
 
-/// One vector of moments `(m, v)` after the step, to be kept as `normal(m)` and `normal(v)`, and what `m` is divided by.
+/// One vector of moments `(m, v)` after the step, to be kept as `normal(m)` and `normal(v)`.
 #[inline(always)]
 pub(super) fn moments<S: Simd>(
     s: S,
     step: &AdamStep,
     g: S::V,
     (m, v): (S::V, S::V),
-) -> (S::V, S::V, S::V) {
-    let m = s.fma(s.sub(g, m), s.splat(step.rate1), m);
-    let v = s.fma(s.fms(g, g, v), s.splat(step.rate2), v);
-    (m, v, s.fma(s.sqrt_normal(v), s.splat(step.per_alpha), s.splat(step.eps)))
+) -> (S::V, S::V) {
+    (s.fma(s.sub(g, m), s.splat(step.rate1), m), s.fma(s.fms(g, g, v), s.splat(step.rate2), v))
+}
+
+/// What `m` is divided by, given the new `v`.
+#[inline(always)]
+pub(super) fn root<S: Simd>(s: S, step: &AdamStep, v: S::V) -> S::V {
+    s.fma(s.sqrt_normal(v), s.splat(step.per_alpha), s.splat(step.eps))
 }
 
 /// One vector of parameters after the step, given the first moment and what that is divided by.
@@ -127,12 +131,17 @@ pub(super) fn stepped<S: Simd>(s: S, w: S::V, m: S::V, root: S::V) -> S::V {
 }
 
 impl Rule for AdamStep {
+    const ROOTS: bool = true;
     #[inline(always)]
     fn moments<S: Simd>(&self, s: S, g: S::V, [m, v]: [&mut [f32; LANES]; 2]) -> S::V {
-        let (new_m, new_v, root) = moments(s, self, g, (s.load(m), s.load(v)));
+        let (new_m, new_v) = moments(s, self, g, (s.load(m), s.load(v)));
         s.store_normal(new_m, m);
         s.store_normal(new_v, v);
-        root
+        new_v
+    }
+    #[inline(always)]
+    fn root<S: Simd>(&self, s: S, v: S::V) -> S::V {
+        root(s, self, v)
     }
     #[inline(always)]
     fn parameters<S: Simd>(&self, s: S, root: S::V, [w, m]: [&mut [f32; LANES]; 2]) -> S::V {
@@ -143,9 +152,14 @@ impl Rule for AdamStep {
 }
 
 impl Rule for AdamWStep {
+    const ROOTS: bool = true;
     #[inline(always)]
     fn moments<S: Simd>(&self, s: S, g: S::V, mv: [&mut [f32; LANES]; 2]) -> S::V {
         self.adam.moments(s, g, mv)
+    }
+    #[inline(always)]
+    fn root<S: Simd>(&self, s: S, v: S::V) -> S::V {
+        self.adam.root(s, v)
     }
     #[inline(always)]
     fn parameters<S: Simd>(&self, s: S, root: S::V, [w, m]: [&mut [f32; LANES]; 2]) -> S::V {

@@ -152,10 +152,8 @@ impl<const V: usize> Update<'_, V> {
         let [mut new, mut roots] = [[s.splat(0.0); V]; 2];
         for j in 0..V {
             let g = s.mul(s.load(&g[j][r].0), s.splat(self.scale));
-            let (new_m, new_v);
-            (new_m, new_v, roots[j]) =
-                adam::moments(s, step, g, (s.load(&m[j].0), s.load(&v[j].0)));
-            new[j] = s.normal(new_m);
+            let (new_m, new_v) = adam::moments(s, step, g, (s.load(&m[j].0), s.load(&v[j].0)));
+            (new[j], roots[j]) = (s.normal(new_m), adam::root(s, step, new_v));
             s.store(new[j], &mut m[j].0);
             s.store_normal(new_v, &mut v[j].0);
         }

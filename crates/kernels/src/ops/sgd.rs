@@ -32,10 +32,15 @@ pub struct SgdStep {
     pub decay: f32,
 }
 
-/// A gradient waits for the second stage as it is.
+/// A gradient waits as it is.
 impl Rule for SgdStep {
+    const ROOTS: bool = false;
     #[inline(always)]
     fn moments<S: Simd>(&self, _: S, g: S::V, _: [&mut [f32; LANES]; 2]) -> S::V {
+        g
+    }
+    #[inline(always)]
+    fn root<S: Simd>(&self, _: S, g: S::V) -> S::V {
         g
     }
     #[inline(always)]

@@ -1,23 +1,27 @@
-//! An optimiser's step on many vectors, in two stages.
+//! An optimiser's step on many vectors, in three stages.
 
 use crate::isa::{LANES, Line, Simd};
 use core::ops::Range;
 
-/// What an optimiser does to parameters, given their gradients. Two stages, so that a loop over many vectors takes the
-/// roots of some beside the reciprocals of others.
+/// What an optimiser does to parameters, given their gradients. Three stages, so that a loop over many vectors takes the
+/// roots of some beside the reciprocals of others: what waits for what is then a tile apart.
 pub(super) trait Rule: Copy {
-    /// Replaces a vector of moments `m` and `v`; returns what [`parameters`](Rule::parameters) takes.
+    /// Whether there are roots to be taken. Without, all is done at once.
+    const ROOTS: bool;
+    /// Replaces a vector of moments `m` and `v`; returns what [`root`](Rule::root) takes, the new `v` if there are roots.
     fn moments<S: Simd>(&self, s: S, g: S::V, mv: [&mut [f32; LANES]; 2]) -> S::V;
+    /// What [`parameters`](Rule::parameters) takes.
+    fn root<S: Simd>(&self, s: S, v: S::V) -> S::V;
     /// Replaces a vector of parameters, of which `m` is the first moment; returns the new ones, or what they are before
     /// denormals become zero.
     fn parameters<S: Simd>(&self, s: S, with: S::V, wm: [&mut [f32; LANES]; 2]) -> S::V;
 }
 
-/// Both stages of one vector.
+/// All stages of one vector.
 #[inline(always)]
-fn both<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES]; 3]) -> S::V {
-    let with = rule.moments(s, g, [&mut *m, v]);
-    rule.parameters(s, with, [w, m])
+fn at_once<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES]; 3]) -> S::V {
+    let v = rule.moments(s, g, [&mut *m, v]);
+    rule.parameters(s, rule.root(s, v), [w, m])
 }
 
 /// Most vectors of a tile, on any ISA.
@@ -29,8 +33,9 @@ pub(super) struct Stages<'o, S: Simd, R> {
     pub(super) w: &'o mut [[f32; LANES]],
     pub(super) m: &'o mut [[f32; LANES]],
     pub(super) v: &'o mut [[f32; LANES]],
-    /// Vectors that wait for the second stage, and what they wait with.
-    waiting: Range<usize>,
+    /// Vectors whose moments are new; those before them that have their roots, too; and these roots.
+    moved: Range<usize>,
+    rooted: Range<usize>,
     with: [Line; MOST],
     /// Zero as long as all new parameters are finite, NaN after one that is not.
     check: S::V,
@@ -44,54 +49,67 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
             assert!(S::WIDE.0 * S::WIDE.1 <= MOST);
         }
         let with = [Line::ZERO; MOST];
-        Stages { rule, w, m, v, waiting: 0..0, with, check: s.splat(0.0) }
+        Stages { rule, w, m, v, moved: 0..0, rooted: 0..0, with, check: s.splat(0.0) }
     }
 
-    /// The vectors from `at` on, [`MOST`] at most, go through the first stage, given their gradients, and those that
-    /// waited through the second. If both are as many and lie next to each other, one loop does both, a vector of each
-    /// in turn: the divider takes a root while multiply-adds make a reciprocal.
+    /// The vectors from `at` on, [`MOST`] at most, go through the first stage, given their gradients, and those before them
+    /// each through the next one.
+    ///
+    /// # Panics
+    /// If some before them lie behind them.
     #[inline(always)]
-    pub(super) fn first(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
-        let (rule, waiting, now) = (self.rule, self.waiting.clone(), at..at + g.len());
-        if waiting.len() != g.len() || waiting.end != at {
-            self.second(s);
-            let (m, v) = (&mut self.m[now.clone()], &mut self.v[now.clone()]);
-            for (((m, v), g), Line(with)) in m.iter_mut().zip(v).zip(g).zip(&mut self.with) {
-                s.store(rule.moments(s, s.load(g), [m, v]), with);
-            }
-        } else {
-            let (old_m, m) = self.m[waiting.start..now.end].split_at_mut(g.len());
-            let old = self.w[waiting].iter_mut().zip(old_m);
-            let new = m.iter_mut().zip(&mut self.v[now.clone()]).zip(g);
-            let mut check = self.check;
-            for (((w, old_m), ((m, v), g)), Line(with)) in old.zip(new).zip(&mut self.with) {
-                let new = rule.parameters(s, s.load(with), [w, old_m]);
-                check = s.fma(new, s.splat(0.0), check);
-                s.store(rule.moments(s, s.load(g), [m, v]), with);
-            }
-            self.check = check;
+    pub(super) fn next(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
+        if const { !R::ROOTS } {
+            return self.at_once(s, g, at);
         }
-        self.waiting = now;
-    }
-
-    /// Those that wait go through the second stage.
-    #[inline(always)]
-    fn second(&mut self, s: S) {
-        let waiting = core::mem::take(&mut self.waiting);
-        let (w, m) = (&mut self.w[waiting.clone()], &mut self.m[waiting]);
-        for ((w, m), Line(with)) in w.iter_mut().zip(m).zip(&self.with) {
+        let rooted = core::mem::replace(&mut self.rooted, self.moved.clone());
+        let moved = core::mem::replace(&mut self.moved, at..at + g.len());
+        if rooted.len() == g.len() && moved.len() == g.len() {
+            return self.together(s, (rooted.start, moved.start), g, at);
+        }
+        let k = g.len().min(moved.len()).min(rooted.len());
+        self.together(s, (rooted.start, moved.start), &g[..k], at);
+        // Of those that are more than the others, the rest.
+        let rooted = rooted.start + k..rooted.end;
+        let (w, m) = (&mut self.w[rooted.clone()], &mut self.m[rooted]);
+        for ((w, m), Line(with)) in w.iter_mut().zip(m).zip(&self.with[k..]) {
             let new = self.rule.parameters(s, s.load(with), [w, m]);
             self.check = s.fma(new, s.splat(0.0), self.check);
         }
+        for (v, Line(with)) in self.v[moved.start + k..moved.end].iter().zip(&mut self.with[k..]) {
+            s.store(self.rule.root(s, s.load(v)), with);
+        }
+        let (m, v) = (&mut self.m[at + k..], &mut self.v[at + k..]);
+        for ((m, v), g) in m.iter_mut().zip(v).zip(&g[k..]) {
+            self.rule.moments(s, s.load(g), [m, v]);
+        }
     }
 
-    /// The vectors from `at` on go through both, one after the other.
+    /// As many vectors from each of three places go through the last stage, the second and the first. One loop does so, a
+    /// vector of each in turn: the divider takes a root while multiply-adds make a reciprocal.
     #[inline(always)]
-    pub(super) fn both(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
+    fn together(&mut self, s: S, (rooted, moved): (usize, usize), g: &[[f32; LANES]], at: usize) {
+        let (rule, n, mut check) = (self.rule, g.len(), self.check);
+        let ((old_m, m), (old_v, v)) = (self.m.split_at_mut(at), self.v.split_at_mut(at));
+        let (w, old_m) = (&mut self.w[rooted..rooted + n], &mut old_m[rooted..rooted + n]);
+        let old = w.iter_mut().zip(old_m).zip(&old_v[moved..moved + n]);
+        let new = m[..n].iter_mut().zip(&mut v[..n]).zip(g);
+        for ((((w, old_m), old_v), ((m, v), g)), Line(with)) in old.zip(new).zip(&mut self.with) {
+            let new = rule.parameters(s, s.load(with), [w, old_m]);
+            check = s.fma(new, s.splat(0.0), check);
+            s.store(rule.root(s, s.load(old_v)), with);
+            rule.moments(s, s.load(g), [m, v]);
+        }
+        self.check = check;
+    }
+
+    /// The vectors from `at` on go through all, one after the other.
+    #[inline(always)]
+    pub(super) fn at_once(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
         let now = at..at + g.len();
         let (w, m, v) = (&mut self.w[now.clone()], &mut self.m[now.clone()], &mut self.v[now]);
         for (((g, w), m), v) in g.iter().zip(w).zip(m).zip(v) {
-            let new = both(s, self.rule, s.load(g), [w, m, v]);
+            let new = at_once(s, self.rule, s.load(g), [w, m, v]);
             self.check = s.fma(new, s.splat(0.0), self.check);
         }
     }
@@ -99,7 +117,9 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
     /// Nothing waits any more. Returns whether all new parameters are finite.
     #[inline(always)]
     pub(super) fn finish(mut self, s: S) -> bool {
-        self.second(s);
+        for _ in 0..2 {
+            self.next(s, &[], self.moved.end);
+        }
         s.sum(self.check) == 0.0
     }
 }
@@ -113,13 +133,13 @@ pub(super) fn step_all<S: Simd>(
     wmv: [&mut [[f32; LANES]]; 3],
 ) -> bool {
     let mut stages = Stages::new(s, rule, wmv);
-    // Without wide tiles, there are too few registers for both stages at once.
+    // Without wide tiles, there are too few registers for all stages at once.
     if const { S::TILE_ROWS[3] == 0 } {
-        stages.both(s, g, 0);
+        stages.at_once(s, g, 0);
         return stages.finish(s);
     }
     for (i, g) in g.chunks(MOST).enumerate() {
-        stages.first(s, g, i * MOST);
+        stages.next(s, g, i * MOST);
     }
     stages.finish(s)
 }
@@ -136,7 +156,7 @@ pub(super) fn step_slices<S: Simd>(s: S, rule: impl Rule, g: &[f32], wmv: [&mut 
         (w.as_chunks_mut(), m.as_chunks_mut(), v.as_chunks_mut());
     step_all(s, rule, g, [w, m, v]);
     let mut rest = [&*w_rest, m_rest, v_rest].map(|from| s.to_array(s.load_first(from)));
-    both(s, rule, s.load_first(g_rest), rest.each_mut());
+    at_once(s, rule, s.load_first(g_rest), rest.each_mut());
     for (from, to) in rest.iter().zip([w_rest, m_rest, v_rest]) {
         s.store_first(s.load(from), to);
     }

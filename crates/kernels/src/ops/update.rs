@@ -152,10 +152,10 @@ impl<S: Simd, R: Rule, const FAR: bool> Ending<S> for Update<'_, '_, S, R, FAR> 
         unroll!(R in 0..MR => unroll!(J in 0..NV => s.store(acc[R][J], &mut gradients[R][J])));
         let at = (self.row0 + i) * self.vectors + v;
         if NV == self.vectors {
-            return self.stages.first(s, gradients.as_flattened(), at);
+            return self.stages.next(s, gradients.as_flattened(), at);
         }
         for (r, row) in gradients.iter().enumerate() {
-            self.stages.both(s, row, at + r * self.vectors);
+            self.stages.at_once(s, row, at + r * self.vectors);
         }
     }
 }
@@ -364,7 +364,7 @@ fn biases<S: Simd>(s: S, dz: Blocks<'_, '_>, owned: &mut Owned, rule: impl Rule)
                 g = s.add(g, s.load(block.vector(i, v)));
             }
         }
-        stages.first(s, &[s.to_array(g)], v);
+        stages.next(s, &[s.to_array(g)], v);
     }
     stages.finish(s);
 }
