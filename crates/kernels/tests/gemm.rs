@@ -12,7 +12,7 @@ type Shape = (usize, usize, usize);
 /// Factors with a branch of their own somewhere, and others.
 const FACTORS: [f32; 6] = [0.0, 1.0, -0.5, -1.0, 0.3, -0.0];
 
-/// One product: where its matrices lie and what is in them.
+/// One product, in which the sizes of caches must not show: where its matrices lie and what is in them.
 struct Case {
     shape: Shape,
     alpha: f32,
@@ -50,14 +50,23 @@ impl Case {
         Case::new(shape, alpha, beta, [Layout::Rows; 3], [0; 3])
     }
 
-    fn equals_its_twin(mut self, isa: Isa) {
-        let Case { shape, alpha, beta, ref a, ref b, ref mut c } = self;
+    fn equals_its_twin(self, isa: Isa) {
+        let Case { shape, alpha, beta, a, b, c } = self;
         let mut want = c.elements();
         Twin::of(isa).gemm(shape, alpha, &a.elements(), &b.elements(), beta, &mut want);
-        gemm(isa, alpha, a.view(), b.view(), beta, c.view_mut());
-        let what = format_args!("{shape:?}, alpha {alpha}, beta {beta}, on {isa}");
-        assert_bits(&c.elements(), &want, what);
-        c.assert_gaps_untouched(what);
+        let others = [(32, 256), (32, 1024), (48, 2048), (128, 4096)].map(Some);
+        for kilobytes in [None].into_iter().chain(others) {
+            let mut scratch = kilobytes.map_or(Scratch::new(), |(first, second)| {
+                Scratch::with_caches(first << 10, second << 10)
+            });
+            let mut c = c.clone();
+            gemm_in(&mut scratch, isa, alpha, a.view(), b.view(), beta, c.view_mut());
+            let what = format_args!(
+                "{shape:?}, alpha {alpha}, beta {beta}, caches {kilobytes:?}, on {isa}"
+            );
+            assert_bits(&c.elements(), &want, what);
+            c.assert_gaps_untouched(what);
+        }
     }
 }
 

@@ -2,46 +2,31 @@
 
 use super::Epilogue;
 use super::ahead::Lines;
+use super::limits::{Limits, SOME_ROWS, floats};
 use super::pack::{a_lines, load, pack_a, pack_b};
 use super::swapped;
-use crate::isa::{Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd, prefetch_line};
+use crate::isa::{Caches, Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd, prefetch_line};
 use crate::tile::{Acc, Ending, row_vectors, split, strips, unroll};
 use alloc::vec::Vec;
 
-/// Depth of a block: C passes through memory once for each.
-const KC: usize = 1024;
-/// The same if strips of A are copied row by row, with room for as many floats.
+/// Depth of a block if strips of A are copied row by row, with room for as many floats, at most.
 const KC_ROWS: usize = PITCH - LANES;
 /// The same if they are copied column by column, each from a page of its own: blocks of B, for each of which that is
 /// done, are the wider.
 const KC_COLUMNS: usize = 256;
-/// Floats of a block of B: its panels, 896 KiB, stay in the second-level cache while the strips of A pass, also where
-/// some of their pages share its sets.
-const BLOCK: usize = 7 << 15;
-/// The same where a B not deeper than `KC_FLAT` is copied for as few rows as `SOME_ROWS`: what is copied is then used
-/// from the first-level cache, and A where it lies.
+/// Floats of a block of B where one not deeper than `KC_FLAT` is copied for as few rows as `SOME_ROWS`: what is copied is
+/// then used from the first-level cache, and A where it lies.
 const BLOCK_FLAT: usize = 1 << 13;
 const KC_FLAT: usize = 256;
-/// With so few rows B is read where it lies: a copy would cost more than it saves.
-const FEW_ROWS: usize = 48;
-/// The same where rows begin with a cache line, if all of B lies within so many floats: half of the second-level cache.
-const ALIGNED: usize = 1 << 18;
-/// Elsewhere each vector is two lines, and this holds for so few rows; not where rows are whole pages apart, which share
-/// few sets of a cache, unless they are all of so few floats.
-const SOME_ROWS: usize = 128;
-const PAGE: usize = 1 << 10;
-const SMALL: usize = 1 << 15;
 /// With more columns a product is wide.
 const FEW_COLS: usize = 256;
 /// With so many, and more steps than `FEW_STEPS`, an A whose rows are not contiguous is copied.
 const MANY_COLS: usize = 4 * LANES;
 /// With so few steps of k tiles are low, for longer runs of C, if they fill it and read whole lines of B.
 const FEW_STEPS: usize = 64;
-/// Lines asked for while a tile is multiplied, at most: the next tile of C, and some of the next rows of A, unless many
-/// columns read them where they lie.
-const ASKS: usize = 64;
-/// With so few steps of k there is no time for that. Where they take less than memory does, a tile's own lines of C are
-/// asked for all at once when it begins, unless C lies near or its rows are shorter than this, which the hardware foresees.
+/// With so few steps of k there is no time to ask for the next tile of C. Where they take less than memory does, a tile's
+/// own lines are asked for all at once when it begins, unless C lies near or its rows are shorter than this, which the
+/// hardware foresees.
 const SHORT: usize = 12;
 const LONG_ROWS: usize = 4 * LANES;
 const FAR: usize = 1 << 15;
@@ -64,12 +49,25 @@ const NEAR: usize = 1 << 17;
 #[derive(Debug, Default)]
 pub struct Scratch {
     lines: Vec<Line>,
+    /// Of which caches, once that is known.
+    caches: Option<Caches>,
 }
 
 impl Scratch {
     /// Nothing yet.
     pub const fn new() -> Scratch {
-        Scratch { lines: Vec::new() }
+        Scratch { lines: Vec::new(), caches: None }
+    }
+
+    /// Nothing yet, for products that are cut as if caches had so many bytes.
+    #[doc(hidden)]
+    pub const fn with_caches(first: usize, second: usize) -> Scratch {
+        Scratch { lines: Vec::new(), caches: Some(Caches { first, second }) }
+    }
+
+    /// How products are cut.
+    fn limits(&mut self) -> Limits {
+        Limits::of(*self.caches.get_or_insert_with(Caches::here))
     }
 
     /// Rooms of at least so many lines.
@@ -134,7 +132,7 @@ fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
 fn panels<'b, S: Simd>(
     s: S,
     (b, scale): (MatRef<'b>, f32),
-    in_place: bool,
+    (in_place, near): (bool, usize),
     groups: [Group; 3],
     mut room: &'b mut [Line],
     all: &mut [(usize, Panels<'b>); 3],
@@ -143,7 +141,7 @@ fn panels<'b, S: Simd>(
     for Group { vectors, start, cols } in groups.into_iter().filter(|group| group.cols > 0) {
         let block = b.block((0, b.rows()), (start, cols));
         let panels = if in_place && cols.is_multiple_of(LANES) {
-            block.panels(vectors).times(scale)
+            block.panels(vectors).times(scale).asked_beyond(near)
         } else {
             let panels = cols.div_ceil(vectors * LANES);
             let (here, rest) = room.split_at_mut(panels * vectors * b.rows());
@@ -160,17 +158,14 @@ fn panels<'b, S: Simd>(
 impl<E: Epilogue> Product<'_, '_, E> {
     /// Whether a copy of B would cost more than it saves.
     #[inline(always)]
-    fn b_lies_well<S: Simd>(&self) -> bool {
+    fn b_lies_well<S: Simd>(&self, limits: &Limits) -> bool {
         let (m, (b, scale)) = (self.a.0.rows(), self.b);
-        let floats = b.rows().saturating_mul(b.strides().0);
-        let spread = floats <= SMALL || !b.strides().0.is_multiple_of(PAGE);
-        let few = m <= FEW_ROWS
-            || (m <= SOME_ROWS && spread)
-            || (b.rows_are_aligned() && floats <= ALIGNED);
+        let floats = floats(&b);
+        let few = m <= limits.rows_in_place(&b) || (b.rows_are_aligned() && floats <= limits.half);
         // A factor is multiplied with in every tile, and so once for each strip.
         let strips = match floats {
             ..=BLOCK_FLAT => 1,
-            _ if spread => 4,
+            _ if limits.spread(&b) => 4,
             _ => 2,
         };
         few && (scale == 1.0 || m.div_ceil(S::TALL.0) <= strips) && b.strides().1 == 1
@@ -190,19 +185,23 @@ impl<E: Epilogue> Product<'_, '_, E> {
 
     /// Rows and vectors of most tiles.
     #[inline(always)]
-    fn tile<S: Simd>(&self, swaps: bool, in_place: bool) -> (usize, usize) {
-        let (m, (b, scale)) = (self.a.0.rows(), self.b);
-        let n = b.cols();
+    fn tile<S: Simd>(&self, limits: &Limits, swaps: bool, in_place: bool) -> (usize, usize) {
+        let ((a, _), (b, scale)) = (self.a, self.b);
+        let (m, n) = (a.rows(), b.cols());
         let whole = n < FEW_COLS && n.is_multiple_of(S::LOW.1 * LANES);
         // A tile of more vectors is for vectors that take no more than a load: not two lines, nor a multiplication.
+        let copies_a = a.strides().1 != 1 && n >= MANY_COLS && b.rows() > FEW_STEPS;
         let light = !in_place || (b.rows_are_aligned() && scale == 1.0);
         match n {
             _ if m == 1 && in_place => (1, row_vectors::<S>()),
             _ if m <= S::FLAT.0 => S::FLAT,
             // All columns of C are one strip.
             _ if swaps => S::TALL,
+            // The fewest loads for as many multiply-adds, and vectors of two lines count as one. What is fetched anew for
+            // each strip counts more.
+            _ if limits.slim && !copies_a && !(in_place && limits.far(&b)) => S::WIDE,
             // Columns of A are copied the slower the lower strips are.
-            FEW_COLS.. if self.a.0.strides().1 == 1 && light => S::WIDE,
+            FEW_COLS.. if a.strides().1 == 1 && light => S::WIDE,
             _ if b.rows() <= FEW_STEPS && whole && light => S::LOW,
             _ => S::TALL,
         }
@@ -218,7 +217,7 @@ impl<E: Epilogue> Product<'_, '_, E> {
 
     /// How it is cut into blocks, given whether B stays in place and the columns of the widest tile.
     #[inline(always)]
-    fn cut(&self, in_place: bool, unit: usize) -> Cut {
+    fn cut(&self, limits: &Limits, in_place: bool, unit: usize) -> Cut {
         let ((a, scale), n) = (self.a, self.b.0.cols());
         let (m, k, by_rows) = (a.rows(), a.cols(), a.strides().1 == 1);
         let flat = m <= SOME_ROWS && k <= KC_FLAT && !in_place && scale == 1.0;
@@ -226,11 +225,11 @@ impl<E: Epilogue> Product<'_, '_, E> {
         let deep = k > FEW_STEPS;
         let copy_a = scale != 1.0 || (!by_rows && n >= MANY_COLS && deep && !low);
         let depth = match by_rows {
-            _ if !copy_a => KC,
-            true => KC_ROWS,
+            _ if !copy_a => limits.depth(n),
+            true => KC_ROWS.min(limits.depth),
             false => KC_COLUMNS,
         };
-        let floats = if flat { BLOCK_FLAT } else { BLOCK };
+        let floats = if flat { BLOCK_FLAT } else { limits.block };
         let cols = (floats / depth.min(k).max(1)).max(unit);
         let asks_a = by_rows && (copy_a || n <= FEW_COLS);
         Cut { copy_a, asks_a, alone: copy_a || (n > FEW_COLS && deep), depth, cols }
@@ -267,12 +266,13 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
             return;
         }
         let (product, swaps) = product.swapped::<S>();
-        let in_place = product.b_lies_well::<S>();
-        let (highest, widest) = product.tile::<S>(swaps, in_place);
+        let limits = &product.scratch.limits();
+        let in_place = product.b_lies_well::<S>(limits);
+        let (highest, widest) = product.tile::<S>(limits, swaps, in_place);
         let at_once = product.asks_at_once::<S>() && !swaps;
-        let asks = if at_once || product.floats() <= NEAR { 0 } else { ASKS };
+        let asks = if at_once || product.floats() <= NEAR { 0 } else { limits.asks() };
         let unit = widest * LANES;
-        let Cut { copy_a, asks_a, alone, depth, cols } = product.cut(in_place, unit);
+        let Cut { copy_a, asks_a, alone, depth, cols } = product.cut(limits, in_place, unit);
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let usual = if widest > S::FLAT.1 { S::FLAT.1 } else { S::TALL.1 };
@@ -285,7 +285,7 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                 let b = (b.block((pc, kc), (jc, nc)), b_scale);
                 let mut all = [(0, Panels::NONE); 3];
                 let groups = groups(nc, widest, usual);
-                let used = panels(s, b, in_place, groups, b_room, &mut all);
+                let used = panels(s, b, (in_place, limits.near), groups, b_room, &mut all);
                 let a = a.block((0, m), (pc, kc));
                 let mut ending = IntoC {
                     c: &mut c,

@@ -17,6 +17,7 @@ mod ahead;
 mod blocks;
 mod epilogue;
 mod lanes;
+mod limits;
 mod pack;
 mod swapped;
 #[cfg(feature = "std")]

@@ -14,6 +14,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bits;
+mod caches;
 mod listed;
 mod matrix;
 mod operand;
@@ -32,6 +33,7 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub(crate) use bits::{Bits, Listing, MARKED, Marks, ROOM, Table, pick};
+pub(crate) use caches::Caches;
 pub(crate) use listed::Listed;
 pub use matrix::{MatMut, MatRef};
 pub(crate) use operand::{

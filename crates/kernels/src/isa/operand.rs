@@ -193,9 +193,6 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Floats of most of a first-level cache.
-const FIRST_LEVEL: usize = 1 << 13;
-
 /// Panels of B beside each other, all as deep and as wide.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels<'a> {
@@ -205,11 +202,13 @@ pub(crate) struct Panels<'a> {
     count: usize,
     /// A factor of every element, which the tile multiplies with.
     scale: f32,
+    far: bool,
 }
 
 impl<'a> Panels<'a> {
     /// None.
-    pub(crate) const NONE: Panels<'a> = Panels { first: Rows::NONE, step: 0, count: 0, scale: 1.0 };
+    pub(crate) const NONE: Panels<'a> =
+        Panels { first: Rows::NONE, step: 0, count: 0, scale: 1.0, far: false };
 
     /// Panels that follow each other in memory, each row after row.
     ///
@@ -223,7 +222,7 @@ impl<'a> Panels<'a> {
         let first = unsafe {
             Rows::from_raw_parts(data.as_ptr().cast(), vectors * LANES, (depth, vectors))
         };
-        Panels { first, step, count, scale: 1.0 }
+        Panels { first, step, count, scale: 1.0, far: false }
     }
 
     /// Columns of vectors of one matrix.
@@ -239,7 +238,7 @@ impl<'a> Panels<'a> {
     ) -> Self {
         // SAFETY: the caller's promise has more vectors.
         let first = unsafe { Rows::from_raw_parts(data, stride, (depth, vectors)) };
-        Panels { first, step: vectors * LANES, count, scale: 1.0 }
+        Panels { first, step: vectors * LANES, count, scale: 1.0, far: false }
     }
 
     /// The same panels, to be read with a factor.
@@ -266,11 +265,18 @@ impl<'a> Panels<'a> {
         self.first.vectors
     }
 
-    /// Whether they lie in a larger matrix, and not in the first-level cache.
+    /// The same panels, to be asked for if they lie in a larger matrix and have more than `near` floats, those that the
+    /// first-level cache holds.
+    #[inline(always)]
+    pub(crate) fn asked_beyond(self, near: usize) -> Self {
+        let panel = self.first.depth * self.first.vectors * LANES;
+        Panels { far: self.step < panel && self.count * panel > near, ..self }
+    }
+
+    /// Whether they are to be asked for.
     #[inline(always)]
     pub(crate) fn are_far(&self) -> bool {
-        let panel = self.first.depth * self.first.vectors * LANES;
-        self.step < panel && self.count * panel > FIRST_LEVEL
+        self.far
     }
 
     /// One of them.

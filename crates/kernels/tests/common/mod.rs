@@ -106,6 +106,7 @@ impl Layout {
 }
 
 /// A matrix that lies in a slice of [`POISON`], from `offset` on.
+#[derive(Clone)]
 pub(crate) struct Placed {
     data: Vec<f32>,
     offset: usize,

@@ -1,0 +1,119 @@
+//! Where a product is cut, and what of it is copied, by the sizes of the caches.
+
+use crate::isa::{Caches, MatRef};
+
+/// Depth of a block, at most and at least: C passes through memory once for each.
+const DEEPEST: usize = 1024;
+const LOWEST: usize = 256;
+/// Floats of a block of B, at most 896 KiB: that much stays in a cache of 2 MB also where some of its pages share its sets.
+const BLOCK: usize = 7 << 15;
+/// With so few rows B is read where it lies: a copy would cost more than it saves.
+const FEW_ROWS: usize = 48;
+/// The same where rows are spread over the sets of a cache.
+pub(super) const SOME_ROWS: usize = 128;
+/// Floats between rows that are not: those that are whole pages apart share few sets. B of so few floats is in the
+/// first-level cache even so.
+const PAGE: usize = 1 << 10;
+const SMALL: usize = 1 << 15;
+/// Lines asked for while a tile is multiplied, at most: the next tile of C, and some of the next rows of A, unless many
+/// columns read them where they lie.
+const ASKS: usize = 64;
+/// Lines of C alone.
+const ASKS_SLIM: usize = 24;
+
+/// What follows from the caches of a core.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Limits {
+    /// Floats of a block of B: its panels stay in the second-level cache while the strips of A pass.
+    pub(super) block: usize,
+    /// Depth of a block of a wide B.
+    pub(super) depth: usize,
+    /// Floats of half the second-level cache: a B whose rows begin with cache lines is then read where it lies.
+    pub(super) half: usize,
+    /// Floats of most of the first-level cache.
+    pub(super) near: usize,
+    /// Whether the core is of a kind that takes four instructions a cycle, two of them multiply-adds; it has a first-level
+    /// cache of 32 KB. What else there is beside them then counts: loads of A and B, and what is asked for.
+    pub(super) slim: bool,
+}
+
+impl Limits {
+    #[inline(always)]
+    pub(super) fn of(Caches { first, second }: Caches) -> Limits {
+        let half = second / size_of::<f32>() / 2;
+        Limits {
+            block: half.min(BLOCK),
+            // As many columns as rows and half as many again pass A and C through memory least.
+            depth: (half >> 8).clamp(LOWEST, DEEPEST),
+            half,
+            near: first / size_of::<f32>() * 2 / 3,
+            slim: first <= 32 << 10,
+        }
+    }
+
+    /// Depth of a block of a B with so many columns, at most.
+    #[inline(always)]
+    pub(super) fn depth(&self, cols: usize) -> usize {
+        (self.block / cols.max(1)).clamp(self.depth, DEEPEST)
+    }
+
+    /// Whether the rows of B are spread over the sets of a cache.
+    #[inline(always)]
+    pub(super) fn spread(&self, b: &MatRef<'_>) -> bool {
+        let page = if self.slim { PAGE / 2 } else { PAGE };
+        floats(b) <= SMALL || !b.strides().0.is_multiple_of(page)
+    }
+
+    /// Whether each strip of A would fetch B from behind the second-level cache.
+    #[inline(always)]
+    pub(super) fn far(&self, b: &MatRef<'_>) -> bool {
+        self.slim && floats(b) >= 2 * self.half
+    }
+
+    /// With so many rows at most, B is read where it lies: a copy would cost more than it saves.
+    #[inline(always)]
+    pub(super) fn rows_in_place(&self, b: &MatRef<'_>) -> usize {
+        match self.spread(b) {
+            true if self.far(b) => FEW_ROWS,
+            true => SOME_ROWS,
+            false if self.slim => FEW_ROWS / 2,
+            false => FEW_ROWS,
+        }
+    }
+
+    /// Lines asked for while a tile is multiplied.
+    #[inline(always)]
+    pub(super) fn asks(&self) -> usize {
+        if self.slim { ASKS_SLIM } else { ASKS }
+    }
+}
+
+/// Floats of the memory over which a matrix with contiguous rows is spread.
+#[inline(always)]
+pub(super) fn floats(b: &MatRef<'_>) -> usize {
+    b.rows().saturating_mul(b.strides().0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caches_of_2_mb_and_1_mb() {
+        let of = |first: usize, second: usize| {
+            Limits::of(Caches { first: first << 10, second: second << 10 })
+        };
+        let large =
+            Limits { block: 7 << 15, depth: 1024, half: 1 << 18, near: 1 << 13, slim: false };
+        assert_eq!(of(48, 2048), large);
+        assert_eq!((large.depth(1), large.depth(5000), large.asks()), (1024, 1024, ASKS));
+        let small = Limits { block: 1 << 17, depth: 512, half: 1 << 17, near: 5461, slim: true };
+        assert_eq!(of(32, 1024), small);
+        assert_eq!((small.depth(1), small.depth(200), small.depth(5000)), (1024, 655, 512));
+        // Copies of no cache take more than they did.
+        for second in [0, 64, 256, 4096, 1 << 20] {
+            let limits = of(32, second);
+            assert!(limits.block <= BLOCK && (LOWEST..=DEEPEST).contains(&limits.depth));
+        }
+    }
+}

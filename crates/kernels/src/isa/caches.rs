@@ -1,0 +1,83 @@
+//! How large the caches of a core are: asked of the CPU once, since under a hypervisor that takes long.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of the caches that a core has for itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Caches {
+    /// Of the first level, for data.
+    pub(crate) first: usize,
+    pub(crate) second: usize,
+}
+
+impl Caches {
+    /// Where nothing is known.
+    const USUAL: Caches = Caches { first: 48 << 10, second: 2 << 20 };
+
+    /// Those of this CPU.
+    #[inline]
+    pub(crate) fn here() -> Caches {
+        /// Kilobytes of the second level and, in the low bits, of the first; 0 before anybody asked.
+        static FOUND: AtomicUsize = AtomicUsize::new(0);
+        const LOW: usize = 12;
+        // Two threads that both ask get the same answer.
+        let mut found = FOUND.load(Ordering::Relaxed);
+        if found == 0 {
+            let Caches { first, second } = asked().unwrap_or(Caches::USUAL);
+            found = second >> 10 << LOW | (first >> 10).min((1 << LOW) - 1);
+            FOUND.store(found, Ordering::Relaxed);
+        }
+        Caches { first: found % (1 << LOW) << 10, second: found >> LOW << 10 }
+    }
+}
+
+/// What the CPU says, if it says anything.
+#[cold]
+#[cfg(target_arch = "x86_64")]
+fn asked() -> Option<Caches> {
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    /// Caches one by one: Intel's leaf, and AMD's, which has one if bit 22 of ECX of 0x80000001 is set.
+    const INTEL: u32 = 4;
+    const AMD: u32 = 0x8000_001d;
+    let amd = __cpuid(0x8000_0000).eax >= AMD && __cpuid(0x8000_0001).ecx >> 22 & 1 == 1;
+    let leaf = if amd { AMD } else { INTEL };
+    if !amd && __cpuid(0).eax < INTEL {
+        return None;
+    }
+    let mut levels = [0; 2];
+    // No CPU has more; the list ends where the kind is 0.
+    for i in 0..8 {
+        let cache = __cpuid_count(leaf, i);
+        let (kind, level) = (cache.eax & 31, cache.eax >> 5 & 7);
+        let field = |from: u32, bits: u32| (cache.ebx >> from & ((1 << bits) - 1)) as usize + 1;
+        let bytes = field(22, 10) * field(12, 10) * field(0, 12) * (cache.ecx as usize + 1);
+        match (kind, level) {
+            (0, _) => break,
+            // For instructions.
+            (2, _) => {}
+            (_, 1 | 2) => levels[level as usize - 1] = bytes,
+            _ => {}
+        }
+    }
+    let [first, second] = levels;
+    (first >= 1 << 10 && second >= first).then_some(Caches { first, second })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn asked() -> Option<Caches> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_possible_and_do_not_change() {
+        let found = Caches::here();
+        assert!((8 << 10..1 << 22).contains(&found.first), "{found:?}");
+        assert!((64 << 10..1 << 28).contains(&found.second), "{found:?}");
+        assert_eq!(found, Caches::here());
+        assert_eq!(found, asked().unwrap_or(Caches::USUAL));
+    }
+}
