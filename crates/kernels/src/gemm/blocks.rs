@@ -189,17 +189,19 @@ impl<E: Epilogue> Product<'_, '_, E> {
         let ((a, _), (b, scale)) = (self.a, self.b);
         let (m, n) = (a.rows(), b.cols());
         let whole = n < FEW_COLS && n.is_multiple_of(S::LOW.1 * LANES);
-        // A tile of more vectors is for vectors that take no more than a load: not two lines, nor a multiplication.
+        // The fewest loads for as many multiply-adds, where vectors of two lines count as one. Low tiles of fewer vectors have
+        // too few chains, and what each strip fetches or copies for itself counts more.
+        let narrow = n % (S::WIDE.1 * LANES) > n / 4;
         let copies_a = a.strides().1 != 1 && n >= MANY_COLS && b.rows() > FEW_STEPS;
+        let strips_cost = copies_a || (in_place && (scale != 1.0 || limits.far(&b)));
+        // A tile of more vectors is for vectors that take no more than a load: not two lines, nor a multiplication.
         let light = !in_place || (b.rows_are_aligned() && scale == 1.0);
         match n {
             _ if m == 1 && in_place => (1, row_vectors::<S>()),
             _ if m <= S::FLAT.0 => S::FLAT,
             // All columns of C are one strip.
             _ if swaps => S::TALL,
-            // The fewest loads for as many multiply-adds, and vectors of two lines count as one. What is fetched anew for
-            // each strip counts more.
-            _ if limits.slim && !copies_a && !(in_place && limits.far(&b)) => S::WIDE,
+            _ if limits.slim && !narrow && !strips_cost => S::WIDE,
             // Columns of A are copied the slower the lower strips are.
             FEW_COLS.. if a.strides().1 == 1 && light => S::WIDE,
             _ if b.rows() <= FEW_STEPS && whole && light => S::LOW,
