@@ -65,8 +65,13 @@ impl Scratch {
         Scratch { lines: Vec::new(), caches: Some(Caches { first, second }) }
     }
 
-    /// How products are cut.
-    fn limits(&mut self) -> Limits {
+    /// How products are cut. Tiles of one vector multiply half as fast, and what they need may come from further away: they were
+    /// no faster for smaller caches than the usual ones.
+    #[inline(always)]
+    fn limits<S: Simd>(&mut self) -> Limits {
+        if const { S::WIDE.1 == 1 } {
+            return Limits::of(Caches::USUAL);
+        }
         Limits::of(*self.caches.get_or_insert_with(Caches::here))
     }
 
@@ -190,10 +195,10 @@ impl<E: Epilogue> Product<'_, '_, E> {
         let (m, n) = (a.rows(), b.cols());
         let whole = n < FEW_COLS && n.is_multiple_of(S::LOW.1 * LANES);
         // The fewest loads for as many multiply-adds, where vectors of two lines count as one. Low tiles of fewer vectors have
-        // too few chains, and what each strip fetches or copies for itself counts more.
+        // too few chains, and what each strip fetches for itself counts more.
         let narrow = n % (S::WIDE.1 * LANES) > n / 4;
-        let copies_a = a.strides().1 != 1 && n >= MANY_COLS && b.rows() > FEW_STEPS;
-        let strips_cost = copies_a || (in_place && (scale != 1.0 || limits.far(&b)));
+        let strips_cost = in_place && (scale != 1.0 || limits.far(&b));
+        let by_rows = a.strides().1 == 1;
         // A tile of more vectors is for vectors that take no more than a load: not two lines, nor a multiplication.
         let light = !in_place || (b.rows_are_aligned() && scale == 1.0);
         match n {
@@ -201,9 +206,9 @@ impl<E: Epilogue> Product<'_, '_, E> {
             _ if m <= S::FLAT.0 => S::FLAT,
             // All columns of C are one strip.
             _ if swaps => S::TALL,
-            _ if limits.slim && !narrow && !strips_cost => S::WIDE,
             // Columns of A are copied the slower the lower strips are.
-            FEW_COLS.. if a.strides().1 == 1 && light => S::WIDE,
+            _ if limits.slim && by_rows && !narrow && !strips_cost => S::WIDE,
+            FEW_COLS.. if by_rows && light => S::WIDE,
             _ if b.rows() <= FEW_STEPS && whole && light => S::LOW,
             _ => S::TALL,
         }
@@ -268,7 +273,7 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
             return;
         }
         let (product, swaps) = product.swapped::<S>();
-        let limits = &product.scratch.limits();
+        let limits = &product.scratch.limits::<S>();
         let in_place = product.b_lies_well::<S>(limits);
         let (highest, widest) = product.tile::<S>(limits, swaps, in_place);
         let at_once = product.asks_at_once::<S>() && !swaps;

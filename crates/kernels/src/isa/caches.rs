@@ -11,8 +11,8 @@ pub(crate) struct Caches {
 }
 
 impl Caches {
-    /// Where nothing is known.
-    const USUAL: Caches = Caches { first: 48 << 10, second: 2 << 20 };
+    /// Of many cores: where nothing is known.
+    pub(crate) const USUAL: Caches = Caches { first: 48 << 10, second: 2 << 20 };
 
     /// Those of this CPU.
     #[inline]
@@ -24,10 +24,10 @@ impl Caches {
         let mut found = FOUND.load(Ordering::Relaxed);
         if found == 0 {
             let Caches { first, second } = asked().unwrap_or(Caches::USUAL);
-            found = second >> 10 << LOW | (first >> 10).min((1 << LOW) - 1);
+            found = ((second >> 10) << LOW) | (first >> 10).min((1 << LOW) - 1);
             FOUND.store(found, Ordering::Relaxed);
         }
-        Caches { first: found % (1 << LOW) << 10, second: found >> LOW << 10 }
+        Caches { first: (found % (1 << LOW)) << 10, second: (found >> LOW) << 10 }
     }
 }
 
