@@ -9,7 +9,7 @@
 //! which block comes next in a chain, so blocking never changes a bit.
 
 use super::stretch::{IntoPanel, MOST_BLOCKS, Pairs, Stretch, sums};
-use crate::isa::{Isa, Line, Simd, kernel};
+use crate::isa::{Caches, Isa, Line, Simd, kernel};
 use crate::panel::{Blocks, Panel};
 use crate::tile::{MANY_ROWS, product};
 
@@ -92,9 +92,10 @@ fn forward<S: Simd>(
     assert!(w.count() > 0, "{fit}");
     let (head, vectors) = (x.get(0), w.get(0).b().vectors());
     // Of few rows, or with skipping, a block of weights stays in the first-level cache while the rows pass. Many rows wait
-    // less often for the ends of their chains.
+    // less often for the ends of their chains, and so does everybody where a block has no room there.
     let many = head.rows() >= MANY_ROWS && head.a().is_full();
-    let chain = if many { MOST_BLOCKS } else { 1 };
+    let near = head.cols() * vectors * size_of::<Line>() <= Caches::here().first;
+    let chain = if many || !near { MOST_BLOCKS } else { 1 };
     // Of the weights, the part and its row that come next.
     let (mut j, mut k) = (0, 0);
     let mut pair = |i: usize| {
@@ -115,7 +116,7 @@ fn forward<S: Simd>(
         let to = of.min(from + chain);
         let (first, last) = (stretch.first && from == 0, stretch.last.filter(|_| to == of));
         let into = IntoPanel { out: &mut *out, at, first, last, ahead: () };
-        if many {
+        if chain > 1 {
             let pairs = Pairs::new(to - from, |i| pair(from + i));
             let share = from * views / of..to * views / of;
             sums(s, (head.rows(), vectors), pairs.list(), into, (stretch.ahead, share));
