@@ -6,7 +6,8 @@
 //! ```
 
 use crate::isa::{
-    ANYHOW, COLUMNS, Foreseen, LANES, Panels, Part, Picked, ROWS, Rows, Simd, Steps, Strided, Walk,
+    ANYHOW, COLUMNS, Caches, Foreseen, LANES, Panels, Part, Picked, ROWS, Rows, Simd, Steps,
+    Strided, Walk,
 };
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
@@ -151,8 +152,11 @@ pub(crate) fn product<S: Simd, E: Ending<S>>(
 }
 
 /// Rows from which on tiles of a product without skipping are as high as the registers allow: with fewer, what is left of
-/// them at the end counts.
-pub(crate) const MANY_ROWS: usize = 48;
+/// them at the end counts, unless loads count more.
+#[inline(always)]
+pub(crate) fn many_rows() -> usize {
+    if Caches::here().slim() { 24 } else { 48 }
+}
 /// Their rows, at most.
 pub(crate) const MOST_ROWS: usize = 6;
 
@@ -173,7 +177,7 @@ fn columns<S: Simd, E: Ending<S>, const NV: usize>(
 ) -> (usize, E) {
     let mut i = 0;
     if const { S::WIDE.0 == MOST_ROWS && S::WIDE.1 == NV }
-        && rows >= MANY_ROWS
+        && rows >= many_rows()
         && pairs.iter().all(|(a, _)| a.is_full())
     {
         (i, ending) = tiles::<S, E, MOST_ROWS, NV>(simd, (0, in_sixes(rows)), v, pairs, ending);

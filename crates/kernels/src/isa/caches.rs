@@ -14,6 +14,13 @@ impl Caches {
     /// Of many cores: where nothing is known.
     pub(crate) const USUAL: Caches = Caches { first: 48 << 10, second: 2 << 20 };
 
+    /// Whether the core is of a kind that has 32 KB in the first level, and takes four instructions a cycle, two of them
+    /// multiply-adds: what there is beside them then counts.
+    #[inline]
+    pub(crate) fn slim(self) -> bool {
+        self.first <= 32 << 10
+    }
+
     /// Those of this CPU.
     #[inline]
     pub(crate) fn here() -> Caches {

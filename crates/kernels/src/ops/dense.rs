@@ -11,7 +11,7 @@
 use super::stretch::{IntoPanel, MOST_BLOCKS, Pairs, Stretch, sums};
 use crate::isa::{Caches, Isa, Line, Simd, kernel};
 use crate::panel::{Blocks, Panel};
-use crate::tile::{MANY_ROWS, product};
+use crate::tile::{many_rows, product};
 
 /// What follows the product and the bias in a forward pass.
 ///
@@ -93,7 +93,7 @@ fn forward<S: Simd>(
     let (head, vectors) = (x.get(0), w.get(0).b().vectors());
     // Of few rows, or with skipping, a block of weights stays in the first-level cache while the rows pass. Many rows wait
     // less often for the ends of their chains, and so does everybody where a block has no room there.
-    let many = head.rows() >= MANY_ROWS && head.a().is_full();
+    let many = head.rows() >= many_rows() && head.a().is_full();
     let near = head.cols() * vectors * size_of::<Line>() <= Caches::here().first;
     let chain = if many || !near { MOST_BLOCKS } else { 1 };
     // Of the weights, the part and its row that come next.
