@@ -42,19 +42,18 @@ impl Caches {
 #[cold]
 #[cfg(target_arch = "x86_64")]
 fn asked() -> Option<Caches> {
-    use core::arch::x86_64::{__cpuid, __cpuid_count};
     /// Caches one by one: Intel's leaf, and AMD's, which has one if bit 22 of ECX of 0x80000001 is set.
     const INTEL: u32 = 4;
     const AMD: u32 = 0x8000_001d;
-    let amd = __cpuid(0x8000_0000).eax >= AMD && __cpuid(0x8000_0001).ecx >> 22 & 1 == 1;
+    let amd = cpuid(0x8000_0000, 0).eax >= AMD && cpuid(0x8000_0001, 0).ecx >> 22 & 1 == 1;
     let leaf = if amd { AMD } else { INTEL };
-    if !amd && __cpuid(0).eax < INTEL {
+    if !amd && cpuid(0, 0).eax < INTEL {
         return None;
     }
     let mut levels = [0; 2];
     // No CPU has more; the list ends where the kind is 0.
     for i in 0..8 {
-        let cache = __cpuid_count(leaf, i);
+        let cache = cpuid(leaf, i);
         let (kind, level) = (cache.eax & 31, cache.eax >> 5 & 7);
         let field = |from: u32, bits: u32| (cache.ebx >> from & ((1 << bits) - 1)) as usize + 1;
         let bytes = field(22, 10) * field(12, 10) * field(0, 12) * (cache.ecx as usize + 1);
@@ -68,6 +67,13 @@ fn asked() -> Option<Caches> {
     }
     let [first, second] = levels;
     (first >= 1 << 10 && second >= first).then_some(Caches { first, second })
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unused_unsafe, reason = "the oldest Rust that builds this has it unsafe")]
+fn cpuid(leaf: u32, part: u32) -> core::arch::x86_64::CpuidResult {
+    // SAFETY: every x86-64 CPU has CPUID, which touches no memory.
+    unsafe { core::arch::x86_64::__cpuid_count(leaf, part) }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
