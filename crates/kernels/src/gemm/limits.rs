@@ -32,14 +32,14 @@ pub(super) struct Limits {
     pub(super) half: usize,
     /// Floats of most of the first-level cache.
     pub(super) near: usize,
-    /// Whether the core is of a kind that takes four instructions a cycle, two of them multiply-adds; it has a first-level
-    /// cache of 32 KB. What else there is beside them then counts: loads of A and B, and what is asked for.
+    /// [`Caches::slim`]: loads of A and B count, and what is asked for.
     pub(super) slim: bool,
 }
 
 impl Limits {
     #[inline(always)]
-    pub(super) fn of(Caches { first, second }: Caches) -> Limits {
+    pub(super) fn of(caches: Caches) -> Limits {
+        let Caches { first, second } = caches;
         let half = second / size_of::<f32>() / 2;
         Limits {
             block: half.min(BLOCK),
@@ -47,7 +47,7 @@ impl Limits {
             depth: (half >> 8).clamp(LOWEST, DEEPEST),
             half,
             near: first / size_of::<f32>() * 2 / 3,
-            slim: first <= 32 << 10,
+            slim: caches.slim(),
         }
     }
 
