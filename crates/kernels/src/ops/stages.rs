@@ -117,6 +117,7 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
     /// Nothing waits any more. Returns whether all new parameters are finite.
     #[inline(always)]
     pub(super) fn finish(mut self, s: S) -> bool {
+        // The last vectors have two stages before them.
         for _ in 0..2 {
             self.next(s, &[], self.moved.end);
         }
