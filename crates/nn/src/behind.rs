@@ -121,14 +121,19 @@ impl Dropout {
             rng.words(step, ((row + i) * self.units + col) as u64, &mut words[..cols]);
             let h = Line::flat_mut(&mut h[i * vectors..][..vectors]);
             let slopes = Line::flat_mut(&mut slopes[i * vectors..][..vectors]);
-            for ((h, slope), word) in h.iter_mut().zip(&mut *slopes).zip(&words[..cols]) {
-                let keep = *word >= self.below;
-                *h = if keep { *h * self.scale } else { 0.0 };
-                *slope = if keep { *slope * self.scale } else { 0.0 };
-            }
+            keep(&words[..cols], (self.below, self.scale), h);
+            keep(&words[..cols], (self.below, self.scale), slopes);
             // Padding stays zero, which it is not yet behind a linear layer.
             slopes[cols..].fill(0.0);
         }
+    }
+}
+
+/// Multiplies numbers by `scale` where their words are not `below`; others become zero. By itself, so that the compiler makes
+/// it without branches, which nobody could predict.
+fn keep(words: &[u32], (below, scale): (u32, f32), to: &mut [f32]) {
+    for (x, word) in to.iter_mut().zip(words) {
+        *x = if *word >= below { *x * scale } else { 0.0 };
     }
 }
 

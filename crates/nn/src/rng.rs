@@ -25,6 +25,9 @@ pub enum Purpose {
     Dropout,
 }
 
+/// Words that the generator makes at a time.
+const BLOCK: usize = 64;
+
 /// A stream of random numbers.
 #[derive(Clone, Debug)]
 pub struct Rng(ChaCha8Rng);
@@ -52,7 +55,15 @@ impl Rng {
     pub(crate) fn words(&mut self, stream: u64, at: u64, to: &mut [u32]) {
         self.0.set_stream(stream);
         self.0.set_word_pos(at.into());
-        to.iter_mut().for_each(|word| *word = self.0.next_u32());
+        // Block by block of the generator: word by word takes half as long again.
+        for to in to.chunks_mut(BLOCK) {
+            let mut bytes = [0; 4 * BLOCK];
+            let bytes = &mut bytes[..4 * to.len()];
+            self.0.fill_bytes(bytes);
+            for (word, bytes) in to.iter_mut().zip(bytes.as_chunks().0) {
+                *word = u32::from_le_bytes(*bytes);
+            }
+        }
     }
 
     /// Uniform in `[0, 1)`: 24 bits.
