@@ -180,6 +180,7 @@ pub use ops::dense::{Then, dense_forward, dense_forward_stretch};
 pub use ops::elementwise::{Elementwise, activate, map_backward, map_in_place};
 pub use ops::exp::exp_in_place;
 pub use ops::gradient::{bias_gradient, dense_gradient, squares};
+pub use ops::lerp::lerp;
 pub use ops::pixels::pixels;
 pub use ops::reduce::{largest, sum};
 pub use ops::row::row_forward;

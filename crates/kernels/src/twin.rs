@@ -187,6 +187,11 @@ impl Twin {
         f32::from(byte) * scale
     }
 
+    /// `to + weight · (end - to)`: [`lerp`](crate::lerp).
+    pub fn lerp(self, to: f32, end: f32, weight: f32) -> f32 {
+        to + weight * (end - to)
+    }
+
     /// Sum in the order of all reductions: [`sum`](crate::sum).
     pub fn sum(self, values: &[f32]) -> f32 {
         fold(lanes(values, 0.0, |s, x| s + x), |a, b| a + b)

@@ -107,6 +107,22 @@ fn pixels_equal_their_twin() {
 }
 
 #[test]
+fn averages_equal_their_twins() {
+    let mut g = Gen::new(8);
+    for isa in isas() {
+        let twin = Twin::of(isa);
+        for n in SIZES {
+            let (x, end) = (with_specials(&mut g, n), with_specials(&mut g, n + 1));
+            let mut got = x.clone();
+            lerp(isa, &mut got, &end[1..], 1e-3);
+            let pairs = x.iter().zip(&end[1..]);
+            let want: Vec<f32> = pairs.map(|(x, end)| twin.lerp(*x, *end, 1e-3)).collect();
+            assert_bits(&got, &want, format_args!("average of {n} on {isa}"));
+        }
+    }
+}
+
+#[test]
 fn sums_and_maxima_equal_their_twins() {
     let mut g = Gen::new(7);
     for isa in isas() {

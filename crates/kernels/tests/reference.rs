@@ -394,6 +394,21 @@ fn pixels_round_once() {
 }
 
 #[test]
+fn averages_round_after_each_operation() {
+    let mut g = Gen::new(81);
+    for twin in twins() {
+        for _ in 0..1000 {
+            let (to, end) = (g.float(), g.float());
+            let want = f64::from(to) + 0.25 * (f64::from(end) - f64::from(to));
+            // The difference and the sum round; a quarter of it does not.
+            let bound = U * (0.25 * f64::from(end - to).abs() + want.abs());
+            let got = f64::from(twin.lerp(to, end, 0.25));
+            assert!((got - want).abs() <= bound * (1.0 + 4.0 * U), "{to} to {end}: {got}");
+        }
+    }
+}
+
+#[test]
 fn gradcheck_finds_what_is_wrong() {
     let f = |x: &[f64]| (x[0] * 3.0).sin() + x[1] * x[1];
     let right = [3.0 * (1.5f64).cos(), 4.0];

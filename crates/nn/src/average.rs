@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::layer::Dense;
 use crate::weights::{Weights, lines};
-use kernels::{Line, Team};
+use kernels::{Isa, Line, Team};
 use serde::{Deserialize, Serialize};
 
 /// Which weights are averaged. The averaged ones are validated, and the model has them in the end.
@@ -56,7 +56,7 @@ impl Average {
 }
 
 /// `average += share (weights - average)`, rounded after each operation; a share of 1 copies.
-pub(crate) fn mix(average: &mut Weights, layers: &[Dense], share: f32, team: &mut Team) {
+pub(crate) fn mix(isa: Isa, average: &mut Weights, layers: &[Dense], share: f32, team: &mut Team) {
     if share == 1.0 {
         return average.copy(layers);
     }
@@ -65,8 +65,7 @@ pub(crate) fn mix(average: &mut Weights, layers: &[Dense], share: f32, team: &mu
             let mut to = &mut average[..];
             for from in lines(&layer.parts[p]) {
                 let (here, rest) = to.split_at_mut(from.len());
-                let pairs = Line::flat_mut(here).iter_mut().zip(Line::flat(from));
-                pairs.for_each(|(a, w)| *a += share * (*w - *a));
+                kernels::lerp(isa, Line::flat_mut(here), Line::flat(from), share);
                 to = rest;
             }
         });

@@ -54,7 +54,7 @@ impl Training<'_> {
         let start = laps.map(|laps| (laps, Instant::now()));
         if let (Some(share), Some(average)) = (share, &mut self.average) {
             let team = self.team.as_mut().unwrap_or(&mut self.engine.team);
-            mix(average, &self.model.layers, share, team);
+            mix(self.engine.isa, average, &self.model.layers, share, team);
             *averaged += 1;
         }
         if let Some((laps, start)) = start {
