@@ -31,7 +31,7 @@ Developing weft:
   test --target aarch64  the kernels' tests compiled for AArch64, under qemu
   test --blas  Netlib's BLAS testers and NumPy over libweft_blas
   tidy       only the checks of the repository's own rules
-  bench      the benchmarks: train, gemm, elementwise; [--quick], and --help says more
+  bench      the benchmarks: train, gemm, elementwise; [--quick]; `bench gemm --help` says more
   dist [DIR]  an archive of the release binary, completions, manual pages and licences [target/dist]
   fuzz [SECONDS]  every fuzz target in turn (needs nightly and cargo-fuzz)
 
@@ -41,14 +41,20 @@ Examples:
   cargo xtask test
 ";
 
+fn help() -> ExitCode {
+    print!("{HELP}");
+    ExitCode::SUCCESS
+}
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let rest = args.get(1..).unwrap_or(&[]);
+    let ours = ["test", "tidy", "bench", "dist", "fuzz"];
+    let asked = |arg: Option<&String>| arg.is_some_and(|arg| ["--help", "-h"].contains(&&**arg));
     let done = match args.first().map(String::as_str) {
-        None | Some("help" | "--help" | "-h") => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+        // Programs that are only run have help of their own.
+        Some(command) if ours.contains(&command) && asked(rest.first()) => return help(),
+        None | Some("help" | "--help" | "-h") => return help(),
         Some("train" | "eval" | "predict" | "plot" | "fetch" | "info" | "runs") => {
             return run::weft(&args);
         }
