@@ -49,11 +49,10 @@ fn help() -> ExitCode {
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let rest = args.get(1..).unwrap_or(&[]);
-    let ours = ["test", "tidy", "bench", "dist", "fuzz"];
-    let asked = |arg: Option<&String>| arg.is_some_and(|arg| ["--help", "-h"].contains(&&**arg));
+    let asked = matches!(rest.first().map(String::as_str), Some("--help" | "-h"));
     let done = match args.first().map(String::as_str) {
         // Programs that are only run have help of their own.
-        Some(command) if ours.contains(&command) && asked(rest.first()) => return help(),
+        Some("test" | "tidy" | "bench" | "dist" | "fuzz") if asked => return help(),
         None | Some("help" | "--help" | "-h") => return help(),
         Some("train" | "eval" | "predict" | "plot" | "fetch" | "info" | "runs") => {
             return run::weft(&args);

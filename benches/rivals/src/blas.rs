@@ -174,12 +174,13 @@ impl Loaded {
 fn version(known: &Known, library: &Library) -> Option<String> {
     if known.name == "mkl" {
         let mut text = [0; 200];
-        // SAFETY: the function of this name has this type (mkl_service.h), and writes at most so many bytes.
+        // SAFETY: the function of this name has this type (mkl_service.h), and writes at most so many bytes. It fills them
+        // with blanks and may end without a zero; the last byte, which it does not get, is one.
         unsafe {
             let of = library
                 .get::<unsafe extern "C" fn(*mut c_char, c_int)>(b"mkl_get_version_string")
                 .ok()?;
-            of(text.as_mut_ptr(), text.len() as c_int);
+            of(text.as_mut_ptr(), text.len() as c_int - 1);
             return Some(CStr::from_ptr(text.as_ptr()).to_string_lossy().trim().to_owned());
         }
     }

@@ -110,6 +110,21 @@ mod tests {
     const FIRST: [u32; 4] = [2477319301, 3881745533, 1783284713, 2056923299];
 
     #[test]
+    fn words_are_those_drawn_one_by_one() {
+        let mut rng = Rng::new(1, Purpose::Dropout, 0);
+        // Less than a block, more than one, and across the ends of some.
+        for (at, count) in [(0, 1), (5, 64), (128, 64), (63, 200)] {
+            let mut words = vec![0; count];
+            rng.words(7, at, &mut words);
+            for (i, word) in (at..).zip(words) {
+                let mut alone = rng.clone();
+                alone.0.set_word_pos(i.into());
+                assert_eq!(word, alone.0.next_u32(), "word {i}, of {count} from {at} on");
+            }
+        }
+    }
+
+    #[test]
     fn streams_differ_by_seed_purpose_and_index() {
         let streams = [
             Rng::new(1, Purpose::Init, 0),
