@@ -61,21 +61,26 @@ pub(crate) trait Ending<S: Simd> {
 /// Fewest steps of k from one ask to the next: their arithmetic hides what asking costs.
 const BETWEEN_ASKS: usize = 4;
 
-/// Adds the products of a walk onto the accumulators, B times a factor if there is one.
+/// Steps of a walk of this depth from one ask to the next.
+#[inline(always)]
+fn between_asks(depth: usize, asks: usize) -> usize {
+    match asks {
+        0 => depth,
+        asks => depth.div_ceil(asks).max(BETWEEN_ASKS),
+    }
+}
+
+/// Adds the products of a walk onto the accumulators, B times a factor if there is one, and asks after so many steps.
 #[inline(always)]
 fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     simd: S,
     acc: &mut Acc<S::V, MR, NV>,
     mut walk: impl Walk<'a, MR, NV>,
     scale: Option<f32>,
-    ending: &mut E,
+    (ending, between): (&mut E, usize),
 ) {
-    let steps = match ending.asks() {
-        0 => walk.left(),
-        asks => walk.left().div_ceil(asks).max(BETWEEN_ASKS),
-    };
     while walk.left() > 0 {
-        let end = walk.left().saturating_sub(steps);
+        let end = walk.left().saturating_sub(between);
         while walk.left() > end {
             add_step(simd, acc, walk.take(), scale);
         }
@@ -184,9 +189,6 @@ fn columns<S: Simd, E: Ending<S>, const NV: usize>(
     }
     while i < rows {
         (i, ending) = match rows - i {
-            16.. if const { S::TILE_ROWS[NV - 1] >= 16 } => {
-                tiles::<S, E, 16, NV>(simd, (i, rows), v, pairs, ending)
-            }
             8.. if const { S::TILE_ROWS[NV - 1] >= 8 } => {
                 tiles::<S, E, 8, NV>(simd, (i, rows), v, pairs, ending)
             }
@@ -262,6 +264,9 @@ pub(crate) fn strips<S: Simd, E: Ending<S>>(
 /// chains to keep the multipliers busy.
 #[inline(always)]
 pub(crate) fn split(rows: usize, most: usize) -> [(usize, usize); 2] {
+    if rows <= most {
+        return [(rows, 1), (0, 0)];
+    }
     let count = rows.div_ceil(most).max(1);
     let (height, taller) = (rows / count, rows % count);
     [(height + 1, taller), (height, count - taller)]
@@ -298,6 +303,7 @@ where
     #[inline(always)]
     fn run(self, simd: S) {
         let Strips { at: (i, v), count, a, panels, ending } = self;
+        let between = between_asks(a.depth(), ending.asks());
         for t in 0..count {
             for p in 0..panels.count() {
                 let (i, v) = (i + t * MR, v + p * NV);
@@ -305,11 +311,11 @@ where
                 let b = panels.panel(p);
                 if const { READ == NEAR } {
                     let walk = Steps::<MR, NV, LAYOUT>::new(&a, t * MR, &b, 0);
-                    multiply(simd, &mut acc, walk, None, ending);
+                    multiply(simd, &mut acc, walk, None, (ending, between));
                 } else {
                     let walk = Foreseen(Steps::new(&a, t * MR, &b, 0));
                     let scale = if const { READ == SCALED } { Some(panels.scale()) } else { None };
-                    multiply(simd, &mut acc, walk, scale, ending);
+                    multiply(simd, &mut acc, walk, scale, (ending, between));
                 }
                 ending.finish(simd, i, v, acc);
             }
@@ -351,7 +357,10 @@ fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     for (a, b) in pairs {
         let all = Steps::<MR, NV>::new(a, i, b, v);
         match a.few::<MR>(i) {
-            None if const { E::ASKS } => multiply(simd, &mut acc, all, None, ending),
+            None if const { E::ASKS } => {
+                let between = between_asks(a.depth(), ending.asks());
+                multiply(simd, &mut acc, all, None, (ending, between));
+            }
             None => multiply_all(simd, &mut acc, all),
             Some(few) => multiply_all(simd, &mut acc, Picked::new(all, few)),
         }

@@ -100,9 +100,14 @@ pub(super) struct Product<'a, 't, E> {
 /// The parts of `0..len`, at most `most` long, that begin at multiples of `unit` and are as equal as that allows: start
 /// and length.
 fn parts(len: usize, most: usize, unit: usize) -> impl Iterator<Item = (usize, usize)> {
-    let units = len.div_ceil(unit);
-    let count = units.div_ceil(most / unit).max(1);
-    let edge = move |i: usize| (units * i / count * unit).min(len);
+    // A division takes 26 cycles on many cores, and the next one waits for it: small products do without.
+    let units = if len <= most { 1 } else { len.div_ceil(unit) };
+    let count = if len <= most { 1 } else { units.div_ceil(most / unit) };
+    let edge = move |i: usize| match i {
+        0 => 0,
+        i if i == count => len,
+        i => units * i / count * unit,
+    };
     (0..count).map(move |i| (edge(i), edge(i + 1) - edge(i)))
 }
 
@@ -119,7 +124,8 @@ struct Group {
 /// one for the rest.
 #[inline(always)]
 fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
-    let whole = |vectors: usize, cols: usize| cols / (vectors * LANES) * vectors * LANES;
+    // Widths are powers of two.
+    let whole = |vectors: usize, cols: usize| cols & !(vectors * LANES - 1);
     let first = if widest > usual { whole(widest, cols) } else { 0 };
     let second = whole(usual, cols - first);
     let rest = cols - first - second;
@@ -143,7 +149,10 @@ fn panels<'b, S: Simd>(
     all: &mut [(usize, Panels<'b>); 3],
 ) -> usize {
     let mut count = 0;
-    for Group { vectors, start, cols } in groups.into_iter().filter(|group| group.cols > 0) {
+    for &Group { vectors, start, cols } in &groups {
+        if cols == 0 {
+            continue;
+        }
         let block = b.block((0, b.rows()), (start, cols));
         let panels = if in_place && cols.is_multiple_of(LANES) {
             block.panels(vectors).times(scale).asked_beyond(near)
@@ -178,14 +187,15 @@ impl<E: Epilogue> Product<'_, '_, E> {
 
     /// Cᵀ = Bᵀ Aᵀ with C as it is, if that takes fewer steps: few columns, which fill a vector partly, become few rows.
     #[inline(always)]
-    fn swapped<S: Simd>(self) -> (Self, bool) {
+    fn swaps<S: Simd>(&mut self) -> bool {
         let (m, n, k) = (self.c.rows(), self.c.cols(), self.b.0.rows());
         let fits = n <= S::TALL.0 && self.c.strides().1 == 1 && self.a.0.strides().0 == 1;
         if !fits || m.div_ceil(LANES) * n >= m || k < LANES {
-            return (self, false);
+            return false;
         }
-        let Product { a: (a, a_scale), b: (b, b_scale), .. } = self;
-        (Product { a: (b.t(), b_scale), b: (a.t(), a_scale), ..self }, true)
+        let ((a, a_scale), (b, b_scale)) = (self.a, self.b);
+        (self.a, self.b) = ((b.t(), b_scale), (a.t(), a_scale));
+        true
     }
 
     /// Rows and vectors of most tiles.
@@ -237,7 +247,8 @@ impl<E: Epilogue> Product<'_, '_, E> {
             false => KC_COLUMNS,
         };
         let floats = if flat { BLOCK_FLAT } else { limits.block };
-        let cols = (floats / depth.min(k).max(1)).max(unit);
+        let deepest = depth.min(k).max(1);
+        let cols = if n.saturating_mul(deepest) <= floats { n } else { floats / deepest }.max(unit);
         let asks_a = by_rows && (copy_a || n <= FEW_COLS);
         Cut { copy_a, asks_a, alone: copy_a || (n > FEW_COLS && deep), depth, cols }
     }
@@ -267,12 +278,13 @@ struct Cut {
 impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     type Out = ();
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let product = self.without_few(s);
-        if product.c.cols() == 0 {
+    fn run<S: Simd>(mut self, s: S) {
+        self.without_few(s);
+        if self.c.cols() == 0 {
             return;
         }
-        let (product, swaps) = product.swapped::<S>();
+        let swaps = self.swaps::<S>();
+        let product = self;
         let limits = &product.scratch.limits::<S>();
         let in_place = product.b_lies_well::<S>(limits);
         let (highest, widest) = product.tile::<S>(limits, swaps, in_place);
@@ -308,7 +320,10 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                     next_a: Lines::NONE,
                 };
                 let mut i = 0;
-                for (height, count) in split(m, highest).into_iter().filter(|s| s.1 > 0) {
+                for (height, count) in split(m, highest) {
+                    if count == 0 {
+                        continue;
+                    }
                     let (times, together) = if alone { (count, 1) } else { (1, count) };
                     for _ in 0..times {
                         let rows = a.block((i, together * height), (0, kc));
@@ -380,8 +395,9 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         if self.at_once {
             let c = self.c.as_ref();
             // A row's last line is asked for by its last element; the tile before had its first, if it is no whole line.
+            let (first, (rs, _)) = (c.address(i, j + LANES - 1), c.strides());
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                prefetch_line::<false>(c.address(i + R, j + J * LANES + LANES - 1).cast());
+                prefetch_line::<false>(first.wrapping_add(R * rs + J * LANES).cast());
             }));
         }
         if self.asks > 0 && self.squares.is_none() {
@@ -435,14 +451,14 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
                 acc[R][J] = self.then.apply(s, (i + R, j + J * LANES), acc[R][J]);
             }));
         }
-        let rows = self.c.runs_mut::<MR>(i, j, left.min(NV * LANES));
         if left >= NV * LANES {
-            unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                if let Some(whole) = rows[R][J * LANES..].first_chunk_mut() {
-                    s.store(acc[R][J], whole);
-                }
-            }));
+            let rows = self.c.runs_mut::<MR>(i, j, NV * LANES);
+            for (row, acc) in rows.into_iter().zip(acc) {
+                let (whole, _) = row.as_chunks_mut();
+                unroll!(J in 0..NV => s.store(acc[J], &mut whole[J]));
+            }
         } else {
+            let rows = self.c.runs_mut::<MR>(i, j, left);
             unroll!(R in 0..MR => unroll!(J in 0..NV => {
                 s.store_first(acc[R][J], &mut rows[R][J * LANES..]);
             }));

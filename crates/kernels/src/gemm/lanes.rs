@@ -12,29 +12,32 @@ use crate::tile::unroll;
 const MOST: usize = 3;
 
 impl<E: Epilogue> Product<'_, '_, E> {
-    /// Multiplies the last columns if they are few beside whole vectors; returns what is left to do.
+    /// Multiplies the last columns if they are few beside whole vectors, and leaves them out of what is to be done.
     #[inline(always)]
-    pub(super) fn without_few<S: Simd>(self, s: S) -> Self {
-        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, c, then } = self;
-        let (m, n, k) = (c.rows(), c.cols(), a.cols());
+    pub(super) fn without_few<S: Simd>(&mut self, s: S) {
+        let ((a, a_scale), (b, b_scale)) = (self.a, self.b);
+        let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let few = n % LANES;
         // A whole C beside columns of A changes roles.
         let lies_well = a.strides().1 == 1 || (a.strides().0 == 1 && n > LANES);
         let pays = few <= MOST && m >= LANES && k >= LANES && lies_well && a_scale == 1.0;
-        let whole = if pays { n - few } else { n };
-        let (c, last) = c.split_cols(whole);
-        if last.cols() > 0 {
-            let [room, ..] = scratch.rooms([(k * few).div_ceil(LANES), 0, 0]);
-            let b = (b.block((0, k), (whole, few)), b_scale);
-            let columns = Columns { a, b, room, beta, c: last, first: whole, then };
-            match few {
-                1 => s.outlined(Lanes::<E, 1>(columns)),
-                2 => s.outlined(Lanes::<E, 2>(columns)),
-                _ => s.outlined(Lanes::<E, MOST>(columns)),
-            }
+        if few == 0 || !pays {
+            return;
         }
-        let b = b.block((0, k), (0, whole));
-        Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, c, then }
+        let whole = n - few;
+        let c = core::mem::replace(&mut self.c, MatMut::row_major(&mut [], 0, 0));
+        let (c, last) = c.split_cols(whole);
+        self.c = c;
+        let [room, ..] = self.scratch.rooms([(k * few).div_ceil(LANES), 0, 0]);
+        let last_b = (b.block((0, k), (whole, few)), b_scale);
+        let columns =
+            Columns { a, b: last_b, room, beta: self.beta, c: last, first: whole, then: self.then };
+        match few {
+            1 => s.outlined(Lanes::<E, 1>(columns)),
+            2 => s.outlined(Lanes::<E, 2>(columns)),
+            _ => s.outlined(Lanes::<E, MOST>(columns)),
+        }
+        self.b.0 = b.block((0, k), (0, whole));
     }
 }
 

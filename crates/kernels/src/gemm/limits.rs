@@ -54,7 +54,10 @@ impl Limits {
     /// Depth of a block of a B with so many columns, at most.
     #[inline(always)]
     pub(super) fn depth(&self, cols: usize) -> usize {
-        (self.block / cols.max(1)).clamp(self.depth, DEEPEST)
+        if cols.saturating_mul(DEEPEST) <= self.block {
+            return DEEPEST;
+        }
+        (self.block / cols).clamp(self.depth, DEEPEST)
     }
 
     /// Whether the rows of B are spread over the sets of a cache.

@@ -107,6 +107,12 @@ impl<'a> Strided<'a> {
         Strided { data, rs, cs, rows, depth, lit: Lit::UNKNOWN }
     }
 
+    /// Steps of k.
+    #[inline(always)]
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// How a copied strip lies, all of whose rows a tile takes.
     #[inline(always)]
     pub(crate) fn layout(&self) -> u8 {
