@@ -46,10 +46,10 @@ impl Rival {
         for variable in THREADS {
             command.env(variable, threads.to_string());
         }
-        // What OpenBLAS and MKL find by themselves counts; and threads of OpenMP sleep a millisecond after work
-        // instead of 200, so that they take nothing from who comes next.
+        // What OpenBLAS and MKL find by themselves counts; and threads of OpenMP sleep a millisecond after work instead
+        // of 200, those of OpenBLAS 2^20 cycles instead of 2^26, so that they take nothing from who comes next.
         command.env_remove("OPENBLAS_CORETYPE").env_remove("MKL_ENABLE_INSTRUCTIONS");
-        command.env("KMP_BLOCKTIME", "1");
+        command.env("KMP_BLOCKTIME", "1").env("OPENBLAS_THREAD_TIMEOUT", "20");
         let mut process = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
         let (questions, answers) = (process.stdin.take(), process.stdout.take());
         let answers = BufReader::new(answers.ok_or("no answers")?).lines();
