@@ -102,7 +102,7 @@ pub(super) struct Product<'a, 't, E> {
 fn parts(len: usize, most: usize, unit: usize) -> impl Iterator<Item = (usize, usize)> {
     // A division takes 26 cycles on many cores, and the next one waits for it: small products do without.
     let units = if len <= most { 1 } else { len.div_ceil(unit) };
-    let count = if len <= most { 1 } else { units.div_ceil(most / unit) };
+    let count = if units == 1 { 1 } else { units.div_ceil(most / unit) };
     let edge = move |i: usize| match i {
         0 => 0,
         i if i == count => len,
@@ -124,7 +124,7 @@ struct Group {
 /// one for the rest.
 #[inline(always)]
 fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
-    // Widths are powers of two.
+    // Widths are powers of two, as `Product::run` has the compiler check.
     let whole = |vectors: usize, cols: usize| cols & !(vectors * LANES - 1);
     let first = if widest > usual { whole(widest, cols) } else { 0 };
     let second = whole(usual, cols - first);
@@ -279,20 +279,24 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
+        const {
+            let [tall, wide, low, flat] = [S::TALL.1, S::WIDE.1, S::LOW.1, S::FLAT.1];
+            assert!(tall.is_power_of_two() && wide.is_power_of_two());
+            assert!(low.is_power_of_two() && flat.is_power_of_two());
+        }
         self.without_few(s);
         if self.c.cols() == 0 {
             return;
         }
         let swaps = self.swaps::<S>();
-        let product = self;
-        let limits = &product.scratch.limits::<S>();
-        let in_place = product.b_lies_well::<S>(limits);
-        let (highest, widest) = product.tile::<S>(limits, swaps, in_place);
-        let at_once = product.asks_at_once::<S>() && !swaps;
-        let asks = if at_once || product.floats() <= NEAR { 0 } else { limits.asks() };
+        let limits = &self.scratch.limits::<S>();
+        let in_place = self.b_lies_well::<S>(limits);
+        let (highest, widest) = self.tile::<S>(limits, swaps, in_place);
+        let at_once = self.asks_at_once::<S>() && !swaps;
+        let asks = if at_once || self.floats() <= NEAR { 0 } else { limits.asks() };
         let unit = widest * LANES;
-        let Cut { copy_a, asks_a, alone, depth, cols } = product.cut(limits, in_place, unit);
-        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = product;
+        let Cut { copy_a, asks_a, alone, depth, cols } = self.cut(limits, in_place, unit);
+        let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = self;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let usual = if widest > S::FLAT.1 { S::FLAT.1 } else { S::TALL.1 };
         let a_room = if copy_a { a_lines(highest.min(m)) } else { 0 };

@@ -25,6 +25,7 @@ impl<E: Epilogue> Product<'_, '_, E> {
             return;
         }
         let whole = n - few;
+        // A part cannot be taken out of C in place.
         let c = core::mem::replace(&mut self.c, MatMut::row_major(&mut [], 0, 0));
         let (c, last) = c.split_cols(whole);
         self.c = c;
