@@ -124,7 +124,7 @@ struct Group {
 /// one for the rest.
 #[inline(always)]
 fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
-    // Widths are powers of two, as `Product::run` has the compiler check.
+    // Widths are powers of two, as `Product::tile` has the compiler check.
     let whole = |vectors: usize, cols: usize| cols & !(vectors * LANES - 1);
     let first = if widest > usual { whole(widest, cols) } else { 0 };
     let second = whole(usual, cols - first);
@@ -201,6 +201,11 @@ impl<E: Epilogue> Product<'_, '_, E> {
     /// Rows and vectors of most tiles.
     #[inline(always)]
     fn tile<S: Simd>(&self, limits: &Limits, swaps: bool, in_place: bool) -> (usize, usize) {
+        const {
+            let [tall, wide, low, flat] = [S::TALL.1, S::WIDE.1, S::LOW.1, S::FLAT.1];
+            assert!(tall.is_power_of_two() && wide.is_power_of_two());
+            assert!(low.is_power_of_two() && flat.is_power_of_two());
+        }
         let ((a, _), (b, scale)) = (self.a, self.b);
         let (m, n) = (a.rows(), b.cols());
         let whole = n < FEW_COLS && n.is_multiple_of(S::LOW.1 * LANES);
@@ -279,11 +284,6 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        const {
-            let [tall, wide, low, flat] = [S::TALL.1, S::WIDE.1, S::LOW.1, S::FLAT.1];
-            assert!(tall.is_power_of_two() && wide.is_power_of_two());
-            assert!(low.is_power_of_two() && flat.is_power_of_two());
-        }
         self.without_few(s);
         if self.c.cols() == 0 {
             return;
