@@ -50,7 +50,10 @@ pub(crate) fn table(
     }
     let mut runs: Vec<Vec<Run>> = ways.iter().map(|_| Vec::new()).collect();
     for round in 0..=rounds {
-        for (way, runs) in ways.iter().zip(&mut runs) {
+        for (i, (way, runs)) in ways.iter().zip(&mut runs).enumerate() {
+            // A folder of its own, as every run of a user has: to replace files takes a file system milliseconds.
+            let folder = folder.join(format!("{round}-{i}"));
+            fs::create_dir_all(&folder)?;
             let run = way.run(weft, &folder)?;
             if round > 0 {
                 runs.push(run);
@@ -92,8 +95,9 @@ impl Way {
                 });
             }
             let runs = || {
-                let Run { first_step, .. } = self.timed(weft, folder, &["--max-steps", "1"])?;
-                Ok(Run { first_step, ..self.timed(weft, folder, &[])? })
+                let Run { first_step, .. } =
+                    self.timed(weft, &folder.join("step"), &["--max-steps", "1"])?;
+                Ok(Run { first_step, ..self.timed(weft, &folder.join("whole"), &[])? })
             };
             let run = runs();
             stop.store(true, Ordering::Relaxed);
@@ -104,7 +108,7 @@ impl Way {
     /// A run, of which the first step is taken to end with the first epoch.
     fn timed(&self, weft: &Path, folder: &Path, flags: &[&str]) -> Result<Run, Box<dyn Error>> {
         let mut command = Command::new(weft);
-        command.args(["train", "--no-plots", "--quiet", "--json", "--force", "--out"]).arg(folder);
+        command.args(["train", "--no-plots", "--quiet", "--json", "--out"]).arg(folder);
         command.args(&self.flags).args(flags).stdout(Stdio::piped());
         let start = Instant::now();
         let mut process = command.spawn().map_err(|e| format!("{}: {e}", weft.display()))?;

@@ -36,21 +36,20 @@ const PICKED: [u64; 256] = {
     picked
 };
 
-/// Adds the bits that are set, `from` on, to a list that has `count` numbers; returns how many it has now. Eight numbers
-/// are written at once, whatever their count.
-#[inline(always)]
-pub(crate) fn pick(bits: u16, from: u16, list: &mut [u16], mut count: usize) -> usize {
-    for (byte, from) in bits.to_le_bytes().map(usize::from).into_iter().zip([from, from + 8]) {
-        for (to, number) in list[count..count + 8].iter_mut().zip(PICKED[byte].to_le_bytes()) {
-            *to = from + u16::from(number);
-        }
-        count += usize::from(COUNTS[byte]);
-    }
-    count
-}
-
 /// How many numbers are written at once, at most.
 pub(crate) const ROOM: usize = 64;
+
+/// All of them.
+#[cfg(target_arch = "x86_64")]
+const NUMBERS: [u8; ROOM] = {
+    let mut numbers = [0; ROOM];
+    let mut i = 0;
+    while i < ROOM {
+        numbers[i] = i as u8;
+        i += 1;
+    }
+    numbers
+};
 
 /// Rows that are marked together.
 pub(crate) const MARKED: usize = 32;
@@ -110,6 +109,9 @@ pub trait Bits: Copy {
     /// Writes `from` plus the number of each bit that is set, in order from the lowest, to the front of `to`, and something
     /// behind it; returns how many there are.
     fn numbers(self, bits: u64, from: u8, to: &mut [u8; ROOM]) -> usize;
+
+    /// The same of a vector's bits, in numbers of two bytes.
+    fn lanes(self, bits: u16, from: u16, to: &mut [u16; LANES]) -> usize;
 }
 
 /// Something that needs such numbers, for [`Simd::listed`](super::Simd::listed).
@@ -132,6 +134,18 @@ impl Bits for Table {
             count += usize::from(COUNTS[byte]);
             from += 8 * EACH_BYTE;
             bits >>= 8;
+        }
+        count
+    }
+
+    #[inline(always)]
+    fn lanes(self, bits: u16, from: u16, to: &mut [u16; LANES]) -> usize {
+        let mut count = 0;
+        for (byte, from) in bits.to_le_bytes().map(usize::from).into_iter().zip([from, from + 8]) {
+            for (to, number) in to[count..count + 8].iter_mut().zip(PICKED[byte].to_le_bytes()) {
+                *to = from + u16::from(number);
+            }
+            count += usize::from(COUNTS[byte]);
         }
         count
     }
@@ -237,15 +251,6 @@ impl<const BYTES: bool> Bits for Compress<BYTES> {
     #[inline(always)]
     fn numbers(self, bits: u64, from: u8, to: &mut [u8; ROOM]) -> usize {
         use core::arch::x86_64::*;
-        const NUMBERS: [u8; ROOM] = {
-            let mut numbers = [0; ROOM];
-            let mut i = 0;
-            while i < ROOM {
-                numbers[i] = i as u8;
-                i += 1;
-            }
-            numbers
-        };
         if BYTES {
             // SAFETY: the token proves AVX-512 VBMI2, BW and F; the references cover the 64 bytes that are read and written.
             unsafe {
@@ -271,6 +276,19 @@ impl<const BYTES: bool> Bits for Compress<BYTES> {
             count += here.count_ones() as usize;
         }
         count
+    }
+
+    #[inline(always)]
+    fn lanes(self, bits: u16, from: u16, to: &mut [u16; LANES]) -> usize {
+        use core::arch::x86_64::*;
+        // SAFETY: the token proves AVX-512 F; the references cover the sixteen bytes that are read and the 32 that are written.
+        unsafe {
+            let all = _mm512_cvtepu8_epi32(_mm_loadu_si128(NUMBERS.as_ptr().cast()));
+            let all = _mm512_add_epi32(all, _mm512_set1_epi32(i32::from(from)));
+            let some = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(bits, all));
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), some);
+        }
+        bits.count_ones() as usize
     }
 }
 
@@ -329,6 +347,39 @@ mod tests {
         ];
         for (list, _) in lists.iter().zip(ran).filter(|(_, ran)| ran.is_some()) {
             assert_eq!(*list, by_bits(&words));
+        }
+    }
+
+    /// The lists of the low sixteen bits of some words, as those of vectors, by what is given to `run`.
+    struct Vectors<'a>(&'a [u64], &'a mut Vec<u16>);
+
+    impl Listing for Vectors<'_> {
+        fn run(self, by: impl Bits) {
+            for (bits, from) in self.0.iter().zip([0, 16, 1008].into_iter().cycle()) {
+                let mut list = [0xffff; LANES];
+                let count = by.lanes(*bits as u16, from, &mut list);
+                self.1.extend_from_slice(&list[..count]);
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_that_are_set_are_listed_one_vector_behind_another() {
+        let words = words();
+        let lists = words.iter().zip([0, 16, 1008].into_iter().cycle());
+        let expected: Vec<u16> = lists
+            .flat_map(|(word, from)| {
+                (0..16).filter(move |bit| word >> bit & 1 == 1).map(move |bit| from + bit)
+            })
+            .collect();
+        let mut lists = Vec::new();
+        Vectors(&words, &mut lists).run(Table);
+        assert_eq!(lists, expected);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(compress) = Compress::<false>::new() {
+            lists.clear();
+            compress.run(Vectors(&words, &mut lists));
+            assert_eq!(lists, expected);
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) use amx::{
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
-pub(crate) use bits::{Bits, Listing, MARKED, Marks, ROOM, Table, pick};
+pub(crate) use bits::{Bits, Listing, MARKED, Marks, ROOM, Table};
 pub(crate) use caches::Caches;
 pub(crate) use listed::Listed;
 pub use matrix::{MatMut, MatRef};
@@ -258,7 +258,11 @@ pub(crate) fn fold(mut lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 
 /// ```
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
-    bytes.chunks(64).for_each(|line| prefetch_line::<true>(line.as_ptr()));
+    let before = bytes.as_ptr().addr() % size_of::<Line>();
+    let first = bytes.as_ptr().wrapping_sub(before);
+    for at in (0..before + bytes.len()).step_by(size_of::<Line>()) {
+        prefetch_line::<true>(first.wrapping_add(at));
+    }
 }
 
 /// Asks for the cache line of an address, into the first-level cache or, `FAR`, only into the second. A hint: it changes

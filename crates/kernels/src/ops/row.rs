@@ -3,7 +3,7 @@
 
 use super::dense::Then;
 use super::relu::relu;
-use crate::isa::{LANES, Line, Listed, Part, Rows, Simd, kernel, pick};
+use crate::isa::{Bits, LANES, Line, Listed, Listing, Part, Rows, Simd, kernel};
 use crate::panel::{Blocks, PANEL_COLS, Panel, View};
 use crate::tile::{multiply_all, row_vectors, unroll};
 
@@ -77,14 +77,36 @@ struct Columns<'a> {
 /// Lists what of `x` is not zero.
 #[inline(always)]
 fn list<'l, S: Simd>(s: S, x: &[f32], list: &'l mut [u16; SLAB + LANES]) -> &'l [u16] {
+    let mut masks = [0; SLAB / LANES];
     let (whole, rest) = x.as_chunks();
-    let (mut count, mut from) = (0, 0);
-    for x in whole {
-        count = pick(s.lit(s.load(x)), from, list, count);
-        from += LANES as u16;
+    for (x, mask) in whole.iter().zip(&mut masks) {
+        *mask = s.lit(s.load(x));
     }
-    count = pick(s.lit(s.load_first(rest)), from, list, count);
+    if let (false, Some(last)) = (rest.is_empty(), masks.get_mut(whole.len())) {
+        *last = s.lit(s.load_first(rest));
+    }
+    let mut count = 0;
+    s.listed(Masks { masks: &masks[..x.len().div_ceil(LANES)], list, count: &mut count });
     &list[..count]
+}
+
+/// Masks of vectors that follow each other, whose bits are to be listed.
+struct Masks<'l> {
+    masks: &'l [u16],
+    list: &'l mut [u16; SLAB + LANES],
+    count: &'l mut usize,
+}
+
+impl Listing for Masks<'_> {
+    #[inline(always)]
+    fn run(self, by: impl Bits) {
+        let mut count = 0;
+        for (mask, from) in self.masks.iter().zip((0..).step_by(LANES)) {
+            let Some(to) = self.list[count..].first_chunk_mut() else { break };
+            count += by.lanes(*mask, from, to);
+        }
+        *self.count = count;
+    }
 }
 
 /// Adds the products with these rows of all panels of the weights onto the sums.
