@@ -19,6 +19,8 @@ pub(crate) enum Code {
     Io = 5,
     /// A model file is not one.
     Model = 6,
+    /// The terminal was closed.
+    HungUp = 129,
     /// The user pressed Ctrl-C.
     Interrupted = 130,
     /// The system asked to end.
@@ -113,4 +115,5 @@ Exit codes:
   4    training diverged: the loss is no longer finite
   5    a file, a folder or standard output cannot be read or written
   6    a model file is not one, or does not fit
+  129  the terminal was closed (Linux); `weft train` saves its state before
   130  interrupted by Ctrl-C (143: by SIGTERM); `weft train` saves its state before";

@@ -1,4 +1,4 @@
-//! Runs that are stopped and go on: by kill -9 at any moment, by Ctrl-C, by a loss that is no number.
+//! Runs that are stopped and go on: by kill -9 at any moment, by Ctrl-C, with their terminal, by a loss that is no number.
 
 use crate::{Room, events, files};
 use serde_json::Value;
@@ -133,6 +133,50 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let epochs = |events: &[Value]| events.iter().filter(|e| e["event"] == "epoch").count();
     assert!(epochs(&printed) < epochs(&log), "what is past is kept, not printed again");
     assert_eq!(epochs(&log) + 1, room.history("whole").len());
+}
+
+/// A training that begins with this disposition of SIGHUP, a while after its first step; whoever runs the tests may have another.
+#[cfg(target_os = "linux")]
+fn training(room: &Room, disposition: &str, name: &str) -> Child {
+    let options = OPTIONS.replace("--epochs 12", "--epochs 100");
+    let weft = room.command(&format!("train {options} --out {name}"));
+    let mut env = std::process::Command::new("env");
+    env.arg(format!("--{disposition}-signal=HUP")).arg(weft.get_program()).args(weft.get_args());
+    weft.get_envs().for_each(|(name, value)| _ = value.map(|value| env.env(name, value)));
+    env.current_dir(weft.get_current_dir().expect("a room"));
+    let run = env.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("weft runs");
+    room.wait_for(&format!("{name}/config.toml"));
+    std::thread::sleep(Duration::from_millis(300));
+    run
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_closed_terminal_saves_however_often_it_says_so() {
+    let room = Room::new();
+    let run = training(&room, "default", "r");
+    signal(&run, "HUP");
+    signal(&run, "HUP");
+    let (status, said) = ended(run);
+    assert_eq!(status, Some(129), "{said}");
+    assert!(said.contains("train --resume r"), "{said}");
+    room.good("train --resume r --quiet");
+    let options = OPTIONS.replace("--epochs 12", "--epochs 100");
+    room.good(&format!("train {options} --quiet --out whole"));
+    same(&room, "whole", "r");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nohup_keeps_a_training_from_ending_with_its_terminal() {
+    let room = Room::new();
+    let mut run = training(&room, "ignore", "r");
+    signal(&run, "HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(run.try_wait().expect("a child").is_none(), "it has ended");
+    signal(&run, "INT");
+    let (status, said) = ended(run);
+    assert_eq!(status, Some(130), "{said}");
 }
 
 #[test]
