@@ -118,7 +118,6 @@ pub(crate) fn look_of(inputs: Inputs<'_>, i: usize) -> u16 {
 }
 
 /// Asks memory for what a look at example `i` reads: the middle, and of the beginning what most need.
-/// Sixty thousand looks wait for memory half as long.
 fn ask_for_look(inputs: Inputs<'_>, i: usize) {
     if let Row::U8 { data, .. } = inputs.row(i) {
         kernels::prefetch(&data[..data.len().min(4 * PART)]);
