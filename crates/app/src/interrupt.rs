@@ -55,7 +55,8 @@ impl Interrupt {
 impl Drop for Interrupt {
     fn drop(&mut self) {
         self.last.store(true, Ordering::Relaxed);
-        self.over.store(true, Ordering::Relaxed);
+        // Whoever ends because the terminal was closed is not disturbed by hearing of it again.
+        self.over.store(self.code() != Some(Code::HungUp), Ordering::Relaxed);
     }
 }
 
