@@ -1,5 +1,5 @@
-//! Signals while training: Ctrl-C, SIGTERM, and on Linux the end of the terminal. The first asks for an orderly end, the second ends
-//! the process at once.
+//! Signals while training: Ctrl-C, SIGTERM, and on Linux the end of the terminal. The first asks for an orderly end; the second
+//! ends the process at once, unless it only says once more that the terminal is gone.
 
 use crate::exit::{Code, Failure, Outcome};
 use signal_hook::consts::{SIGINT, SIGTERM};

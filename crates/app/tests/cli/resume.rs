@@ -2,7 +2,7 @@
 
 use crate::{Room, events, files};
 use serde_json::Value;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A training with everything that has a state; a second or so in a debug build.
@@ -12,8 +12,7 @@ const OPTIONS: &str = "--dataset sample --no-plots --epochs 12 --hidden 40 --val
 
 impl Room {
     fn spawn(&self, line: &str) -> Child {
-        let mut command = self.command(line);
-        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("weft runs")
+        spawned(self.command(line))
     }
 
     /// The history without the times.
@@ -36,6 +35,19 @@ impl Room {
     }
 }
 
+fn spawned(mut command: Command) -> Child {
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("weft runs")
+}
+
+/// A training that this command begins in the folder `name`, some time after its settings are there.
+#[cfg(unix)]
+fn under_way(room: &Room, command: Command, name: &str) -> Child {
+    let run = spawned(command);
+    room.wait_for(&format!("{name}/config.toml"));
+    std::thread::sleep(Duration::from_millis(300));
+    run
+}
+
 fn same(room: &Room, a: &str, b: &str) {
     for file in ["model.safetensors", "checkpoints/best.safetensors"] {
         let (a, b) = (room.read(&format!("{a}/{file}")), room.read(&format!("{b}/{file}")));
@@ -53,7 +65,7 @@ fn ended(child: Child) -> (Option<i32>, String) {
 
 #[cfg(unix)]
 fn signal(child: &Child, name: &str) {
-    let mut kill = std::process::Command::new("kill");
+    let mut kill = Command::new("kill");
     kill.args([&format!("-{name}"), &child.id().to_string()]).status().expect("kill");
 }
 
@@ -108,9 +120,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let room = Room::new();
     let options = OPTIONS.replace("--epochs 12", "--epochs 100");
     for (name, code) in [("INT", 130), ("TERM", 143)] {
-        let run = room.spawn(&format!("train {options} --out {name}"));
-        room.wait_for(&format!("{name}/config.toml"));
-        std::thread::sleep(Duration::from_millis(300));
+        let run = under_way(&room, room.command(&format!("train {options} --out {name}")), name);
         signal(&run, name);
         let (status, said) = ended(run);
         assert_eq!(status, Some(code), "{said}");
@@ -135,26 +145,28 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     assert_eq!(epochs(&log) + 1, room.history("whole").len());
 }
 
-/// A training that begins with this disposition of SIGHUP, a while after its first step; whoever runs the tests may have another.
+/// A training in the folder `r` that begins with this disposition of SIGHUP: whoever runs the tests may have another.
 #[cfg(target_os = "linux")]
-fn training(room: &Room, disposition: &str, name: &str) -> Child {
+fn training(room: &Room, disposition: &str) -> Child {
     let options = OPTIONS.replace("--epochs 12", "--epochs 100");
-    let weft = room.command(&format!("train {options} --out {name}"));
-    let mut env = std::process::Command::new("env");
+    let weft = room.command(&format!("train {options} --out r"));
+    let mut env = Command::new("env");
     env.arg(format!("--{disposition}-signal=HUP")).arg(weft.get_program()).args(weft.get_args());
-    weft.get_envs().for_each(|(name, value)| _ = value.map(|value| env.env(name, value)));
+    for (name, value) in weft.get_envs() {
+        match value {
+            Some(value) => env.env(name, value),
+            None => env.env_remove(name),
+        };
+    }
     env.current_dir(weft.get_current_dir().expect("a room"));
-    let run = env.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("weft runs");
-    room.wait_for(&format!("{name}/config.toml"));
-    std::thread::sleep(Duration::from_millis(300));
-    run
+    under_way(room, env, "r")
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_closed_terminal_saves_however_often_it_says_so() {
     let room = Room::new();
-    let run = training(&room, "default", "r");
+    let run = training(&room, "default");
     signal(&run, "HUP");
     signal(&run, "HUP");
     let (status, said) = ended(run);
@@ -170,7 +182,7 @@ fn a_closed_terminal_saves_however_often_it_says_so() {
 #[cfg(target_os = "linux")]
 fn nohup_keeps_a_training_from_ending_with_its_terminal() {
     let room = Room::new();
-    let mut run = training(&room, "ignore", "r");
+    let mut run = training(&room, "ignore");
     signal(&run, "HUP");
     std::thread::sleep(Duration::from_millis(300));
     assert!(run.try_wait().expect("a child").is_none(), "it has ended");

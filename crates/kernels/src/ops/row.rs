@@ -77,16 +77,14 @@ struct Columns<'a> {
 /// Lists what of `x` is not zero.
 #[inline(always)]
 fn list<'l, S: Simd>(s: S, x: &[f32], list: &'l mut [u16; SLAB + LANES]) -> &'l [u16] {
-    let mut masks = [0; SLAB / LANES];
+    let mut masks = [0; SLAB / LANES + 1];
     let (whole, rest) = x.as_chunks();
     for (x, mask) in whole.iter().zip(&mut masks) {
         *mask = s.lit(s.load(x));
     }
-    if let (false, Some(last)) = (rest.is_empty(), masks.get_mut(whole.len())) {
-        *last = s.lit(s.load_first(rest));
-    }
+    masks[whole.len()] = s.lit(s.load_first(rest));
     let mut count = 0;
-    s.listed(Masks { masks: &masks[..x.len().div_ceil(LANES)], list, count: &mut count });
+    s.listed(Masks { masks: &masks[..=whole.len()], list, count: &mut count });
     &list[..count]
 }
 
@@ -102,7 +100,9 @@ impl Listing for Masks<'_> {
     fn run(self, by: impl Bits) {
         let mut count = 0;
         for (mask, from) in self.masks.iter().zip((0..).step_by(LANES)) {
-            let Some(to) = self.list[count..].first_chunk_mut() else { break };
+            let Some(to) = self.list[count..].first_chunk_mut() else {
+                unreachable!("room for a vector behind the list")
+            };
             count += by.lanes(*mask, from, to);
         }
         *self.count = count;
