@@ -17,7 +17,7 @@ macro_rules! unroll {
         unroll!(@ $i, $n, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
     };
     (@ $i:ident, $n:expr, $body:expr, $($k:literal)*) => {
-        { $( if $k < $n { const $i: usize = $k; $body } )* }
+        { $( if const { $k < $n } { const $i: usize = $k; $body } )* }
     };
 }
 pub(crate) use unroll;
