@@ -35,8 +35,9 @@ impl Limited<'_> {
     }
 }
 
-/// Whole blocks and parts of them in every direction, a k of several blocks, none, and empty products.
-const SHAPES: [(usize, usize, usize); 10] = [
+/// Whole blocks and parts of them in every direction, a k of several blocks, none, strips that are cut by columns and
+/// that go together, and empty products.
+const SHAPES: [(usize, usize, usize); 12] = [
     (1, 1, 1),
     (33, 65, 129),
     (32, 128, 784),
@@ -45,6 +46,8 @@ const SHAPES: [(usize, usize, usize); 10] = [
     (3, 70, 20),
     (70, 10, 30),
     (35, 3, 600),
+    (9, 700, 20),
+    (200, 70, 40),
     (0, 4, 4),
     (4, 0, 4),
 ];

@@ -1,9 +1,9 @@
 //! The loops around the tile.
 
-use super::Epilogue;
 use super::ahead::Lines;
+use super::epilogue::Then;
 use super::limits::{Limits, SOME_ROWS, floats};
-use super::pack::{a_lines, load, pack_a, pack_b};
+use super::pack::{a_lines, groups, load, pack_a, panels};
 use super::swapped;
 use crate::isa::{Caches, Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd, prefetch_line};
 use crate::tile::{Acc, Ending, row_vectors, split, strips, unroll};
@@ -30,6 +30,9 @@ const FEW_STEPS: usize = 64;
 const SHORT: usize = 12;
 const LONG_ROWS: usize = 4 * LANES;
 const FAR: usize = 1 << 15;
+/// Floats of C in strips to which an epilogue comes together, and columns of one, at most: some of the first-level cache.
+const STRIPS_FLOATS: usize = 1 << 12;
+const STRIPS_COLS: usize = 1 << 9;
 /// Operands of so few floats lie in the second-level cache: nothing is asked for.
 const NEAR: usize = 1 << 17;
 
@@ -88,13 +91,13 @@ impl Scratch {
 }
 
 /// `C = then(A B + β C)` for C with contiguous rows; A and B come each with a factor.
-pub(super) struct Product<'a, 't, E> {
+pub(super) struct Product<'a, 't> {
     pub(super) scratch: &'t mut Scratch,
     pub(super) a: (MatRef<'a>, f32),
     pub(super) b: (MatRef<'a>, f32),
     pub(super) beta: f32,
     pub(super) c: MatMut<'a>,
-    pub(super) then: &'t E,
+    pub(super) then: Option<Then<'t>>,
 }
 
 /// The parts of `0..len`, at most `most` long, that begin at multiples of `unit` and are as equal as that allows: start
@@ -111,65 +114,7 @@ fn parts(len: usize, most: usize, unit: usize) -> impl Iterator<Item = (usize, u
     (0..count).map(move |i| (edge(i), edge(i + 1) - edge(i)))
 }
 
-/// Columns of a block that become panels of one width.
-#[derive(Clone, Copy)]
-struct Group {
-    /// Vectors in a panel.
-    vectors: usize,
-    start: usize,
-    cols: usize,
-}
-
-/// The groups of a block with so many columns: as many panels of `widest` vectors as there are, then of `usual`, and
-/// one for the rest.
-#[inline(always)]
-fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
-    // Widths are powers of two, as `Product::tile` has the compiler check.
-    let whole = |vectors: usize, cols: usize| cols & !(vectors * LANES - 1);
-    let first = if widest > usual { whole(widest, cols) } else { 0 };
-    let second = whole(usual, cols - first);
-    let rest = cols - first - second;
-    [
-        Group { vectors: widest, start: 0, cols: first },
-        Group { vectors: usual, start: first, cols: second },
-        Group { vectors: rest.div_ceil(LANES), start: first + second, cols: rest },
-    ]
-}
-
-/// The panels of a block of B, each group with its first vector, and how many groups there are: where they lie, the
-/// factor left to the tile, or times it in `room`. They are put where the caller reads them: a move would wait for all
-/// stores of the copy.
-#[inline(always)]
-fn panels<'b, S: Simd>(
-    s: S,
-    (b, scale): (MatRef<'b>, f32),
-    (in_place, near): (bool, usize),
-    groups: [Group; 3],
-    mut room: &'b mut [Line],
-    all: &mut [(usize, Panels<'b>); 3],
-) -> usize {
-    let mut count = 0;
-    for &Group { vectors, start, cols } in &groups {
-        if cols == 0 {
-            continue;
-        }
-        let block = b.block((0, b.rows()), (start, cols));
-        let panels = if in_place && cols.is_multiple_of(LANES) {
-            block.panels(vectors).times(scale).asked_beyond(near)
-        } else {
-            let panels = cols.div_ceil(vectors * LANES);
-            let (here, rest) = room.split_at_mut(panels * vectors * b.rows());
-            room = rest;
-            pack_b(s, &block, scale, vectors, here);
-            Panels::packed(here, (b.rows(), vectors), panels)
-        };
-        all[count] = (start / LANES, panels);
-        count += 1;
-    }
-    count
-}
-
-impl<E: Epilogue> Product<'_, '_, E> {
+impl Product<'_, '_> {
     /// Whether a copy of B would cost more than it saves.
     #[inline(always)]
     fn b_lies_well<S: Simd>(&self, limits: &Limits) -> bool {
@@ -253,7 +198,8 @@ impl<E: Epilogue> Product<'_, '_, E> {
         };
         let floats = if flat { BLOCK_FLAT } else { limits.block };
         let deepest = depth.min(k).max(1);
-        let cols = if n.saturating_mul(deepest) <= floats { n } else { floats / deepest }.max(unit);
+        let cols = if n.saturating_mul(deepest) <= floats { n } else { floats / deepest };
+        let cols = if self.then.is_some() { cols.min(STRIPS_COLS) } else { cols }.max(unit);
         let asks_a = by_rows && (copy_a || n <= FEW_COLS);
         Cut { copy_a, asks_a, alone: copy_a || (n > FEW_COLS && deep), depth, cols }
     }
@@ -280,7 +226,7 @@ struct Cut {
     cols: usize,
 }
 
-impl<E: Epilogue> Kernel for Product<'_, '_, E> {
+impl Kernel for Product<'_, '_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
@@ -315,37 +261,58 @@ impl<E: Epilogue> Kernel for Product<'_, '_, E> {
                     squares: swaps.then_some(&mut *squares),
                     cols: (jc, jc + nc),
                     beta: if pc == 0 { beta } else { 1.0 },
-                    then,
-                    last: pc + kc == k,
+                    then: if pc + kc == k { then } else { None },
                     asks,
                     at_once,
                     a: asks_a.then_some(a),
                     next_c: Lines::NONE,
                     next_a: Lines::NONE,
                 };
-                let mut i = 0;
-                for (height, count) in split(m, highest) {
-                    if count == 0 {
-                        continue;
-                    }
-                    let (times, together) = if alone { (count, 1) } else { (1, count) };
-                    for _ in 0..times {
-                        let rows = a.block((i, together * height), (0, kc));
-                        let rows =
-                            if copy_a { pack_a(s, &rows, a_scale, a_room) } else { rows.a() };
-                        for (v, panels) in &all[..used] {
-                            strips(s, (height, together), (i, *v), rows, *panels, &mut ending);
-                        }
-                        i += together * height;
-                    }
-                }
+                let together = match then {
+                    _ if alone => 1,
+                    None => usize::MAX,
+                    // What becomes of strips finds them near.
+                    Some(_) => (STRIPS_FLOATS / (highest * nc)).max(1),
+                };
+                let copies = copy_a.then_some((a_scale, &mut *a_room));
+                all_strips(s, (highest, together), a, copies, &all[..used], &mut ending);
             }
         }
     }
 }
 
+/// All rows of a block of A times all panels of one of B: in strips of up to `highest` rows, `most` of them at a time. `copies`
+/// has the factor and the room where strips are copied.
+#[inline(always)]
+fn all_strips<'b, S: Simd>(
+    s: S,
+    (highest, most): (usize, usize),
+    a: MatRef<'b>,
+    mut copies: Option<(f32, &'b mut [Line])>,
+    panels: &[(usize, Panels<'_>)],
+    ending: &mut IntoC<'_, '_>,
+) {
+    let mut i = 0;
+    for (height, mut left) in split(a.rows(), highest) {
+        while left > 0 {
+            let together = most.min(left);
+            let rows = a.block((i, together * height), (0, a.cols()));
+            let of_a = match &mut copies {
+                Some((scale, room)) => pack_a(s, &rows, *scale, room),
+                None => rows.a(),
+            };
+            for (v, panels) in panels {
+                strips(s, (height, together), (i, *v), of_a, *panels, ending);
+            }
+            ending.strips_done((i, together * height));
+            i += together * height;
+            left -= together;
+        }
+    }
+}
+
 /// Loads the tile's chains from C and stores them there.
-struct IntoC<'o, 'a, E> {
+struct IntoC<'o, 'a> {
     c: &'o mut MatMut<'a>,
     /// Where tiles are transposed, if they are of Cᵀ.
     squares: Option<&'o mut [Line]>,
@@ -353,9 +320,8 @@ struct IntoC<'o, 'a, E> {
     cols: (usize, usize),
     /// β on the first block of k, 1 after it.
     beta: f32,
-    /// What becomes of the elements after the last block of k.
-    then: &'o E,
-    last: bool,
+    /// What becomes of C after the last block of k.
+    then: Option<Then<'o>>,
     asks: usize,
     at_once: bool,
     /// The rows of A for this block, if they are asked for.
@@ -365,7 +331,7 @@ struct IntoC<'o, 'a, E> {
     next_a: Lines,
 }
 
-impl<E> IntoC<'_, '_, E> {
+impl IntoC<'_, '_> {
     /// Column of C where the tile from vector `v` on begins, and how many columns of this block are left.
     #[inline(always)]
     fn place(&self, v: usize) -> (usize, usize) {
@@ -373,9 +339,21 @@ impl<E> IntoC<'_, '_, E> {
         let j = first + v * LANES;
         (j, end - j)
     }
+
+    /// Behind the last block of k these rows of this block are what they will be.
+    #[inline(always)]
+    fn strips_done(&mut self, rows: (usize, usize)) {
+        let Some(then) = self.then else { return };
+        let cols = (self.cols.0, self.cols.1 - self.cols.0);
+        match self.squares {
+            None => then(self.c, rows, cols, 0),
+            // The columns of Cᵀ, which is one strip, are rows of C.
+            Some(_) => then(self.c, cols, (0, self.c.cols()), 0),
+        }
+    }
 }
 
-impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
+impl<S: Simd> Ending<S> for IntoC<'_, '_> {
     #[inline(always)]
     fn asks(&self) -> usize {
         self.asks
@@ -443,17 +421,11 @@ impl<S: Simd, E: Epilogue> Ending<S> for IntoC<'_, '_, E> {
         s: S,
         i: usize,
         v: usize,
-        mut acc: Acc<S::V, MR, NV>,
+        acc: Acc<S::V, MR, NV>,
     ) {
         let (j, left) = self.place(v);
         if let Some(squares) = &mut self.squares {
-            let then = self.last.then_some(self.then);
-            return swapped::store(s, acc, squares, self.c, (j, left.min(NV * LANES)), then);
-        }
-        if self.last {
-            unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                acc[R][J] = self.then.apply(s, (i + R, j + J * LANES), acc[R][J]);
-            }));
+            return swapped::store(s, acc, squares, self.c, (j, left.min(NV * LANES)));
         }
         if left >= NV * LANES {
             let rows = self.c.runs_mut::<MR>(i, j, NV * LANES);

@@ -1,10 +1,11 @@
 //! Products whose elements become something else before they are stored.
 
 use super::{Product, assert_fit, by_rows, with_scratch};
-use crate::isa::{Isa, MatMut, MatRef, Simd};
+use crate::isa::{Isa, Kernel, LANES, MatMut, MatRef, Simd};
+use crate::tile::unroll;
 
-/// What becomes of a product's elements on their way from the registers to C: a bias, an activation, a limit,
-/// another matrix that is added. For [`gemm_then`].
+/// What becomes of a product's elements once their sums are whole: a bias, an activation, a limit, another matrix that
+/// is added. For [`gemm_then`].
 ///
 /// `apply` is marked `#[inline(always)]`, so that it is compiled with the instructions of each ISA; closures in it
 /// may not be. Its bits are the same everywhere if it keeps to the operations of [`Simd`].
@@ -36,18 +37,61 @@ pub trait Epilogue {
     fn apply<S: Simd>(&self, s: S, at: (usize, usize), x: S::V) -> S::V;
 }
 
-/// Nothing becomes of them.
-pub(super) struct Identity;
+/// An epilogue as products know it, whose code is then the same for all: works on rows and columns of C, each given by
+/// the first and their number, where C begins at this column of the caller's.
+pub(super) type Then<'t> = &'t dyn Fn(&mut MatMut<'_>, (usize, usize), (usize, usize), usize);
 
-impl Epilogue for Identity {
+/// Applies an epilogue to a part of C.
+struct Apply<'t, 'c, E> {
+    c: &'t mut MatMut<'c>,
+    rows: (usize, usize),
+    cols: (usize, usize),
+    left: usize,
+    then: &'t E,
+}
+
+impl<E: Epilogue> Kernel for Apply<'_, '_, E> {
+    type Out = ();
     #[inline(always)]
-    fn apply<S: Simd>(&self, _: S, _: (usize, usize), x: S::V) -> S::V {
-        x
+    fn run<S: Simd>(mut self, s: S) {
+        let (top, count) = self.rows;
+        let mut done = 0;
+        while done < count {
+            done += match count - done {
+                4.. => self.apply_to::<S, 4>(s, top + done),
+                2.. => self.apply_to::<S, 2>(s, top + done),
+                _ => self.apply_to::<S, 1>(s, top + done),
+            };
+        }
     }
 }
 
-/// `C = then(α A B + β C)`: [`gemm`](crate::gemm()) with an [`Epilogue`], which costs no pass over C. A C whose
-/// rows are not contiguous goes through a copy.
+impl<E: Epilogue> Apply<'_, '_, E> {
+    /// Rows `i..i + MR`, a vector of each at a time: what the epilogue loads for a column then serves all of them. Returns
+    /// how many that are.
+    #[inline(always)]
+    fn apply_to<S: Simd, const MR: usize>(&mut self, s: S, i: usize) -> usize {
+        let (first, cols) = self.cols;
+        let mut at = self.left + first;
+        let rows = self.c.runs_mut::<MR>(i, first, cols).map(|row| row.as_chunks_mut::<LANES>());
+        let mut x = [s.splat(0.0); MR];
+        for v in 0..cols / LANES {
+            unroll!(R in 0..MR => x[R] = s.load(&rows[R].0[v]));
+            unroll!(R in 0..MR => x[R] = self.then.apply(s, (i + R, at), x[R]));
+            unroll!(R in 0..MR => s.store(x[R], &mut rows[R].0[v]));
+            at += LANES;
+        }
+        if !cols.is_multiple_of(LANES) {
+            unroll!(R in 0..MR => x[R] = s.load_first(rows[R].1));
+            unroll!(R in 0..MR => x[R] = self.then.apply(s, (i + R, at), x[R]));
+            unroll!(R in 0..MR => s.store_first(x[R], &mut *rows[R].1));
+        }
+        MR
+    }
+}
+
+/// `C = then(α A B + β C)`: [`gemm`](crate::gemm()) with an [`Epilogue`], which comes to each strip of rows as soon as it
+/// is done, while it is in the first-level cache. A C whose rows are not contiguous goes through a copy.
 ///
 /// Every element is that of `gemm`, bit for bit, and then what the epilogue makes of it.
 ///
@@ -88,9 +132,10 @@ pub fn gemm_then<E: Epilogue>(
     // Without factors no operand is read.
     let k = if alpha == 0.0 { 0 } else { a.cols() };
     let (a, b) = (a.block((0, a.rows()), (0, k)), b.block((0, k), (0, b.cols())));
+    let then: Then<'_> = &|c, rows, cols, left| isa.run(Apply { c, rows, cols, left, then });
     with_scratch(|scratch| {
         let mut run = |c: MatMut<'_>| {
-            isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then });
+            isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then: Some(then) });
         };
         if c.strides().1 == 1 || c.cols() == 1 { run(c) } else { by_rows(beta, c, run) }
     });

@@ -2,8 +2,8 @@
 //! are sixteen rows of C: what a step takes of A is a column, transposed on its way from memory if A has rows. A chain waits for
 //! each of its multiply-adds, so groups of sixteen rows take turns.
 
-use super::Epilogue;
 use super::blocks::Product;
+use super::epilogue::Then;
 use super::pack::load;
 use crate::isa::{LANES, Line, MatMut, MatRef, Part, Simd};
 use crate::tile::unroll;
@@ -11,7 +11,7 @@ use crate::tile::unroll;
 /// Most columns for which the transposes pay.
 const MOST: usize = 3;
 
-impl<E: Epilogue> Product<'_, '_, E> {
+impl Product<'_, '_> {
     /// Multiplies the last columns if they are few beside whole vectors, and leaves them out of what is to be done.
     #[inline(always)]
     pub(super) fn without_few<S: Simd>(&mut self, s: S) {
@@ -34,16 +34,16 @@ impl<E: Epilogue> Product<'_, '_, E> {
         let columns =
             Columns { a, b: last_b, room, beta: self.beta, c: last, first: whole, then: self.then };
         match few {
-            1 => s.outlined(Lanes::<E, 1>(columns)),
-            2 => s.outlined(Lanes::<E, 2>(columns)),
-            _ => s.outlined(Lanes::<E, MOST>(columns)),
+            1 => s.outlined(Lanes::<1>(columns)),
+            2 => s.outlined(Lanes::<2>(columns)),
+            _ => s.outlined(Lanes::<MOST>(columns)),
         }
         self.b.0 = b.block((0, k), (0, whole));
     }
 }
 
 /// `C = then(A B + β C)` for a few columns of C.
-struct Columns<'t, 'a, E> {
+struct Columns<'t, 'a> {
     a: MatRef<'a>,
     b: (MatRef<'t>, f32),
     /// For B times its factor.
@@ -52,13 +52,13 @@ struct Columns<'t, 'a, E> {
     c: MatMut<'a>,
     /// What its first column is for `then`.
     first: usize,
-    then: &'t E,
+    then: Option<Then<'t>>,
 }
 
 /// The same for `N` of them.
-struct Lanes<'t, 'a, E, const N: usize>(Columns<'t, 'a, E>);
+struct Lanes<'t, 'a, const N: usize>(Columns<'t, 'a>);
 
-impl<S: Simd, E: Epilogue, const N: usize> Part<S> for Lanes<'_, '_, E, N> {
+impl<S: Simd, const N: usize> Part<S> for Lanes<'_, '_, N> {
     type Out = ();
     #[inline(always)]
     fn run(self, s: S) {
@@ -77,26 +77,29 @@ impl<S: Simd, E: Epilogue, const N: usize> Part<S> for Lanes<'_, '_, E, N> {
         while done < m {
             // Several groups take turns: the next multiply-add of each waits for its last one.
             done += match (m - done).div_ceil(LANES) {
-                1 if by_rows => rows::<S, E, N, 1>(s, &mut all, done),
-                2 if by_rows => rows::<S, E, N, 2>(s, &mut all, done),
-                _ if by_rows => rows::<S, E, N, 3>(s, &mut all, done),
-                1 => columns::<S, E, N, 1>(s, &mut all, done),
-                2 | 3 => columns::<S, E, N, 3>(s, &mut all, done),
-                _ => columns::<S, E, N, 6>(s, &mut all, done),
+                1 if by_rows => rows::<S, N, 1>(s, &mut all, done),
+                2 if by_rows => rows::<S, N, 2>(s, &mut all, done),
+                _ if by_rows => rows::<S, N, 3>(s, &mut all, done),
+                1 => columns::<S, N, 1>(s, &mut all, done),
+                2 | 3 => columns::<S, N, 3>(s, &mut all, done),
+                _ => columns::<S, N, 6>(s, &mut all, done),
             };
+        }
+        if let Some(then) = all.then {
+            then(&mut all.c, (0, m), (0, N), all.first);
         }
     }
 }
 
 /// `G` times sixteen rows from `done` on, of an A that has rows; returns how many that are.
 #[inline(always)]
-fn rows<S: Simd, E: Epilogue, const N: usize, const G: usize>(
+fn rows<S: Simd, const N: usize, const G: usize>(
     s: S,
-    all: &mut Columns<'_, '_, E>,
+    all: &mut Columns<'_, '_>,
     done: usize,
 ) -> usize {
     let (a, b, k) = (all.a, all.b.0, all.a.cols());
-    let (at, mut acc) = begin::<S, E, N, G>(s, all, done);
+    let (at, mut acc) = begin::<S, N, G>(s, all, done);
     for p in (0..=k - LANES).step_by(LANES) {
         let b: [[f32; N]; LANES] = b.elements(p, 0);
         unroll!(I in 0..G => {
@@ -139,13 +142,13 @@ fn add_last<S: Simd, const N: usize>(
 
 /// `G` times sixteen rows from `done` on, of an A that has columns; returns how many that are.
 #[inline(always)]
-fn columns<S: Simd, E: Epilogue, const N: usize, const G: usize>(
+fn columns<S: Simd, const N: usize, const G: usize>(
     s: S,
-    all: &mut Columns<'_, '_, E>,
+    all: &mut Columns<'_, '_>,
     done: usize,
 ) -> usize {
     let (a, b, k) = (all.a.t(), all.b.0, all.a.cols());
-    let (at, mut acc) = begin::<S, E, N, G>(s, all, done);
+    let (at, mut acc) = begin::<S, N, G>(s, all, done);
     for p in 0..k {
         let [b]: [[f32; N]; 1] = b.elements(p, 0);
         unroll!(I in 0..G => {
@@ -160,23 +163,23 @@ fn columns<S: Simd, E: Epilogue, const N: usize, const G: usize>(
 /// First rows of `G` times sixteen from `done` on, and the starts of their chains. What is more than there are is the last
 /// sixteen once more.
 #[inline(always)]
-fn begin<S: Simd, E, const N: usize, const G: usize>(
+fn begin<S: Simd, const N: usize, const G: usize>(
     s: S,
-    all: &Columns<'_, '_, E>,
+    all: &Columns<'_, '_>,
     done: usize,
 ) -> ([usize; G], [[S::V; N]; G]) {
     let mut at = [0; G];
     let mut acc = [[s.splat(0.0); N]; G];
     unroll!(I in 0..G => {
         at[I] = (done + I * LANES).min(all.a.rows() - LANES);
-        acc[I] = start::<S, E, N>(s, all, at[I]);
+        acc[I] = start::<S, N>(s, all, at[I]);
     });
     (at, acc)
 }
 
 /// Starts of the chains of sixteen rows from `i` on.
 #[inline(always)]
-fn start<S: Simd, E, const N: usize>(s: S, all: &Columns<'_, '_, E>, i: usize) -> [S::V; N] {
+fn start<S: Simd, const N: usize>(s: S, all: &Columns<'_, '_>, i: usize) -> [S::V; N] {
     let mut acc = [s.splat(0.0); N];
     if all.beta != 0.0 {
         let rows: [[f32; N]; LANES] = all.c.as_ref().elements(i, 0);
@@ -196,9 +199,9 @@ fn start<S: Simd, E, const N: usize>(s: S, all: &Columns<'_, '_, E>, i: usize) -
 
 /// Their ends, but of those rows that were done before.
 #[inline(always)]
-fn finish<S: Simd, E: Epilogue, const N: usize>(
+fn finish<S: Simd, const N: usize>(
     s: S,
-    all: &mut Columns<'_, '_, E>,
+    all: &mut Columns<'_, '_>,
     acc: [S::V; N],
     i: usize,
     done: usize,
@@ -213,7 +216,7 @@ fn finish<S: Simd, E: Epilogue, const N: usize>(
             row[j] = columns[j].0[r];
         }
         let [to] = all.c.runs_mut::<1>(i + r, 0, N);
-        s.store_first(all.then.apply(s, (i + r, all.first), s.load(&row)), to);
+        s.store_first(s.load(&row), to);
     }
 }
 

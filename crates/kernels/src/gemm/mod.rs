@@ -29,7 +29,6 @@ use blocks::Product;
 pub use blocks::Scratch;
 #[cfg(feature = "std")]
 use core::cell::Cell;
-use epilogue::Identity;
 pub use epilogue::{Epilogue, gemm_then};
 #[cfg(feature = "std")]
 pub use threads::{gemm_on, gemm_threads};
@@ -100,7 +99,7 @@ pub fn gemm_in(
         return scale(beta, &mut c);
     }
     let (rs, cs) = c.strides();
-    let then = &Identity;
+    let then = None;
     if cs == 1 || c.cols() == 1 {
         isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then });
     } else if rs == 1 || c.rows() == 1 {

@@ -1,15 +1,73 @@
-//! Copies of blocks of A and B that the tile reads well.
+//! Blocks of A and B as the tile reads them well: copied, or where they lie.
 
-use crate::isa::{LANES, Line, MatRef, PITCH, Part, Simd, Strided};
+use crate::isa::{LANES, Line, MatRef, PITCH, Panels, Part, Simd, Strided};
 
 /// Panels that are filled row by row together: each row is then read a kilobyte at a time, and what is written
 /// lies on lines that the first-level cache can hold beside each other.
 const TOGETHER: usize = 8;
 
+/// Columns of a block that become panels of one width.
+#[derive(Clone, Copy)]
+pub(super) struct Group {
+    /// Vectors in a panel.
+    vectors: usize,
+    start: usize,
+    cols: usize,
+}
+
+/// The groups of a block with so many columns: as many panels of `widest` vectors as there are, then of `usual`, and
+/// one for the rest.
+#[inline(always)]
+pub(super) fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
+    // Widths are powers of two, as `Product::tile` has the compiler check.
+    let whole = |vectors: usize, cols: usize| cols & !(vectors * LANES - 1);
+    let first = if widest > usual { whole(widest, cols) } else { 0 };
+    let second = whole(usual, cols - first);
+    let rest = cols - first - second;
+    [
+        Group { vectors: widest, start: 0, cols: first },
+        Group { vectors: usual, start: first, cols: second },
+        Group { vectors: rest.div_ceil(LANES), start: first + second, cols: rest },
+    ]
+}
+
+/// The panels of a block of B, each group with its first vector, and how many groups there are: where they lie, the
+/// factor left to the tile, or times it in `room`. They are put where the caller reads them: a move would wait for all
+/// stores of the copy.
+#[inline(always)]
+pub(super) fn panels<'b, S: Simd>(
+    s: S,
+    (b, scale): (MatRef<'b>, f32),
+    (in_place, near): (bool, usize),
+    groups: [Group; 3],
+    mut room: &'b mut [Line],
+    all: &mut [(usize, Panels<'b>); 3],
+) -> usize {
+    let mut count = 0;
+    for &Group { vectors, start, cols } in &groups {
+        if cols == 0 {
+            continue;
+        }
+        let block = b.block((0, b.rows()), (start, cols));
+        let panels = if in_place && cols.is_multiple_of(LANES) {
+            block.panels(vectors).times(scale).asked_beyond(near)
+        } else {
+            let panels = cols.div_ceil(vectors * LANES);
+            let (here, rest) = room.split_at_mut(panels * vectors * b.rows());
+            room = rest;
+            pack_b(s, &block, scale, vectors, here);
+            Panels::packed(here, (b.rows(), vectors), panels)
+        };
+        all[count] = (start / LANES, panels);
+        count += 1;
+    }
+    count
+}
+
 /// Copies a block of B, times its factor, into panels of `vectors` whole vectors, the lanes past its last
 /// column zero.
 #[inline(always)]
-pub(super) fn pack_b<S: Simd>(s: S, b: &MatRef<'_>, scale: f32, vectors: usize, to: &mut [Line]) {
+fn pack_b<S: Simd>(s: S, b: &MatRef<'_>, scale: f32, vectors: usize, to: &mut [Line]) {
     match vectors {
         4 => pack_panels::<S, 4>(s, b, scale, to),
         3 => pack_panels::<S, 3>(s, b, scale, to),

@@ -1,7 +1,6 @@
 //! Tiles of Cᵀ = Bᵀ Aᵀ where C has few columns: a row of C would leave most lanes of a vector empty, its columns fill
 //! them. On its way from and to C a tile is transposed, sixteen rows of C at a time.
 
-use super::Epilogue;
 use super::pack::transposed;
 use crate::isa::{LANES, Line, MatMut, MatRef, Part, Simd};
 use crate::tile::{Acc, unroll};
@@ -25,19 +24,18 @@ pub(super) fn load<S: Simd, const MR: usize, const NV: usize>(
     acc
 }
 
-/// Stores the tile to whole rows of C, the first of them `first`, after what becomes of its elements.
+/// Stores the tile to whole rows of C, the first of them `first`.
 #[inline(always)]
-pub(super) fn store<S: Simd, E: Epilogue, const MR: usize, const NV: usize>(
+pub(super) fn store<S: Simd, const MR: usize, const NV: usize>(
     s: S,
     acc: Acc<S::V, MR, NV>,
     room: &mut [Line],
     c: &mut MatMut<'_>,
     (first, rows): (usize, usize),
-    then: Option<&E>,
 ) {
     let squares = &mut room[..lines(NV)];
     unroll!(R in 0..MR => unroll!(J in 0..NV => s.store(acc[R][J], &mut squares[J * LANES + R].0)));
-    s.outlined(Store { squares, c, rows: (first, first + rows), then });
+    s.outlined(Store { squares, c, rows: (first, first + rows) });
 }
 
 /// Squares, one below the other, become columns.
@@ -62,20 +60,18 @@ impl<S: Simd> Part<S> for Load<'_, '_> {
 }
 
 /// The other way.
-struct Store<'t, 'c, E> {
+struct Store<'t, 'c> {
     squares: &'t [Line],
     c: &'t mut MatMut<'c>,
     /// The first row, and the one past the last.
     rows: (usize, usize),
-    /// None before the last block of k.
-    then: Option<&'t E>,
 }
 
-impl<S: Simd, E: Epilogue> Part<S> for Store<'_, '_, E> {
+impl<S: Simd> Part<S> for Store<'_, '_> {
     type Out = ();
     #[inline(always)]
     fn run(self, s: S) {
-        let Store { squares, c, rows: (first, end), then } = self;
+        let Store { squares, c, rows: (first, end) } = self;
         let cols = c.cols();
         for (v, square) in squares.as_chunks::<LANES>().0.iter().enumerate() {
             let i = (first + v * LANES).min(end);
@@ -85,11 +81,6 @@ impl<S: Simd, E: Epilogue> Part<S> for Store<'_, '_, E> {
                 *x = s.load(column);
             }
             s.transpose(&mut rows);
-            if let Some(then) = then {
-                for (r, x) in rows.iter_mut().enumerate().take(end - i) {
-                    *x = then.apply(s, (i + r, 0), *x);
-                }
-            }
             if end - i >= LANES {
                 // A loop with a constant end keeps the square in registers.
                 for (x, row) in rows.into_iter().zip(c.runs_mut::<LANES>(i, 0, cols)) {
