@@ -48,8 +48,10 @@ fn forced() -> Result<(), String> {
             continue;
         }
         println!("{isa}:");
-        let tests = ["test", "--quiet", "--package", "kernels", "--test", "bits", "--test", "gemm"];
-        run(cargo().args(tests).args(["--test", "dense"]).env("WEFT_ISA", isa))?;
+        // By the names of the tests and not of their package, for which alone cargo would choose other features of
+        // what it depends on, and build everything once more.
+        let tests = ["--test", "bits", "--test", "gemm", "--test", "dense"];
+        run(cargo().args(["test", "--quiet", "--workspace"]).args(tests).env("WEFT_ISA", isa))?;
     }
     Ok(())
 }
@@ -72,14 +74,23 @@ fn models() -> Result<(), String> {
 
 /// Every benchmark once, on small inputs; the products of other libraries need a long build and are left out.
 fn benches() -> Result<(), String> {
-    run(cargo().args(["build", "--quiet", "--package", "app", "--bin", "weft"]))?;
+    // With the tests, so that nothing is built for other features.
+    run(cargo().args([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        "xtask",
+        "--tests",
+        "--bins",
+    ]))?;
     for name in ["gemm", "elementwise", "train"] {
-        let mut bench = cargo();
-        bench.args(["run", "--quiet", "--package", "benches", "--bin", name, "--", "--once"]);
+        let mut bench = Command::new(built("debug", name));
+        bench.arg("--once");
         if name == "train" {
             bench.arg("--program").arg(built("debug", "weft"));
         }
-        run(bench.stdout(std::process::Stdio::null()))?;
+        run(bench.stdout(std::process::Stdio::null()).current_dir(root()))?;
     }
     Ok(())
 }
