@@ -1,4 +1,4 @@
-//! A product with an epilogue of one's own, `C = min(6, max(0, A B + bias))`, in one pass over C:
+//! A product with an epilogue of one's own, `C = min(6, max(0, A B + bias))`, while C is near:
 //! `cargo run --release --package kernels --example epilogue`.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
 
