@@ -1,4 +1,4 @@
-//! Products whose elements become something else before they are stored.
+//! Products whose elements become something else as soon as their sums are whole.
 
 use super::{Product, assert_fit, by_rows, with_scratch};
 use crate::isa::{Isa, Kernel, LANES, MatMut, MatRef, Simd};
