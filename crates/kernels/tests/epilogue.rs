@@ -4,7 +4,7 @@ mod common;
 
 use common::{Gen, Layout, Placed, assert_bits, isas};
 use kernels::twin::Twin;
-use kernels::{Epilogue, MatMut, MatRef, Simd, gemm_then};
+use kernels::{Epilogue, Isa, LANES, MatMut, MatRef, Simd, gemm, gemm_then};
 
 /// `min(high, max(low, x + bias[j] + rest[i, j]))`: it depends on row and column.
 struct Limited<'a> {
@@ -97,5 +97,29 @@ fn operands_without_a_factor_are_not_read() {
         let mut c = [2.0; 16];
         gemm_then(isa, 0.0, a, b, 2.0, MatMut::row_major(&mut c, 4, 4), &then);
         assert_eq!(c, [4.0; 16], "{isa}");
+    }
+}
+
+/// `x + 17 y` with a product of its own, which needs copies, in the middle of another.
+struct Multiplies(Isa);
+
+impl Epilogue for Multiplies {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, _: (usize, usize), x: S::V) -> S::V {
+        let (ones, mut y) = ([1.0; 17 * LANES], [f32::NAN; LANES]);
+        let (a, b) = (MatRef::row_major(&ones, LANES, 17), MatRef::row_major(&ones[..17], 17, 1));
+        gemm(self.0, 1.0, a, b, 0.0, MatMut::row_major(&mut y, LANES, 1));
+        s.add(x, s.load(&y))
+    }
+}
+
+#[test]
+fn an_epilogue_may_multiply() {
+    for isa in isas() {
+        let (a, b) = ([2.0; 40 * 20], [3.0; 20 * 35]);
+        let (a, b) = (MatRef::row_major(&a, 40, 20), MatRef::row_major(&b, 20, 35));
+        let mut c = [f32::NAN; 40 * 35];
+        gemm_then(isa, 1.0, a, b, 0.0, MatMut::row_major(&mut c, 40, 35), &Multiplies(isa));
+        assert_bits(&c, &[120.0 + 17.0; 40 * 35], format_args!("{isa}"));
     }
 }

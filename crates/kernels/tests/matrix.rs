@@ -33,6 +33,18 @@ fn a_row_major_slice_that_is_too_long_is_refused() {
 }
 
 #[test]
+#[should_panic(expected = "x2 matrix")]
+fn a_row_major_size_that_overflows_is_refused() {
+    MatRef::row_major(&[], 1 << (usize::BITS - 1), 2);
+}
+
+#[test]
+#[should_panic(expected = "x2 matrix")]
+fn a_row_major_size_that_overflows_is_refused_to_write() {
+    MatMut::row_major(&mut [], 1 << (usize::BITS - 1), 2);
+}
+
+#[test]
 #[should_panic(expected = "row 4 of 3")]
 fn a_split_past_the_last_row_is_refused() {
     let _ = MatMut::row_major(&mut [0.0; 6], 3, 2).split_rows(4);

@@ -52,20 +52,20 @@ const NEAR: usize = 1 << 17;
 #[derive(Debug, Default)]
 pub struct Scratch {
     lines: Vec<Line>,
-    /// Of which caches, once that is known.
-    caches: Option<Caches>,
+    /// How products are cut, once that is known.
+    limits: Option<Limits>,
 }
 
 impl Scratch {
     /// Nothing yet.
     pub const fn new() -> Scratch {
-        Scratch { lines: Vec::new(), caches: None }
+        Scratch { lines: Vec::new(), limits: None }
     }
 
     /// Nothing yet, for products that are cut as if caches had so many bytes.
     #[doc(hidden)]
-    pub const fn with_caches(first: usize, second: usize) -> Scratch {
-        Scratch { lines: Vec::new(), caches: Some(Caches { first, second }) }
+    pub fn with_caches(first: usize, second: usize) -> Scratch {
+        Scratch { lines: Vec::new(), limits: Some(Limits::of(Caches { first, second })) }
     }
 
     /// How products are cut. Tiles of one vector multiply half as fast, and what they need may come from further away: they were
@@ -75,10 +75,11 @@ impl Scratch {
         if const { S::WIDE.1 == 1 } {
             return Limits::of(Caches::USUAL);
         }
-        Limits::of(*self.caches.get_or_insert_with(Caches::here))
+        *self.limits.get_or_insert_with(|| Limits::of(Caches::here()))
     }
 
     /// Rooms of at least so many lines.
+    #[inline(always)]
     pub(super) fn rooms(&mut self, [first, second, third]: [usize; 3]) -> [&mut [Line]; 3] {
         let all = first + second + third;
         if self.lines.len() < all {
@@ -100,18 +101,16 @@ pub(super) struct Product<'a, 't> {
     pub(super) then: Option<Then<'t>>,
 }
 
-/// The parts of `0..len`, at most `most` long, that begin at multiples of `unit` and are as equal as that allows: start
-/// and length.
-fn parts(len: usize, most: usize, unit: usize) -> impl Iterator<Item = (usize, usize)> {
+/// Length of the parts of `0..len`, of which the last may be shorter: at most `most`, a multiple of `unit` if there are
+/// several, and as equal as that allows.
+#[inline(always)]
+fn part(len: usize, most: usize, unit: usize) -> usize {
     // A division takes 26 cycles on many cores, and the next one waits for it: small products do without.
-    let units = if len <= most { 1 } else { len.div_ceil(unit) };
-    let count = if units == 1 { 1 } else { units.div_ceil(most / unit) };
-    let edge = move |i: usize| match i {
-        0 => 0,
-        i if i == count => len,
-        i => units * i / count * unit,
-    };
-    (0..count).map(move |i| (edge(i), edge(i + 1) - edge(i)))
+    if len <= most {
+        return len;
+    }
+    let units = len.div_ceil(unit);
+    units.div_ceil(units.div_ceil(most / unit)) * unit
 }
 
 impl Product<'_, '_> {
@@ -246,36 +245,46 @@ impl Kernel for Product<'_, '_> {
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let usual = if widest > S::FLAT.1 { S::FLAT.1 } else { S::TALL.1 };
         let a_room = if copy_a { a_lines(highest.min(m)) } else { 0 };
-        let b_room = depth.min(k) * cols.min(n).div_ceil(LANES);
+        let b_room = if in_place && n.is_multiple_of(LANES) {
+            0
+        } else {
+            depth.min(k) * cols.min(n).div_ceil(LANES)
+        };
         let squares = if swaps { swapped::lines(widest) } else { 0 };
         let [a_room, b_room, squares] = scratch.rooms([a_room, b_room, squares]);
-        for (jc, nc) in parts(n, cols, unit) {
-            for (pc, kc) in parts(k, depth, 1) {
-                let b = (b.block((pc, kc), (jc, nc)), b_scale);
-                let mut all = [(0, Panels::NONE); 3];
-                let groups = groups(nc, widest, usual);
-                let used = panels(s, b, (in_place, limits.near), groups, b_room, &mut all);
-                let a = a.block((0, m), (pc, kc));
-                let mut ending = IntoC {
-                    c: &mut c,
-                    squares: swaps.then_some(&mut *squares),
-                    cols: (jc, jc + nc),
-                    beta: if pc == 0 { beta } else { 1.0 },
-                    then: if pc + kc == k { then } else { None },
-                    asks,
-                    at_once,
-                    a: asks_a.then_some(a),
-                    next_c: Lines::NONE,
-                    next_a: Lines::NONE,
-                };
-                let together = match then {
-                    _ if alone => 1,
-                    None => usize::MAX,
-                    // What becomes of strips finds them near.
-                    Some(_) => (STRIPS_FLOATS / (highest * nc)).max(1),
-                };
-                let copies = copy_a.then_some((a_scale, &mut *a_room));
-                all_strips(s, (highest, together), a, copies, &all[..used], &mut ending);
+        let (cols, depth) = (part(n, cols, unit), part(k, depth, 1));
+        let (mut jc, mut pc) = (0, 0);
+        while jc < n {
+            let (nc, kc) = (cols.min(n - jc), depth.min(k - pc));
+            let b = (b.block((pc, kc), (jc, nc)), b_scale);
+            let mut all = [(0, Panels::NONE); 3];
+            let groups = groups(nc, widest, usual);
+            let used = panels(s, b, (in_place, limits.near), groups, b_room, &mut all);
+            let a = a.block((0, m), (pc, kc));
+            let mut ending = IntoC {
+                c: &mut c,
+                squares: swaps.then_some(&mut *squares),
+                cols: (jc, jc + nc),
+                beta: if pc == 0 { beta } else { 1.0 },
+                then: if pc + kc == k { then } else { None },
+                asks,
+                at_once,
+                a: asks_a.then_some(a),
+                next_c: Lines::NONE,
+                next_a: Lines::NONE,
+            };
+            let together = match then {
+                _ if alone => 1,
+                None => usize::MAX,
+                // What becomes of strips finds them near.
+                Some(_) => (STRIPS_FLOATS / (highest * nc)).max(1),
+            };
+            let copies = copy_a.then_some((a_scale, &mut *a_room));
+            all_strips(s, (highest, together), a, copies, &all[..used], &mut ending);
+            // Without any step of k there is one block, whose tiles hold β C.
+            pc += kc;
+            if pc == k {
+                (jc, pc) = (jc + nc, 0);
             }
         }
     }
@@ -293,7 +302,8 @@ fn all_strips<'b, S: Simd>(
     ending: &mut IntoC<'_, '_>,
 ) {
     let mut i = 0;
-    for (height, mut left) in split(a.rows(), highest) {
+    for &(height, count) in &split(a.rows(), highest) {
+        let mut left = count;
         while left > 0 {
             let together = most.min(left);
             let rows = a.block((i, together * height), (0, a.cols()));

@@ -29,7 +29,7 @@ use alloc::vec;
 use blocks::Product;
 pub use blocks::Scratch;
 #[cfg(feature = "std")]
-use core::cell::Cell;
+use core::cell::RefCell;
 pub use epilogue::{Epilogue, gemm_then};
 #[cfg(feature = "std")]
 pub use threads::{gemm_on, gemm_threads};
@@ -37,7 +37,7 @@ pub use threads::{gemm_on, gemm_threads};
 #[cfg(feature = "std")]
 std::thread_local! {
     /// Memory of this thread for copies of blocks.
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::new()) };
 }
 
 /// `C = α A B + β C`, A of shape m × k, B k × n, C m × n, each with any strides.
@@ -54,19 +54,29 @@ std::thread_local! {
 /// # Panics
 /// If the shapes do not fit together.
 pub fn gemm(isa: Isa, alpha: f32, a: MatRef<'_>, b: MatRef<'_>, beta: f32, c: MatMut<'_>) {
-    with_scratch(|scratch| gemm_in(scratch, isa, alpha, a, b, beta, c));
+    with_scratch(|scratch| product(scratch, isa, alpha, a, b, beta, c));
 }
 
 /// Runs something with this thread's scratch.
+#[inline(always)]
 fn with_scratch(f: impl FnOnce(&mut Scratch)) {
-    // A thread that ends has none any more.
     #[cfg(feature = "std")]
-    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    {
+        // A thread that ends has none any more, and an epilogue that multiplies finds it taken.
+        let mut f = Some(f);
+        let _ = SCRATCH.try_with(|scratch| {
+            if let Ok(mut scratch) = scratch.try_borrow_mut()
+                && let Some(f) = f.take()
+            {
+                f(&mut scratch);
+            }
+        });
+        if let Some(f) = f {
+            f(&mut Scratch::new());
+        }
+    }
     #[cfg(not(feature = "std"))]
-    let mut scratch = Scratch::new();
-    f(&mut scratch);
-    #[cfg(feature = "std")]
-    let _ = SCRATCH.try_with(|kept| kept.set(scratch));
+    f(&mut Scratch::new());
 }
 
 /// [`gemm`] with memory of the caller's, where `gemm` keeps some for each thread; only a C with gaps in both
@@ -84,6 +94,20 @@ fn with_scratch(f: impl FnOnce(&mut Scratch)) {
 /// # Panics
 /// If the shapes do not fit together.
 pub fn gemm_in(
+    scratch: &mut Scratch,
+    isa: Isa,
+    alpha: f32,
+    a: MatRef<'_>,
+    b: MatRef<'_>,
+    beta: f32,
+    c: MatMut<'_>,
+) {
+    product(scratch, isa, alpha, a, b, beta, c);
+}
+
+// Part of both functions above: each call on the way to the first tile would move the matrices through memory.
+#[inline(always)]
+fn product(
     scratch: &mut Scratch,
     isa: Isa,
     alpha: f32,
@@ -115,6 +139,7 @@ pub fn gemm_in(
 }
 
 /// Panics unless the shapes fit together.
+#[inline(always)]
 #[track_caller]
 fn assert_fit(a: &MatRef<'_>, b: &MatRef<'_>, c: &MatMut<'_>) {
     assert!(

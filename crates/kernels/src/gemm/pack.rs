@@ -11,6 +11,8 @@ const TOGETHER: usize = 8;
 pub(super) struct Group {
     /// Vectors in a panel.
     vectors: usize,
+    /// How many panels.
+    count: usize,
     start: usize,
     cols: usize,
 }
@@ -20,15 +22,16 @@ pub(super) struct Group {
 #[inline(always)]
 pub(super) fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
     // Widths are powers of two, as `Product::tile` has the compiler check.
-    let whole = |vectors: usize, cols: usize| cols & !(vectors * LANES - 1);
-    let first = if widest > usual { whole(widest, cols) } else { 0 };
-    let second = whole(usual, cols - first);
-    let rest = cols - first - second;
-    [
-        Group { vectors: widest, start: 0, cols: first },
-        Group { vectors: usual, start: first, cols: second },
-        Group { vectors: rest.div_ceil(LANES), start: first + second, cols: rest },
-    ]
+    let whole = |vectors: usize, start: usize, cols: usize| {
+        let width = vectors * LANES;
+        let count = cols >> width.trailing_zeros();
+        Group { vectors, count, start, cols: count * width }
+    };
+    let first = whole(widest, 0, if widest > usual { cols } else { 0 });
+    let second = whole(usual, first.cols, cols - first.cols);
+    let start = first.cols + second.cols;
+    let rest = cols - start;
+    [first, second, Group { vectors: rest.div_ceil(LANES), count: 1, start, cols: rest }]
 }
 
 /// The panels of a block of B, each group with its first vector, and how many groups there are: where they lie, the
@@ -44,15 +47,14 @@ pub(super) fn panels<'b, S: Simd>(
     all: &mut [(usize, Panels<'b>); 3],
 ) -> usize {
     let mut count = 0;
-    for &Group { vectors, start, cols } in &groups {
+    for &Group { vectors, count: panels, start, cols } in &groups {
         if cols == 0 {
             continue;
         }
         let block = b.block((0, b.rows()), (start, cols));
         let panels = if in_place && cols.is_multiple_of(LANES) {
-            block.panels(vectors).times(scale).asked_beyond(near)
+            block.panels(vectors, panels).times(scale).asked_beyond(near)
         } else {
-            let panels = cols.div_ceil(vectors * LANES);
             let (here, rest) = room.split_at_mut(panels * vectors * b.rows());
             room = rest;
             pack_b(s, &block, scale, vectors, here);

@@ -59,16 +59,36 @@ pub(super) fn extent((rows, cols): (usize, usize), (rs, cs): (usize, usize)) -> 
 }
 
 /// Panics unless every element lies in `len` floats.
+#[inline(always)]
 #[track_caller]
-fn assert_fits((rows, cols): (usize, usize), (rs, cs): (usize, usize), len: usize) {
-    assert!(
-        extent((rows, cols), (rs, cs)).is_some_and(|end| end <= len),
-        "a {rows}x{cols} matrix with strides ({rs}, {cs}) does not fit into {len} floats"
-    );
+fn assert_fits(shape: (usize, usize), strides: (usize, usize), len: usize) {
+    if extent(shape, strides).is_none_or(|end| end > len) {
+        does_not_fit(shape, strides, len);
+    }
+}
+
+// Apart, and by value: what a message names would have to be in memory before it is known that there is none.
+#[cold]
+#[track_caller]
+fn does_not_fit((rows, cols): (usize, usize), (rs, cs): (usize, usize), len: usize) -> ! {
+    panic!("a {rows}x{cols} matrix with strides ({rs}, {cs}) does not fit into {len} floats")
+}
+
+#[cold]
+#[track_caller]
+fn coincide((rows, cols): (usize, usize), (rs, cs): (usize, usize)) -> ! {
+    panic!("elements of a {rows}x{cols} matrix coincide with strides ({rs}, {cs})")
+}
+
+#[cold]
+#[track_caller]
+fn not_as_long(len: usize, rows: usize, cols: usize) -> ! {
+    panic!("{len} floats are not a {rows}x{cols} matrix without gaps")
 }
 
 /// Whether no two elements coincide, as far as it can be told at once: along one direction the elements
 /// differ, and along the other a step is longer than all of it.
+#[inline(always)]
 fn apart((rows, cols): (usize, usize), (rs, cs): (usize, usize)) -> bool {
     let lines = |(count, step): (usize, usize), (inner, stride): (usize, usize)| {
         (inner == 1 || stride > 0) && (count == 1 || step > (inner - 1) * stride)
@@ -82,6 +102,7 @@ impl<'a> MatRef<'a> {
     ///
     /// # Panics
     /// If an element lies outside `data`.
+    #[inline]
     #[track_caller]
     pub fn new(data: &'a [f32], shape: (usize, usize), strides: (usize, usize)) -> Self {
         assert_fits(shape, strides, data.len());
@@ -93,10 +114,14 @@ impl<'a> MatRef<'a> {
     ///
     /// # Panics
     /// If `data` does not hold exactly `rows × cols` floats.
+    #[inline]
     #[track_caller]
     pub fn row_major(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a {rows}x{cols} matrix");
-        MatRef::new(data, (rows, cols), (cols, 1))
+        if rows.checked_mul(cols) != Some(data.len()) {
+            not_as_long(data.len(), rows, cols);
+        }
+        // SAFETY: just checked; the slice is borrowed for 'a.
+        unsafe { MatRef::from_raw_parts(data.as_ptr(), (rows, cols), (cols, 1)) }
     }
 
     /// A matrix somewhere in memory, what lies between its elements being somebody else's.
@@ -104,6 +129,7 @@ impl<'a> MatRef<'a> {
     /// # Safety
     /// For all of 'a, every `data + i * rs + j * cs` with `i < rows` and `j < cols` is an initialised
     /// `f32` of one allocation that nobody writes.
+    #[inline]
     pub unsafe fn from_raw_parts(
         data: *const f32,
         (rows, cols): (usize, usize),
@@ -224,10 +250,9 @@ impl<'a> MatRef<'a> {
         unsafe { Strided::from_raw_parts(self.data, (self.rows, self.cols), (self.rs, self.cs)) }
     }
 
-    /// As the B operand: rows are contiguous, and as many whole vectors as panels of this width have.
+    /// As the B operand: rows are contiguous, and as many whole vectors as so many panels of this width have.
     #[inline(always)]
-    pub(crate) fn panels(&self, vectors: usize) -> Panels<'a> {
-        let count = self.cols / (vectors * LANES);
+    pub(crate) fn panels(&self, vectors: usize, count: usize) -> Panels<'a> {
         assert!(self.cs == 1 && self.cols == count * vectors * LANES);
         // SAFETY: `from_raw_parts` had the promise for every element.
         unsafe { Panels::from_raw_parts(self.data, self.rs, (self.rows, vectors), count) }
@@ -240,29 +265,29 @@ impl<'a> MatMut<'a> {
     /// # Panics
     /// If an element lies outside `data`, or two elements would lie in one place. Rows that interleave
     /// are refused too, whether or not their elements meet.
+    #[inline]
     #[track_caller]
-    pub fn new(
-        data: &'a mut [f32],
-        (rows, cols): (usize, usize),
-        (rs, cs): (usize, usize),
-    ) -> Self {
-        assert_fits((rows, cols), (rs, cs), data.len());
-        assert!(
-            apart((rows, cols), (rs, cs)),
-            "elements of a {rows}x{cols} matrix coincide with strides ({rs}, {cs})"
-        );
+    pub fn new(data: &'a mut [f32], shape: (usize, usize), strides: (usize, usize)) -> Self {
+        assert_fits(shape, strides, data.len());
+        if !apart(shape, strides) {
+            coincide(shape, strides);
+        }
         // SAFETY: just checked; the slice is borrowed exclusively for 'a.
-        unsafe { MatMut::from_raw_parts(data.as_mut_ptr(), (rows, cols), (rs, cs)) }
+        unsafe { MatMut::from_raw_parts(data.as_mut_ptr(), shape, strides) }
     }
 
     /// A row-major matrix without gaps.
     ///
     /// # Panics
     /// If `data` does not hold exactly `rows × cols` floats.
+    #[inline]
     #[track_caller]
     pub fn row_major(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a {rows}x{cols} matrix");
-        MatMut::new(data, (rows, cols), (cols, 1))
+        if rows.checked_mul(cols) != Some(data.len()) {
+            not_as_long(data.len(), rows, cols);
+        }
+        // SAFETY: just checked; the slice is borrowed exclusively for 'a, and no two elements are the same.
+        unsafe { MatMut::from_raw_parts(data.as_mut_ptr(), (rows, cols), (cols, 1)) }
     }
 
     /// A matrix somewhere in memory, what lies between its elements being somebody else's.
@@ -270,6 +295,7 @@ impl<'a> MatMut<'a> {
     /// # Safety
     /// For all of 'a, every `data + i * rs + j * cs` with `i < rows` and `j < cols` is an initialised
     /// `f32` of one allocation, no two of them are the same, and nobody else reads or writes them.
+    #[inline]
     pub unsafe fn from_raw_parts(
         data: *mut f32,
         (rows, cols): (usize, usize),

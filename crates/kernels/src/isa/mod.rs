@@ -385,6 +385,13 @@ macro_rules! isas {
                 list
             }
 
+            /// The best ISA of this CPU.
+            #[inline]
+            pub fn best() -> Isa {
+                $($(#[$cfg])* if let Some(token) = $name::new() { return Isa::$name(token); })*
+                unreachable!("the portable one always runs")
+            }
+
             /// The name that [`Isa::named`] takes.
             pub fn name(self) -> &'static str {
                 match self { $($(#[$cfg])* Isa::$name(_) => $text),* }
@@ -435,11 +442,6 @@ impl core::fmt::Display for IsaError {
 impl core::error::Error for IsaError {}
 
 impl Isa {
-    /// The best ISA of this CPU.
-    pub fn best() -> Isa {
-        Isa::available()[0]
-    }
-
     /// The ISA of that name.
     ///
     /// # Errors
