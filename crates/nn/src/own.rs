@@ -26,6 +26,11 @@ impl Own {
     }
 }
 
+/// Bytes of a batch that are asked for all at once: of more, the first have left the caches again before they are read.
+const AT_ONCE: usize = 1 << 17;
+/// Examples of a larger batch that are asked for ahead.
+const AHEAD: usize = 8;
+
 /// The inputs of this step and the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetched {
@@ -33,22 +38,27 @@ pub(crate) struct Fetched {
     examples: [Vec<Examples>; 2],
     /// An image that was varied.
     image: Vec<u8>,
+    /// How many examples are asked for before the one that is read.
+    soon: usize,
     /// The step whose examples were asked for.
     asked: u64,
 }
 
 impl Fetched {
+    /// For so many blocks of so many rows; without rows, for a batch that the first layer takes by itself.
     pub(crate) fn new((rows, count): (usize, usize), features: usize, skip_zeros: bool) -> Fetched {
         let examples = vec![Examples::new(rows, features, skip_zeros); count];
-        Fetched { examples: [examples.clone(), examples], image: vec![0; features], asked: 0 }
+        let soon = if rows * count * features <= AT_ONCE { usize::MAX } else { AHEAD };
+        Fetched { examples: [examples.clone(), examples], image: vec![0; features], soon, asked: 0 }
     }
 
-    /// Asks for the examples of a batch, once: they lie all over the data set, each some dozen cache lines from memory, and the
-    /// first layer's update is what leaves the memory idle the longest. Every thread asks for all of them, since fetching
-    /// from another core what that one has asked for takes longer.
+    /// Asks for the examples of a batch, or the first of a large one, once: they lie all over the data set, each some dozen
+    /// cache lines from memory, and the first layer's update is what leaves the memory idle the longest. Every thread asks for
+    /// all of them, since fetching from another core what that one has asked for takes longer.
     pub(crate) fn ask(&mut self, batch: Batch<'_>) {
         if self.asked != batch.step {
-            batch.order.iter().for_each(|&row| batch.inputs.prefetch(row as usize));
+            let soon = batch.order.iter().take(self.soon);
+            soon.for_each(|&row| batch.inputs.prefetch(row as usize));
             self.asked = batch.step;
         }
     }
@@ -62,7 +72,7 @@ impl Fetched {
     pub(crate) fn block(&mut self, isa: Isa, batch: Batch<'_>, b: usize) -> &Examples {
         let examples = &mut self.examples[batch.at][b];
         if examples.step != batch.step {
-            examples.take(isa, batch, b, &mut self.image);
+            examples.take(isa, batch, b, (self.soon, &mut self.image));
         }
         examples
     }
@@ -101,11 +111,15 @@ impl Examples {
         Examples { x: Panel::zeros(rows, features), zeros, ..Examples::default() }
     }
 
-    /// Takes block `b` of a batch.
-    fn take(&mut self, isa: Isa, batch: Batch<'_>, b: usize, image: &mut [u8]) {
+    /// Takes block `b` of a batch, and asks for the examples that come so many later.
+    fn take(&mut self, isa: Isa, batch: Batch<'_>, b: usize, (soon, image): (usize, &mut [u8])) {
         let (inputs, order) = (batch.inputs, batch.block(b));
+        let mut later = batch.order.iter().skip((b * batch.cut.rows).saturating_add(soon));
         let mut zeros = self.zeros.as_mut().filter(|_| self.rest == 0);
         for (i, &at) in order.iter().enumerate() {
+            if let Some(&row) = later.next() {
+                inputs.prefetch(row as usize);
+            }
             let row = inputs.row(at as usize);
             match inputs.augmenter {
                 None => load_row(isa, row, &mut self.x, i),
