@@ -236,12 +236,12 @@ pub(crate) fn strips<S: Simd, E: Ending<S>>(
             match height {
                 $($mr if const { $mr <= $most } => if panels.scale() != 1.0 {
                     simd.outlined(Strips::<E, $mr, $nv, ANYHOW, SCALED> { at, count, a, panels, ending })
+                } else if const { $nv >= S::TALL.1 } && panels.are_far() {
+                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, FAR> { at, count, a, panels, ending })
                 } else if layout == COLUMNS {
                     simd.outlined(Strips::<E, $mr, $nv, COLUMNS, NEAR> { at, count, a, panels, ending })
                 } else if layout == ROWS {
                     simd.outlined(Strips::<E, $mr, $nv, ROWS, NEAR> { at, count, a, panels, ending })
-                } else if const { $nv >= S::TALL.1 } && panels.are_far() {
-                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, FAR> { at, count, a, panels, ending })
                 } else {
                     simd.outlined(Strips::<E, $mr, $nv, ANYHOW, NEAR> { at, count, a, panels, ending })
                 },)*

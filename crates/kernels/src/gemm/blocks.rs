@@ -52,8 +52,8 @@ const NEAR: usize = 1 << 17;
 #[derive(Debug, Default)]
 pub struct Scratch {
     lines: Vec<Line>,
-    /// How products are cut, once that is known.
-    limits: Option<Limits>,
+    /// How products are cut, once that is known: those with tiles of several vectors, and those of one.
+    limits: Option<[Limits; 2]>,
 }
 
 impl Scratch {
@@ -65,17 +65,18 @@ impl Scratch {
     /// Nothing yet, for products that are cut as if caches had so many bytes.
     #[doc(hidden)]
     pub fn with_caches(first: usize, second: usize) -> Scratch {
-        Scratch { lines: Vec::new(), limits: Some(Limits::of(Caches { first, second })) }
+        let caches = Caches { first, second };
+        Scratch { lines: Vec::new(), limits: Some([Limits::of(caches), Limits::narrow(caches)]) }
     }
 
-    /// How products are cut. Tiles of one vector multiply half as fast, and what they need may come from further away: they were
-    /// no faster for smaller caches than the usual ones.
+    /// How products are cut.
     #[inline(always)]
     fn limits<S: Simd>(&mut self) -> Limits {
-        if const { S::WIDE.1 == 1 } {
-            return Limits::of(Caches::USUAL);
-        }
-        *self.limits.get_or_insert_with(|| Limits::of(Caches::here()))
+        let [wide, narrow] = self.limits.get_or_insert_with(|| {
+            let caches = Caches::here();
+            [Limits::of(caches), Limits::narrow(caches)]
+        });
+        if const { S::WIDE.1 == 1 } { *narrow } else { *wide }
     }
 
     /// Rooms of at least so many lines.
@@ -238,7 +239,7 @@ impl Kernel for Product<'_, '_> {
         let in_place = self.b_lies_well::<S>(limits);
         let (highest, widest) = self.tile::<S>(limits, swaps, in_place);
         let at_once = self.asks_at_once::<S>() && !swaps;
-        let asks = if at_once || self.floats() <= NEAR { 0 } else { limits.asks() };
+        let asks = if at_once || self.floats() <= NEAR { 0 } else { limits.asks };
         let unit = widest * LANES;
         let Cut { copy_a, asks_a, alone, depth, cols } = self.cut(limits, in_place, unit);
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = self;
@@ -252,6 +253,9 @@ impl Kernel for Product<'_, '_> {
         };
         let squares = if swaps { swapped::lines(widest) } else { 0 };
         let [a_room, b_room, squares] = scratch.rooms([a_room, b_room, squares]);
+        // What is asked for ahead takes a tile's one pointer to a copy of A, which only slim cores make up for.
+        let asked = |ahead: bool| if ahead { limits.near } else { usize::MAX };
+        let asked = [asked(limits.ahead || !copy_a), asked(limits.ahead)];
         let (cols, depth) = (part(n, cols, unit), part(k, depth, 1));
         let (mut jc, mut pc) = (0, 0);
         while jc < n {
@@ -259,7 +263,7 @@ impl Kernel for Product<'_, '_> {
             let b = (b.block((pc, kc), (jc, nc)), b_scale);
             let mut all = [(0, Panels::NONE); 3];
             let groups = groups(nc, widest, usual);
-            let used = panels(s, b, (in_place, limits.near), groups, b_room, &mut all);
+            let used = panels(s, b, (in_place, asked), groups, b_room, &mut all);
             let a = a.block((0, m), (pc, kc));
             let mut ending = IntoC {
                 c: &mut c,

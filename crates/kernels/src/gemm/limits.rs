@@ -34,21 +34,43 @@ pub(super) struct Limits {
     pub(super) near: usize,
     /// [`Caches::slim`]: loads of A and B count, and what is asked for.
     pub(super) slim: bool,
+    /// Floats from which on rows apart by a multiple of them share few sets of a cache.
+    page: usize,
+    /// Lines asked for while a tile is multiplied.
+    pub(super) asks: usize,
+    /// Whether panels that the first-level cache does not hold are asked for ahead, though they follow each other in memory.
+    pub(super) ahead: bool,
 }
 
 impl Limits {
     #[inline(always)]
     pub(super) fn of(caches: Caches) -> Limits {
         let Caches { first, second } = caches;
-        let half = second / size_of::<f32>() / 2;
+        let (half, slim) = (second / size_of::<f32>() / 2, caches.slim());
         Limits {
             block: half.min(BLOCK),
             // As many columns as rows and half as many again pass A and C through memory least.
             depth: (half >> 8).clamp(LOWEST, DEEPEST),
             half,
             near: first / size_of::<f32>() * 2 / 3,
-            slim: caches.slim(),
+            slim,
+            page: if slim { PAGE / 2 } else { PAGE },
+            asks: if slim { ASKS_SLIM } else { ASKS },
+            ahead: slim,
         }
+    }
+
+    /// The same for tiles of one vector. They multiply half as fast, and what they need may come from further away: they were no
+    /// faster for smaller blocks. But a row of a tile is one line: where B stays in place, lines that belong to the same tiles
+    /// share sets the sooner, and on a slim core whatever is done besides multiplying counts double.
+    #[inline(always)]
+    pub(super) fn narrow(caches: Caches) -> Limits {
+        let usual = Limits::of(Caches::USUAL);
+        if !caches.slim() {
+            return usual;
+        }
+        let Limits { near, .. } = Limits::of(caches);
+        Limits { near, half: near, page: PAGE / 4, asks: 0, ahead: true, ..usual }
     }
 
     /// Depth of a block of a B with so many columns, at most.
@@ -63,8 +85,7 @@ impl Limits {
     /// Whether the rows of B are spread over the sets of a cache.
     #[inline(always)]
     pub(super) fn spread(&self, b: &MatRef<'_>) -> bool {
-        let page = if self.slim { PAGE / 2 } else { PAGE };
-        floats(b) <= SMALL || !b.strides().0.is_multiple_of(page)
+        floats(b) <= SMALL || !b.strides().0.is_multiple_of(self.page)
     }
 
     /// Whether each strip of A would fetch B from behind the second-level cache.
@@ -83,12 +104,6 @@ impl Limits {
             false => FEW_ROWS,
         }
     }
-
-    /// Lines asked for while a tile is multiplied.
-    #[inline(always)]
-    pub(super) fn asks(&self) -> usize {
-        if self.slim { ASKS_SLIM } else { ASKS }
-    }
 }
 
 /// Floats of the memory over which a matrix with contiguous rows is spread.
@@ -106,13 +121,18 @@ mod tests {
         let of = |first: usize, second: usize| {
             Limits::of(Caches { first: first << 10, second: second << 10 })
         };
-        let large =
-            Limits { block: 7 << 15, depth: 1024, half: 1 << 18, near: 1 << 13, slim: false };
-        assert_eq!(of(48, 2048), large);
-        assert_eq!((large.depth(1), large.depth(5000), large.asks()), (1024, 1024, ASKS));
-        let small = Limits { block: 1 << 17, depth: 512, half: 1 << 17, near: 5461, slim: true };
-        assert_eq!(of(32, 1024), small);
+        let large = of(48, 2048);
+        assert_eq!((large.block, large.half, large.near), (7 << 15, 1 << 18, 1 << 13));
+        assert_eq!((large.slim, large.ahead, large.asks), (false, false, ASKS));
+        assert_eq!((large.depth(1), large.depth(5000)), (1024, 1024));
+        let small = of(32, 1024);
+        assert_eq!((small.block, small.half, small.near), (1 << 17, 1 << 17, 5461));
+        assert_eq!((small.slim, small.ahead, small.asks), (true, true, ASKS_SLIM));
         assert_eq!((small.depth(1), small.depth(200), small.depth(5000)), (1024, 655, 512));
+        let narrow = |first: usize| Limits::narrow(Caches { first: first << 10, second: 1 << 20 });
+        assert_eq!(narrow(48), large);
+        assert_eq!((narrow(32).block, narrow(32).depth(1), narrow(32).asks), (7 << 15, 1024, 0));
+        assert!(narrow(32).ahead && !narrow(32).slim && narrow(32).half == small.near);
         // Copies of no cache take more than they did.
         for second in [0, 64, 256, 4096, 1 << 20] {
             let limits = of(32, second);

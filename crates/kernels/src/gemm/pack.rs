@@ -35,13 +35,13 @@ pub(super) fn groups(cols: usize, widest: usize, usual: usize) -> [Group; 3] {
 }
 
 /// The panels of a block of B, each group with its first vector, and how many groups there are: where they lie, the
-/// factor left to the tile, or times it in `room`. They are put where the caller reads them: a move would wait for all
-/// stores of the copy.
+/// factor left to the tile, or times it in `room`. Those of more floats than `near`, or as copies, are asked for ahead. They are
+/// put where the caller reads them: a move would wait for all stores of the copy.
 #[inline(always)]
 pub(super) fn panels<'b, S: Simd>(
     s: S,
     (b, scale): (MatRef<'b>, f32),
-    (in_place, near): (bool, usize),
+    (in_place, [near, near_copies]): (bool, [usize; 2]),
     groups: [Group; 3],
     mut room: &'b mut [Line],
     all: &mut [(usize, Panels<'b>); 3],
@@ -58,7 +58,7 @@ pub(super) fn panels<'b, S: Simd>(
             let (here, rest) = room.split_at_mut(panels * vectors * b.rows());
             room = rest;
             pack_b(s, &block, scale, vectors, here);
-            Panels::packed(here, (b.rows(), vectors), panels)
+            Panels::packed(here, (b.rows(), vectors), panels).asked_beyond(near_copies)
         };
         all[count] = (start / LANES, panels);
         count += 1;

@@ -271,12 +271,11 @@ impl<'a> Panels<'a> {
         self.first.vectors
     }
 
-    /// The same panels, to be asked for if they lie in a larger matrix and have more than `near` floats, those that the
-    /// first-level cache holds.
+    /// The same panels, whose rows are to be asked for some steps ahead if all panels have more than `near` floats.
     #[inline(always)]
     pub(crate) fn asked_beyond(self, near: usize) -> Self {
         let panel = self.first.depth * self.first.vectors * LANES;
-        Panels { far: self.step < panel && self.count * panel > near, ..self }
+        Panels { far: self.count * panel > near, ..self }
     }
 
     /// Whether they are to be asked for.
@@ -429,8 +428,9 @@ impl<'a, const MR: usize, const NV: usize, const LAYOUT: u8> Walk<'a, MR, NV>
     }
 }
 
-/// Rows of B that are asked for before they are read.
+/// Rows of B that are asked for before they are read; where they have one vector, more, which take as long.
 const AHEAD: usize = 4;
+const AHEAD_ONE: usize = 8;
 
 /// Through all of k, while rows of B are asked for some steps before: they are further apart than the hardware foresees,
 /// and a vector on two cache lines would wait for both.
@@ -443,7 +443,8 @@ impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Foreseen<'a, MR,
     }
     #[inline(always)]
     fn take(&mut self) -> Step<'a, MR, NV> {
-        let row = self.0.b.wrapping_add(AHEAD * self.0.stride);
+        let rows = const { if NV == 1 { AHEAD_ONE } else { AHEAD } };
+        let row = self.0.b.wrapping_add(rows * self.0.stride);
         for j in 1..=NV {
             // By a vector's last element: the line of its first is that of the vector before.
             prefetch_line::<false>(row.wrapping_add(j * LANES - 1).cast());
