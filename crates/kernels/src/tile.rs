@@ -237,7 +237,11 @@ pub(crate) fn strips<S: Simd, E: Ending<S>>(
                 $($mr if const { $mr <= $most } => if panels.scale() != 1.0 {
                     simd.outlined(Strips::<E, $mr, $nv, ANYHOW, SCALED> { at, count, a, panels, ending })
                 } else if const { $nv >= S::TALL.1 } && panels.are_far() {
-                    simd.outlined(Strips::<E, $mr, $nv, ANYHOW, FAR> { at, count, a, panels, ending })
+                    if panels.rows_are_aligned() {
+                        simd.outlined(Strips::<E, $mr, $nv, ANYHOW, FAR> { at, count, a, panels, ending })
+                    } else {
+                        simd.outlined(Strips::<E, $mr, $nv, ANYHOW, ACROSS> { at, count, a, panels, ending })
+                    }
                 } else if layout == COLUMNS {
                     simd.outlined(Strips::<E, $mr, $nv, COLUMNS, NEAR> { at, count, a, panels, ending })
                 } else if layout == ROWS {
@@ -279,10 +283,12 @@ pub(crate) const fn row_vectors<S: Simd>() -> usize {
 
 /// How B is read: as it comes, since it lies near...
 const NEAR: u8 = 0;
-/// ...with its rows asked for ahead...
+/// ...with its rows asked for ahead, which begin with cache lines...
 const FAR: u8 = 1;
+/// ...or do not...
+const ACROSS: u8 = 2;
 /// ...or that and times its factor.
-const SCALED: u8 = 2;
+const SCALED: u8 = 3;
 
 /// Tiles of one shape beside and below each other, of an A in this `LAYOUT` and a B that is read like this.
 struct Strips<'e, 'a, E, const MR: usize, const NV: usize, const LAYOUT: u8, const READ: u8> {
@@ -313,9 +319,15 @@ where
                     let walk = Steps::<MR, NV, LAYOUT>::new(&a, t * MR, &b, 0);
                     multiply(simd, &mut acc, walk, None, (ending, between));
                 } else {
-                    let walk = Foreseen(Steps::new(&a, t * MR, &b, 0));
+                    let steps = Steps::new(&a, t * MR, &b, 0);
                     let scale = if const { READ == SCALED } { Some(panels.scale()) } else { None };
-                    multiply(simd, &mut acc, walk, scale, (ending, between));
+                    if const { READ == ACROSS } {
+                        let walk = Foreseen::<MR, NV, true>(steps);
+                        multiply(simd, &mut acc, walk, scale, (ending, between));
+                    } else {
+                        let walk = Foreseen::<MR, NV, false>(steps);
+                        multiply(simd, &mut acc, walk, scale, (ending, between));
+                    }
                 }
                 ending.finish(simd, i, v, acc);
             }

@@ -284,6 +284,13 @@ impl<'a> Panels<'a> {
         self.far
     }
 
+    /// Whether their rows begin with cache lines.
+    #[inline(always)]
+    pub(crate) fn rows_are_aligned(&self) -> bool {
+        let Rows { data, stride, .. } = self.first;
+        data.addr().is_multiple_of(size_of::<Line>()) && stride.is_multiple_of(LANES)
+    }
+
     /// One of them.
     ///
     /// # Panics
@@ -433,10 +440,14 @@ const AHEAD: usize = 4;
 const AHEAD_ONE: usize = 8;
 
 /// Through all of k, while rows of B are asked for some steps before: they are further apart than the hardware foresees,
-/// and a vector on two cache lines would wait for both.
-pub(crate) struct Foreseen<'a, const MR: usize, const NV: usize>(pub(crate) Steps<'a, MR, NV>);
+/// and a vector on two cache lines, of rows that do not begin with one, would wait for both: with `ACROSS` both are asked for.
+pub(crate) struct Foreseen<'a, const MR: usize, const NV: usize, const ACROSS: bool>(
+    pub(crate) Steps<'a, MR, NV>,
+);
 
-impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Foreseen<'a, MR, NV> {
+impl<'a, const MR: usize, const NV: usize, const ACROSS: bool> Walk<'a, MR, NV>
+    for Foreseen<'a, MR, NV, ACROSS>
+{
     #[inline(always)]
     fn left(&self) -> usize {
         self.0.left
@@ -445,6 +456,9 @@ impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Foreseen<'a, MR,
     fn take(&mut self) -> Step<'a, MR, NV> {
         let rows = const { if NV == 1 { AHEAD_ONE } else { AHEAD } };
         let row = self.0.b.wrapping_add(rows * self.0.stride);
+        if const { ACROSS } {
+            prefetch_line::<false>(row.cast());
+        }
         for j in 1..=NV {
             // By a vector's last element: the line of its first is that of the vector before.
             prefetch_line::<false>(row.wrapping_add(j * LANES - 1).cast());
