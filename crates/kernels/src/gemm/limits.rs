@@ -28,7 +28,7 @@ pub(super) struct Limits {
     pub(super) block: usize,
     /// Depth of a block of a wide B.
     pub(super) depth: usize,
-    /// Floats of half the second-level cache: a B whose rows begin with cache lines is then read where it lies.
+    /// Floats of a B that is read where it lies, if its rows begin with cache lines: half the second-level cache.
     pub(super) half: usize,
     /// Floats of most of the first-level cache.
     pub(super) near: usize,
@@ -61,8 +61,8 @@ impl Limits {
     }
 
     /// The same for tiles of one vector. They multiply half as fast, and what they need may come from further away: they were no
-    /// faster for smaller blocks. But a row of a tile is one line: where B stays in place, lines that belong to the same tiles
-    /// share sets the sooner, and on a slim core whatever is done besides multiplying counts double.
+    /// faster for smaller blocks. But a row of such a tile is one line: the rows of a B that stays in place share sets the sooner,
+    /// and on a slim core what is done besides multiplying counts double.
     #[inline(always)]
     pub(super) fn narrow(caches: Caches) -> Limits {
         let usual = Limits::of(Caches::USUAL);
