@@ -100,7 +100,7 @@ fn operands_without_a_factor_are_not_read() {
     }
 }
 
-/// `x + 17 y` with a product of its own, which needs copies, in the middle of another.
+/// `x + 17`, the sum of seventeen ones by a product of its own in the middle of another, which has the thread's memory.
 struct Multiplies(Isa);
 
 impl Epilogue for Multiplies {
