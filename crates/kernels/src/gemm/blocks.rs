@@ -246,11 +246,8 @@ impl Kernel for Product<'_, '_> {
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let usual = if widest > S::FLAT.1 { S::FLAT.1 } else { S::TALL.1 };
         let a_room = if copy_a { a_lines(highest.min(m)) } else { 0 };
-        let b_room = if in_place && n.is_multiple_of(LANES) {
-            0
-        } else {
-            depth.min(k) * cols.min(n).div_ceil(LANES)
-        };
+        let copy_b = !in_place || !n.is_multiple_of(LANES);
+        let b_room = if copy_b { depth.min(k) * cols.min(n).div_ceil(LANES) } else { 0 };
         let squares = if swaps { swapped::lines(widest) } else { 0 };
         let [a_room, b_room, squares] = scratch.rooms([a_room, b_room, squares]);
         // What is asked for ahead takes a tile's one pointer to a copy of A, which only slim cores make up for.

@@ -28,7 +28,8 @@ pub(super) struct Limits {
     pub(super) block: usize,
     /// Depth of a block of a wide B.
     pub(super) depth: usize,
-    /// Floats of a B that is read where it lies, if its rows begin with cache lines: half the second-level cache.
+    /// Floats of a B that is read where it lies, if its rows begin with cache lines: half the second-level cache, or for narrow
+    /// tiles most of the first.
     pub(super) half: usize,
     /// Floats of most of the first-level cache.
     pub(super) near: usize,

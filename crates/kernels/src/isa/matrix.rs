@@ -58,6 +58,12 @@ pub(super) fn extent((rows, cols): (usize, usize), (rs, cs): (usize, usize)) -> 
     (rows - 1).checked_mul(rs)?.checked_add((cols - 1).checked_mul(cs)?)?.checked_add(1)
 }
 
+/// Whether rows from here on, so far apart, all begin with cache lines.
+#[inline(always)]
+pub(super) fn begin_with_lines(first: *const f32, stride: usize) -> bool {
+    first.addr().is_multiple_of(size_of::<Line>()) && stride.is_multiple_of(LANES)
+}
+
 /// Panics unless every element lies in `len` floats.
 #[inline(always)]
 #[track_caller]
@@ -233,7 +239,7 @@ impl<'a> MatRef<'a> {
     /// Whether every row begins with a cache line.
     #[inline(always)]
     pub(crate) fn rows_are_aligned(&self) -> bool {
-        self.data.addr().is_multiple_of(size_of::<Line>()) && self.rs.is_multiple_of(LANES)
+        begin_with_lines(self.data, self.rs)
     }
 
     /// Where element (i, j) is, or would be.

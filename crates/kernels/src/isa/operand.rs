@@ -1,6 +1,6 @@
 //! The two operands of the tile, checked once when they are made and then read without checks.
 
-use super::matrix::extent;
+use super::matrix::{begin_with_lines, extent};
 use super::{LANES, Line, prefetch_line};
 use core::marker::PhantomData;
 
@@ -287,8 +287,7 @@ impl<'a> Panels<'a> {
     /// Whether their rows begin with cache lines.
     #[inline(always)]
     pub(crate) fn rows_are_aligned(&self) -> bool {
-        let Rows { data, stride, .. } = self.first;
-        data.addr().is_multiple_of(size_of::<Line>()) && stride.is_multiple_of(LANES)
+        begin_with_lines(self.first.data, self.first.stride)
     }
 
     /// One of them.
