@@ -33,9 +33,16 @@ pub struct Panel {
 
 impl Panel {
     /// A `rows × cols` panel of zeros.
+    ///
+    /// # Panics
+    /// If it has more floats than can be counted.
     pub fn zeros(rows: usize, cols: usize) -> Panel {
-        let vectors = cols.div_ceil(LANES);
-        Panel { lines: vec![Line::ZERO; rows * vectors], rows, cols, vectors }
+        let stride = cols.checked_next_multiple_of(LANES);
+        let floats = stride.and_then(|stride| stride.checked_mul(rows));
+        let (Some(stride), Some(floats)) = (stride, floats) else {
+            panic!("a panel of {rows}x{cols} has more floats than can be counted")
+        };
+        Panel { lines: vec![Line::ZERO; floats / LANES], rows, cols, vectors: stride / LANES }
     }
 
     /// Adds the rows of another panel below.
@@ -69,6 +76,7 @@ impl Panel {
     /// If there is no such row.
     #[inline(always)]
     pub fn row(&self, i: usize) -> &[Line] {
+        assert!(i < self.rows, "row {i} of {}", self.rows);
         &self.lines[i * self.vectors..][..self.vectors]
     }
 
@@ -78,6 +86,7 @@ impl Panel {
     /// If there is no such row.
     #[inline(always)]
     pub fn row_mut(&mut self, i: usize) -> &mut [Line] {
+        assert!(i < self.rows, "row {i} of {}", self.rows);
         &mut self.lines[i * self.vectors..][..self.vectors]
     }
 
@@ -140,6 +149,12 @@ pub struct View<'a> {
     lit: Known<'a>,
 }
 
+/// Whether `at..at + count` is within `all`, without the sum, which may have no room.
+#[inline(always)]
+pub(crate) fn inside(at: usize, count: usize, all: usize) -> bool {
+    at <= all && count <= all - at
+}
+
 /// What is known of the elements that are not zero: of groups of rows, or of columns.
 #[derive(Clone, Copy, Debug)]
 enum Known<'a> {
@@ -165,7 +180,7 @@ impl<'a> View<'a> {
     /// If they are not all there.
     #[inline(always)]
     pub fn rows_at(self, from: usize, count: usize) -> View<'a> {
-        assert!(from + count <= self.rows, "rows {from}+{count} of {}", self.rows);
+        assert!(inside(from, count, self.rows), "rows {from}+{count} of {}", self.rows);
         let data = if count == 0 { &[] } else { &self.data[from * self.stride..] };
         let lit = match self.lit {
             Known::Rows(lit) if from.is_multiple_of(GROUP) => Known::Rows(lit.past(from / GROUP)),
@@ -181,7 +196,7 @@ impl<'a> View<'a> {
     #[inline(always)]
     pub fn cols_at(self, from: usize, count: usize) -> View<'a> {
         assert!(
-            from.is_multiple_of(LANES) && from + count <= self.cols,
+            from.is_multiple_of(LANES) && inside(from, count, self.cols),
             "columns {from}+{count} of {}",
             self.cols
         );

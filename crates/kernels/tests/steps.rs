@@ -185,6 +185,17 @@ fn a_panic_anywhere_comes_out_when_nobody_is_in_the_job_any_more() {
     assert!(items.iter().enumerate().all(|(i, item)| i == *item), "the team goes on");
 }
 
+/// One in a task, and in the same step one of the other thread when it has no task left.
+#[test]
+fn of_two_panics_one_comes_out_and_none_stays_behind() {
+    let mut team = Team::new(2);
+    let fail = |on: usize| move |me: usize, _: usize| assert!(me != on, "as planned");
+    let run = || given(&mut team, fail(0), fail(1), |_| Break(()));
+    let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("a panic comes out");
+    assert_eq!(panic.downcast_ref(), Some(&"as planned"));
+    team.for_each(100, |_| {});
+}
+
 #[test]
 #[should_panic(expected = "5000 tasks; 4095 are the most")]
 fn too_many_tasks_are_refused() {

@@ -200,6 +200,39 @@ fn a_panic_on_every_thread_comes_out_as_one() {
     }
 }
 
+/// What a task panics with may itself panic when it is dropped. The first one comes out; nobody drops the others.
+#[test]
+fn a_second_panic_is_not_dropped_while_tasks_run() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::process::abort();
+        }
+    }
+    let (mut team, together) = (Team::new(2), std::sync::Barrier::new(2));
+    let ended = AtomicUsize::new(0);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        team.for_each(8, |_| {
+            if ended.fetch_add(1, Relaxed) < 2 {
+                together.wait();
+            }
+            std::panic::resume_unwind(Box::new(Bomb));
+        });
+    }));
+    let first = panicked.expect_err("a panic comes out").downcast::<Bomb>().expect("the bomb");
+    assert_eq!(ended.into_inner(), 8);
+    std::mem::forget(first);
+    team.for_each(100, |_| {});
+}
+
+#[test]
+fn more_threads_than_can_have_a_task_are_refused() {
+    for threads in [4096, usize::MAX] {
+        let error = Team::try_new(threads).expect_err("too many");
+        assert_eq!(error.to_string(), "a team has 4095 threads at most");
+    }
+}
+
 #[test]
 fn items_are_dropped_once_after_a_panic() {
     let counted = std::sync::Arc::new(());

@@ -2,6 +2,7 @@
 //! what lies between their elements.
 
 use super::{LANES, Line, Panels, Strided};
+use crate::panel::inside;
 use core::marker::PhantomData;
 
 /// A matrix to read: element (i, j) is `data[i * rs + j * cs]`.
@@ -207,7 +208,6 @@ impl<'a> MatRef<'a> {
     #[inline(always)]
     #[track_caller]
     pub fn block(&self, (i, rows): (usize, usize), (j, cols): (usize, usize)) -> MatRef<'a> {
-        let inside = |at: usize, count: usize, all: usize| at <= all && count <= all - at;
         assert!(
             inside(i, rows, self.rows) && inside(j, cols, self.cols),
             "block outside the matrix"
@@ -332,6 +332,23 @@ impl<'a> MatMut<'a> {
     #[inline]
     pub fn strides(&self) -> (usize, usize) {
         (self.rs, self.cs)
+    }
+
+    /// The same matrix for a shorter time: for one of several products into it.
+    ///
+    /// ```
+    /// use kernels::{Isa, MatMut, MatRef, gemm};
+    /// let (a, b, mut sum) = ([1.0, 2.0], [3.0, 4.0], [0.0]);
+    /// let mut c = MatMut::row_major(&mut sum, 1, 1);
+    /// for (a, b) in a.chunks(1).zip(b.chunks(1)) {
+    ///     let (a, b) = (MatRef::row_major(a, 1, 1), MatRef::row_major(b, 1, 1));
+    ///     gemm(Isa::best(), 1.0, a, b, 1.0, c.reborrow());
+    /// }
+    /// assert_eq!(c.get(0, 0), 1.0 * 3.0 + 2.0 * 4.0);
+    /// ```
+    #[inline]
+    pub fn reborrow(&mut self) -> MatMut<'_> {
+        MatMut { _borrows: PhantomData, ..*self }
     }
 
     /// The same matrix to read.

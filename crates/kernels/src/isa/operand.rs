@@ -170,8 +170,9 @@ impl<'a> Rows<'a> {
     /// If one does not.
     #[inline(always)]
     pub(crate) fn new(data: &'a [f32], stride: usize, (depth, vectors): (usize, usize)) -> Self {
+        let end = vectors.checked_mul(LANES).and_then(|cols| extent((depth, cols), (stride, 1)));
         assert!(
-            extent((depth, vectors * LANES), (stride, 1)).is_some_and(|end| end <= data.len()),
+            end.is_some_and(|end| end <= data.len()),
             "{depth} rows of {vectors} vectors with stride {stride} need more than {} floats",
             data.len()
         );
@@ -369,7 +370,7 @@ impl<'a, const MR: usize, const NV: usize, const LAYOUT: u8> Steps<'a, MR, NV, L
         let mut bases = [a.data; BASES];
         for (group, base) in bases.iter_mut().enumerate() {
             if group * REACH < MR {
-                *base = opaque(a.data.wrapping_add((i + group * REACH) * a.rs));
+                *base = opaque(a.data.wrapping_add((i + group * REACH).wrapping_mul(a.rs)));
             }
         }
         Steps {
@@ -454,7 +455,7 @@ impl<'a, const MR: usize, const NV: usize, const ACROSS: bool> Walk<'a, MR, NV>
     #[inline(always)]
     fn take(&mut self) -> Step<'a, MR, NV> {
         let rows = const { if NV == 1 { AHEAD_ONE } else { AHEAD } };
-        let row = self.0.b.wrapping_add(rows * self.0.stride);
+        let row = self.0.b.wrapping_add(self.0.stride.wrapping_mul(rows));
         if const { ACROSS } {
             prefetch_line::<false>(row.cast());
         }

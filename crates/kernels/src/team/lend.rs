@@ -76,8 +76,9 @@ fn dealt(i: usize, n: usize, m: usize, threads: usize) -> Kind {
     if at < n { Kind::First(thread * n + at) } else { Kind::Second(thread * m + at - n) }
 }
 
-/// What [`Team::for_each_zip`] cuts into pieces: a mutable slice, or a pair of such.
-pub trait Zip: Sized {
+/// What [`Team::for_each_zip`] cuts into pieces: a mutable slice, or a pair of such, and nothing else. That a loan of
+/// [`briefly`](Zip::briefly) ends with its task is what [`Team::for_each_step`] relies on.
+pub trait Zip: Sized + sealed::Sealed {
     /// All pieces.
     #[doc(hidden)]
     type Cells: Sync;
@@ -103,6 +104,13 @@ pub trait Zip: Sized {
     fn briefly<'p>(self) -> Self::Piece<'p>
     where
         Self: 'p;
+}
+
+mod sealed {
+    /// Nobody else can implement what needs this.
+    pub trait Sealed {}
+    impl<T> Sealed for &mut [T] {}
+    impl<A, B> Sealed for (A, B) {}
 }
 
 impl<'a, T: Send> Zip for &'a mut [T] {

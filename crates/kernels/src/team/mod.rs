@@ -59,7 +59,7 @@ const SPINS: u32 = if sync::HASTY { 1 } else { 2_000 };
 /// phase lasts. Waking up takes longer than some phases: a worker that slept through one, which the caller
 /// then did alone, must not fall asleep before the next.
 const YIELDS: u32 = if sync::HASTY { 0 } else { 5_000 };
-/// Tasks that one phase can hand out; longer loops run as several phases.
+/// Tasks that one phase can hand out, and threads of a team; longer loops run as several phases.
 const MAX_TASKS: usize = 0xfff;
 /// Phase numbers start again after this one, which takes days; no worker sleeps through just as many.
 const MOST_PHASES: u64 = (1 << 40) - 1;
@@ -142,11 +142,21 @@ impl Shared {
         }
     }
 
-    /// Keeps a panic for the caller.
+    /// Keeps the first panic for the caller.
     fn catch(&self, run: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-            *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+            let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*first {
+                None => *first = Some(panic),
+                // To drop it may panic as well, and here nothing may: the task still counts.
+                Some(_) => core::mem::forget(panic),
+            }
         }
+    }
+
+    /// Leaves out a panic that was kept.
+    fn forget(&self) {
+        core::mem::forget(self.panic.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Goes on with a panic that was kept.
@@ -241,7 +251,7 @@ impl Team {
     /// A team of `threads`, the caller among them; 0 counts as 1.
     ///
     /// # Panics
-    /// If the system refuses to start a thread.
+    /// If the system refuses to start a thread, or there are more than 4,095.
     pub fn new(threads: usize) -> Team {
         Team::try_new(threads).expect("the system starts a worker thread")
     }
@@ -255,9 +265,14 @@ impl Team {
     /// ```
     ///
     /// # Errors
-    /// What the system says if it refuses to start a thread.
+    /// What the system says if it refuses to start a thread; [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 4,095, which
+    /// would never all have a task.
     pub fn try_new(threads: usize) -> io::Result<Team> {
         let threads = threads.max(1);
+        if threads > MAX_TASKS {
+            let why = format!("a team has {MAX_TASKS} threads at most");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let shared = Arc::new(Shared {
             phase: Padded(AtomicU64::new(0)),
             left: Padded(AtomicUsize::new(0)),
