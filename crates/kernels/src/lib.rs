@@ -22,7 +22,7 @@
 //! | train a layer with products of bf16 numbers | [`Amx`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
 //! | use several cores | [`Team`]: give each thread `&mut` of its own panels |
 //! | call products from C or Fortran | `libweft_blas`, which the crate `cblas` makes of this one |
-//! | choose or name the instructions | [`Isa`], the first argument of every kernel |
+//! | choose or name the instructions | [`Isa`], the first argument of kernels, behind scratch or threads where there are some |
 //! | read what a kernel computes | [`twin`] |
 //! | test against the mathematics | [`reference`](mod@reference), with [`gradcheck`](reference::gradcheck) |
 //!

@@ -190,7 +190,11 @@ fn softmax_cross_entropy_equals_its_twin() {
             let labels: Vec<u16> = (0..rows).map(|i| label(i) as u16).collect();
             let mut panel = panel_of(rows + more, n, &x);
             let mut losses = vec![RowLoss::default(); rows];
+            let mut probabilities = panel.clone();
+            softmax_panel(isa, &mut probabilities, rows);
+            assert_padding_is_zero(&probabilities, format_args!("{n} probabilities on {isa}"));
             softmax_cross_entropy(isa, &mut panel, &labels, 1.0 / 7.0, &mut losses);
+            assert_padding_is_zero(&panel, format_args!("gradient of {n} logits on {isa}"));
             for i in 0..rows {
                 let mut row = x[i * n..][..n].to_vec();
                 let best = first_largest(&row);

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Gen, panel_of};
+use common::{Gen, isas, panel_of};
 use kernels::{
-    AdamStep, Blocks, Isa, LANES, Line, Owned, Panel, Then, Zeros, dense_forward, dense_update,
-    find_zeros, list_zeros, mark_zeros,
+    AdamStep, Blocks, Isa, LANES, Line, Owned, Panel, Then, Zeros, dense_forward, dense_gradient,
+    dense_update, find_zeros, list_zeros, mark_zeros,
 };
 use proptest::prelude::*;
 
@@ -114,6 +114,41 @@ fn what_is_not_finite_is_reported() {
             let (x, dz) = (Blocks::new(1, &x), Blocks::new(1, &dz));
             assert!(!dense_update(isa, x, dz, &mut owned, step), "{bad} at {at}, {isa}");
         }
+    }
+}
+
+/// Of rows that nobody looked at, nothing is left out: 0 of 20, or 6 of them, which end within a group.
+#[test]
+fn rows_that_were_not_looked_at_count_as_lit() {
+    let (isa, x, w) = (Isa::best(), panel_of(20, 16, &[1.0; 320]), panel_of(16, 1, &[1.0; 16]));
+    for found in [0, 6] {
+        let mut zeros = Zeros::new(20, 16, 16);
+        find_zeros(isa, &Panel::zeros(20, 16), found, &mut zeros);
+        let (of_x, of_w) = (|_: usize| zeros.block(x.view(), 0), |_: usize| w.view());
+        let (of_x, of_w) = (Blocks::new(1, &of_x), Blocks::new(1, &of_w));
+        let mut out = Panel::zeros(20, 1);
+        dense_forward(isa, of_x, of_w, &[Line::ZERO], Then::Linear, &mut out, 0);
+        let whole = found / 4 * 4;
+        assert!((whole..20).all(|i| out.get(i, 0) == 16.0), "{found} looked at: {out:?}");
+
+        let (of_x, of_dz) = (|_: usize| zeros.cols_at(x.view(), 0, 16), |_: usize| out.view());
+        let (of_x, of_dz) = (Blocks::new(1, &of_x), Blocks::new(1, &of_dz));
+        let mut g = Panel::zeros(16, 1);
+        dense_gradient(isa, of_x, of_dz, &mut g);
+        let all: f32 = (0..20).map(|i| out.get(i, 0)).sum();
+        assert_eq!(g.get(15, 0), all, "{found} looked at");
+    }
+}
+
+/// A bias that is not zero there leaves something past the last column.
+#[test]
+fn what_is_past_the_last_column_is_not_listed() {
+    let mut x = Panel::zeros(4, 100);
+    x.lines_mut().iter_mut().for_each(|line| line.0 = [0.5; 16]);
+    for isa in isas() {
+        let mut zeros = Zeros::new(4, 100, 112);
+        find_zeros(isa, &x, 4, &mut zeros);
+        assert_eq!(zeros.densities()[0], 1.0, "{isa}");
     }
 }
 

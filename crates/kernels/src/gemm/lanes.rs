@@ -29,7 +29,8 @@ impl Product<'_, '_> {
         let c = core::mem::replace(&mut self.c, MatMut::row_major(&mut [], 0, 0));
         let (c, last) = c.split_cols(whole);
         self.c = c;
-        let [room, ..] = self.scratch.rooms([(k * few).div_ceil(LANES), 0, 0]);
+        let copied = if b_scale == 1.0 { 0 } else { k * few };
+        let [room, ..] = self.scratch.rooms([copied.div_ceil(LANES), 0, 0]);
         let last_b = (b.block((0, k), (whole, few)), b_scale);
         let columns =
             Columns { a, b: last_b, room, beta: self.beta, c: last, first: whole, then: self.then };
@@ -46,7 +47,7 @@ impl Product<'_, '_> {
 struct Columns<'t, 'a> {
     a: MatRef<'a>,
     b: (MatRef<'t>, f32),
-    /// For B times its factor.
+    /// For B times its factor, if it has one.
     room: &'t mut [Line],
     beta: f32,
     c: MatMut<'a>,

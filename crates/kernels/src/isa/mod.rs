@@ -457,8 +457,8 @@ impl Isa {
     /// The variable names an ISA that is unknown or that the CPU lacks.
     #[cfg(feature = "std")]
     pub fn from_env() -> Result<Isa, IsaError> {
-        match std::env::var("WEFT_ISA") {
-            Ok(name) if !name.is_empty() => Isa::named(&name),
+        match std::env::var_os("WEFT_ISA") {
+            Some(name) if !name.is_empty() => Isa::named(&name.to_string_lossy()),
             _ => Ok(Isa::best()),
         }
     }

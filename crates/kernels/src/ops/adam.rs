@@ -52,7 +52,8 @@ pub struct AdamStep {
 }
 
 impl AdamStep {
-    /// The constants of step `t`, counted from 1, worked out in `f64` and rounded once.
+    /// The constants of step `t`, counted from 1, worked out in `f64` and rounded once. With an `lr` of 0 or less, α is
+    /// below 2^-60.
     ///
     /// # Panics
     /// If `t` is 0.

@@ -9,7 +9,7 @@
 //! which block comes next in a chain, so blocking never changes a bit.
 
 use super::stretch::{IntoPanel, MOST_BLOCKS, Pairs, Stretch, sums};
-use crate::isa::{Caches, Isa, Line, Simd, kernel};
+use crate::isa::{Caches, Isa, LANES, Line, Simd, kernel};
 use crate::panel::{Blocks, Panel};
 use crate::tile::{many_rows, product};
 
@@ -34,20 +34,21 @@ pub enum Then {
 ///
 /// - `x`: the block's rows, split along k: views of `rows × k_i`
 /// - `w`: the panel, split along k at the same places or coarser: `K_j × cols`
-/// - `bias`: one line for each vector of the panel
+/// - `bias`: one line for each vector of the panel, zero past the last column, as those of a [`Panel`] are
 /// - `out`: gets the result in its vectors from `at` on
 ///
 /// ```
-/// use kernels::{Blocks, Isa, Line, Panel, Then, dense_forward};
-/// let (mut x, mut w) = (Panel::zeros(1, 2), Panel::zeros(2, 1));
+/// use kernels::{Blocks, Isa, Panel, Then, dense_forward};
+/// let (mut x, mut w, mut bias) = (Panel::zeros(1, 2), Panel::zeros(2, 1), Panel::zeros(1, 1));
 /// x.set(0, 0, 1.0);
 /// x.set(0, 1, 2.0);
 /// w.set(0, 0, 3.0);
 /// w.set(1, 0, 4.0);
+/// bias.set(0, 0, 0.5);
 /// let (of_x, of_w) = (|_: usize| x.view(), |_: usize| w.view());
 /// let (x, w) = (Blocks::new(1, &of_x), Blocks::new(1, &of_w));
 /// let mut out = Panel::zeros(1, 1);
-/// dense_forward(Isa::best(), x, w, &[Line([0.5; 16])], Then::Relu, &mut out, 0);
+/// dense_forward(Isa::best(), x, w, bias.lines(), Then::Relu, &mut out, 0);
 /// assert_eq!(out.get(0, 0), 1.0 * 3.0 + 2.0 * 4.0 + 0.5);
 /// ```
 ///
@@ -90,7 +91,10 @@ fn forward<S: Simd>(
     let (of, views, fit) = (x.count(), stretch.ahead.count(), "blocks of inputs and of weights");
     assert!(of > 0, "a layer without inputs");
     assert!(w.count() > 0, "{fit}");
-    let (head, vectors) = (x.get(0), w.get(0).b().vectors());
+    let (head, head_w) = (x.get(0), w.get(0));
+    let (cols, vectors) = (head_w.cols(), head_w.b().vectors());
+    let room = out.cols().saturating_sub(at.saturating_mul(LANES));
+    assert!(cols <= room, "{cols} columns of weights, and room for {room} outputs");
     // Of few rows, or with skipping, a block of weights stays in the first-level cache while the rows pass. Many rows wait
     // less often for the ends of their chains, and so does everybody where a block has no room there.
     let many = head.rows() >= many_rows() && head.a().is_full();
@@ -109,6 +113,7 @@ fn forward<S: Simd>(
             part = w.get(j);
         }
         let panel = part.rows_at(k, block.cols());
+        assert_eq!(panel.cols(), head_w.cols(), "columns of part {j} of the weights");
         k += block.cols();
         (block.a(), panel.b())
     };

@@ -7,6 +7,7 @@
 //! the same numbers that [`dense_update`](crate::dense_update) hands to the optimiser.
 
 use super::stretch::Pairs;
+use super::update::{inputs, of_columns};
 use crate::isa::{Line, Simd, kernel};
 use crate::panel::{Blocks, Panel};
 use crate::tile::{Acc, Ending, product, unroll};
@@ -51,17 +52,17 @@ kernel! {
     pub fn dense_gradient<'f, 'x, 'd>(
         s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, to: &'f mut Panel,
     ) {
-        let (rows, vectors, blocks) = (to.rows(), to.vectors(), dz.count());
+        let (rows, cols, vectors, blocks) = (to.rows(), to.cols(), to.vectors(), dz.count());
         let mut ending = Store { to, row0: 0 };
         let mut p = 0;
         while ending.row0 < rows {
-            let inputs = x.get(p * blocks).cols();
-            assert!(inputs > 0, "panel {p} of the inputs has no columns");
-            let pair = |b| (x.get(p * blocks + b).a_transposed(), dz.get(b).b());
+            let inputs = inputs(x, p * blocks);
+            let pair = |b| (x.get(p * blocks + b).a_transposed(), of_columns(dz.get(b), cols).b());
             ending = product(s, inputs, vectors, Pairs::new(blocks, pair).list(), ending);
             ending.row0 += inputs;
             p += 1;
         }
+        assert_eq!(p * blocks, x.count(), "blocks of inputs, in panels of {blocks}");
     }
 }
 
@@ -81,10 +82,11 @@ kernel! {
     /// # Panics
     /// If the columns differ.
     pub fn bias_gradient<'f, 'd>(s, dz: Blocks<'f, 'd>, to: &'f mut Panel) {
+        let cols = to.cols();
         for (v, Line(to)) in to.row_mut(0).iter_mut().enumerate() {
             let mut g = s.splat(0.0);
             for b in 0..dz.count() {
-                let block = dz.get(b);
+                let block = of_columns(dz.get(b), cols);
                 for i in 0..block.rows() {
                     g = s.add(g, s.load(block.vector(i, v)));
                 }

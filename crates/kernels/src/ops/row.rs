@@ -17,7 +17,8 @@ kernel! {
     /// Weights that meet a zero are left out, which would change the result only if they were not finite.
     ///
     /// - `x`: the row, `1 × inputs`
-    /// - `w`: panel after panel of the weights, `inputs × cols`, each split along k at the same multiples of sixteen
+    /// - `w`: panel after panel of the weights, `inputs × cols`, all but the last of [`PANEL_COLS`] columns, each split along k
+    ///   at the same multiples of sixteen
     /// - `bias`: of each panel, `1 × cols`
     /// - `out`: gets the result in its first row, panel after panel
     ///

@@ -67,7 +67,7 @@ fn softmax_row<S: Simd>(
     }
     last = keep(s, n, exp(s, s.sub(last, s.splat(max))), 0.0);
     let sum = s.sum(s.add(sum, last));
-    last = s.div(last, s.splat(sum));
+    last = keep(s, n, s.div(last, s.splat(sum)), 0.0);
     if !whole.is_empty() {
         let by = Divisor::new(s, s.splat(sum), tiny);
         for e in whole {
@@ -389,7 +389,8 @@ kernel! {
     }
 }
 
-/// Index of the largest value, the first of equals; NaN is never larger.
+/// Index of the largest value, the first of equals. NaN is never larger, and nothing is larger than a NaN at the front; of
+/// no values it is 0.
 ///
 /// ```
 /// assert_eq!(kernels::first_largest(&[1.0, 3.0, f32::NAN, 3.0]), 1);

@@ -43,13 +43,14 @@ impl<'a> Pairs<'a> {
 /// it left. So a large layer's blocks can be used for several panels while they are near. `E` is what comes after the last.
 ///
 /// ```
-/// use kernels::{Blocks, Isa, Panel, Stretch, Then, Line, dense_forward_stretch};
-/// let (mut x, mut w, mut out) = (Panel::zeros(1, 1), Panel::zeros(1, 1), Panel::zeros(1, 1));
+/// use kernels::{Blocks, Isa, Panel, Stretch, Then, dense_forward_stretch};
+/// let [mut x, mut w, mut bias, mut out] = [(); 4].map(|_| Panel::zeros(1, 1));
 /// x.set(0, 0, 2.0);
 /// w.set(0, 0, 3.0);
+/// bias.set(0, 0, 0.5);
 /// let (of_x, of_w) = (|_: usize| x.view(), |_: usize| w.view());
 /// let (x, w) = (Blocks::new(1, &of_x), Blocks::new(1, &of_w));
-/// let end = (&[Line([0.5; 16])][..], Then::Linear);
+/// let end = (bias.lines(), Then::Linear);
 /// let [first, last] = [
 ///     Stretch { first: true, last: None, ahead: Blocks::none() },
 ///     Stretch { first: false, last: Some(end), ahead: Blocks::none() },

@@ -9,7 +9,7 @@ use super::sgd::SgdStep;
 use super::stages::{MOST, Rule, Stages, step_all};
 use super::stretch::Pairs;
 use crate::isa::{Isa, LANES, Line, Simd, kernel, prefetch_line, prefetch_own};
-use crate::panel::{Blocks, PANEL_COLS, Panel};
+use crate::panel::{Blocks, PANEL_COLS, Panel, View};
 use crate::tile::{Acc, Ending, product, unroll};
 
 /// Weights and what the optimiser remembers of them, `rows × cols` of one panel: what one worker owns.
@@ -327,6 +327,25 @@ updates! {
     dense_sgd, bias_sgd, scaled_sgd: SgdStep;
 }
 
+/// Columns of the inputs' block with this number, the first of a panel.
+///
+/// # Panics
+/// If there is no such block, or it has none.
+#[inline(always)]
+pub(super) fn inputs(x: Blocks<'_, '_>, first: usize) -> usize {
+    assert!(first < x.count(), "{} blocks of inputs: too few", x.count());
+    let cols = x.get(first).cols();
+    assert!(cols > 0, "block {first} of the inputs has no columns");
+    cols
+}
+
+/// A block of gradients, which has as many columns as the parameters.
+#[inline(always)]
+pub(super) fn of_columns(block: View<'_>, cols: usize) -> View<'_> {
+    assert_eq!(block.cols(), cols, "columns of gradients and of parameters");
+    block
+}
+
 #[inline(always)]
 fn weights<S: Simd, const FAR: bool>(
     s: S,
@@ -335,31 +354,33 @@ fn weights<S: Simd, const FAR: bool>(
     owned: &mut Owned,
     rule: impl Rule,
 ) -> bool {
-    let (rows, vectors, blocks) = (owned.w.rows(), owned.w.vectors(), dz.count());
-    assert!(owned.w.cols() <= PANEL_COLS, "{} columns in a panel", owned.w.cols());
+    let (rows, cols, vectors) = (owned.w.rows(), owned.w.cols(), owned.w.vectors());
+    let blocks = dz.count();
+    assert!(cols <= PANEL_COLS, "{cols} columns in a panel");
     let mut stages = Stages::new(s, rule, owned.vectors_mut());
     let (asks, soon) = (MOST.div_ceil(blocks.max(1)), [core::ptr::null(); 3]);
     let mut ending =
         Update::<_, _, FAR> { stages: &mut stages, asks, soon, left: 0, vectors, row0: 0 };
     let mut p = 0;
     while ending.row0 < rows {
-        let inputs = x.get(p * blocks).cols();
-        assert!(inputs > 0, "panel {p} of the inputs has no columns");
-        let pair = |b| (x.get(p * blocks + b).a_transposed(), dz.get(b).b());
+        let inputs = inputs(x, p * blocks);
+        let pair = |b| (x.get(p * blocks + b).a_transposed(), of_columns(dz.get(b), cols).b());
         ending = product(s, inputs, vectors, Pairs::new(blocks, pair).list(), ending);
         ending.row0 += inputs;
         p += 1;
     }
+    assert_eq!(p * blocks, x.count(), "blocks of inputs, in panels of {blocks}");
     stages.finish(s)
 }
 
 #[inline(always)]
 fn biases<S: Simd>(s: S, dz: Blocks<'_, '_>, owned: &mut Owned, rule: impl Rule) {
+    let owned_cols = owned.w.cols();
     let mut stages = Stages::new(s, rule, owned.vectors_mut());
     for v in 0..stages.w.len() {
         let mut g = s.splat(0.0);
         for b in 0..dz.count() {
-            let block = dz.get(b);
+            let block = of_columns(dz.get(b), owned_cols);
             for i in 0..block.rows() {
                 g = s.add(g, s.load(block.vector(i, v)));
             }

@@ -14,7 +14,7 @@ const GROUPS: usize = LANES / GROUP;
 ///
 /// A product with a view from here leaves out the steps in which all of a tile's elements of X are zero.
 /// Its bits are those of the whole product if the other operand is finite; with an infinity or a NaN there,
-/// the whole product has NaNs that this one has not.
+/// the whole product has NaNs that this one has not. Of rows that [`find_zeros`] did not look at nothing is left out.
 ///
 /// ```
 /// use kernels::{Isa, Panel, Zeros, find_zeros};
@@ -106,8 +106,13 @@ impl Zeros {
     /// Marks what is lit in row `r`.
     #[inline(always)]
     fn mark<S: Simd>(&mut self, s: S, row: &[Line], r: usize) {
-        for (lit, Line(x)) in self.marks(r).iter_mut().zip(row) {
+        let (rest, marks) = (self.cols % LANES, self.marks(r));
+        for (lit, Line(x)) in marks.iter_mut().zip(row) {
             lit.set(r % MARKED, s.lit(s.load(x)));
+        }
+        // Past the last column nothing is listed, whatever is there.
+        if let (1.., Some(lit), Some(Line(x))) = (rest, marks.last_mut(), row.last()) {
+            lit.set(r % MARKED, s.lit(s.load(x)) & !(u16::MAX << rest));
         }
     }
 
@@ -158,6 +163,11 @@ impl Zeros {
         }
     }
 
+    /// Of so many rows, those of which something is known. If they are not all, whole groups.
+    fn known(&self, rows: usize) -> usize {
+        if rows <= self.found { self.found } else { self.found / GROUP * GROUP }
+    }
+
     /// Block `k` of the columns of a panel's first rows, for [`dense_forward`](crate::dense_forward).
     ///
     /// # Panics
@@ -165,7 +175,7 @@ impl Zeros {
     pub fn block<'a>(&'a self, x: View<'a>, k: usize) -> View<'a> {
         let (from, groups) = (k * self.block, self.rows.div_ceil(GROUP));
         let x = x.cols_at(from, self.block.min(self.cols - from));
-        x.with_lit_rows(self.by_row.lists(k * groups, groups))
+        x.with_lit_rows(self.by_row.lists(k * groups, self.known(x.rows()).div_ceil(GROUP)))
     }
 
     /// The columns `from..from + count` of a panel's first rows, for [`dense_update`](crate::dense_update).
@@ -174,7 +184,8 @@ impl Zeros {
     /// If they are not all there, `from` is no multiple of sixteen, or this is [`of_rows`](Zeros::of_rows).
     pub fn cols_at<'a>(&'a self, x: View<'a>, from: usize, count: usize) -> View<'a> {
         let lit = self.by_col.lists(from / GROUP, count.div_ceil(GROUP));
-        x.cols_at(from, count).with_lit_cols(lit)
+        let columns = x.cols_at(from, count);
+        if x.rows() <= self.found { columns.with_lit_cols(lit) } else { columns }
     }
 
     /// Share of the multiply-adds that are left, of forward pass and gradient; of rows only the second is

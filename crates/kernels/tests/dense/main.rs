@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod refused;
 mod stretches;
 mod updates;
 
@@ -359,45 +360,6 @@ fn logits_have_no_negative_zero() {
             assert!(h.iter().all(|h| h.to_bits() == 0), "{then:?} on {isa}");
         }
     }
-}
-
-#[test]
-#[should_panic(expected = "blocks of inputs and of weights")]
-fn fewer_weights_than_inputs_are_refused() {
-    let (x, w, mut out) = (Panel::zeros(4, 64), Panel::zeros(64, 8), Panel::zeros(4, 8));
-    let (x, w) = (|_: usize| x.view(), |_: usize| w.view());
-    let (x, w) = (Blocks::new(2, &x), Blocks::new(1, &w));
-    dense_forward(Isa::best(), x, w, &[Line::ZERO], Then::Linear, &mut out, 0);
-}
-
-#[test]
-#[should_panic(expected = "rows 0+64 of 63")]
-fn weights_with_too_few_rows_are_refused() {
-    let (x, w, mut out) = (Panel::zeros(4, 64), Panel::zeros(63, 8), Panel::zeros(4, 8));
-    let (x, w) = (|_: usize| x.view(), |_: usize| w.view());
-    let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
-    dense_forward(Isa::best(), x, w, &[Line::ZERO], Then::Linear, &mut out, 0);
-}
-
-#[test]
-#[should_panic(expected = "one gradient for each input")]
-fn a_gradient_of_another_shape_is_refused() {
-    let none = |_: usize| unreachable!("no blocks");
-    let (mut dx, mut room) = (Panel::zeros(4, 9), Panel::zeros(9, 4));
-    let h = Panel::zeros(5, 9);
-    let blocks = Blocks::new(0, &none);
-    dense_backward_input(Isa::best(), blocks, blocks, Gate::Relu(h.lines()), &mut dx, &mut room);
-}
-
-#[test]
-#[should_panic(expected = "17 blocks; 16 are possible")]
-fn more_blocks_than_possible_are_refused() {
-    let (x, dz) = (Panel::zeros(1, 4), Panel::zeros(1, 4));
-    let (x, dz) = (|_: usize| x.view(), |_: usize| dz.view());
-    let blocks = MOST_BLOCKS + 1;
-    let (x, dz) = (Blocks::new(blocks, &x), Blocks::new(blocks, &dz));
-    let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 1);
-    dense_update(Isa::best(), x, dz, &mut Owned::zeros(4, 4), step);
 }
 
 /// Gradients in the denormal range, moments that decay into it: equal to the twin there too.

@@ -1,0 +1,135 @@
+//! Operands that do not fit together are refused, by a message that says what does not.
+
+use super::*;
+
+#[test]
+#[should_panic(expected = "blocks of inputs and of weights")]
+fn fewer_weights_than_inputs_are_refused() {
+    let (x, w, mut out) = (Panel::zeros(4, 64), Panel::zeros(64, 8), Panel::zeros(4, 8));
+    let (x, w) = (|_: usize| x.view(), |_: usize| w.view());
+    let (x, w) = (Blocks::new(2, &x), Blocks::new(1, &w));
+    dense_forward(Isa::best(), x, w, &[Line::ZERO], Then::Linear, &mut out, 0);
+}
+
+#[test]
+#[should_panic(expected = "rows 0+64 of 63")]
+fn weights_with_too_few_rows_are_refused() {
+    let (x, w, mut out) = (Panel::zeros(4, 64), Panel::zeros(63, 8), Panel::zeros(4, 8));
+    let (x, w) = (|_: usize| x.view(), |_: usize| w.view());
+    let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
+    dense_forward(Isa::best(), x, w, &[Line::ZERO], Then::Linear, &mut out, 0);
+}
+
+#[test]
+#[should_panic(expected = "one gradient for each input")]
+fn a_gradient_of_another_shape_is_refused() {
+    let none = |_: usize| unreachable!("no blocks");
+    let (mut dx, mut room) = (Panel::zeros(4, 9), Panel::zeros(9, 4));
+    let h = Panel::zeros(5, 9);
+    let blocks = Blocks::new(0, &none);
+    dense_backward_input(Isa::best(), blocks, blocks, Gate::Relu(h.lines()), &mut dx, &mut room);
+}
+
+#[test]
+#[should_panic(expected = "17 blocks; 16 are possible")]
+fn more_blocks_than_possible_are_refused() {
+    let (x, dz) = (Panel::zeros(1, 4), Panel::zeros(1, 4));
+    let (x, dz) = (|_: usize| x.view(), |_: usize| dz.view());
+    let blocks = MOST_BLOCKS + 1;
+    let (x, dz) = (Blocks::new(blocks, &x), Blocks::new(blocks, &dz));
+    let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 1);
+    dense_update(Isa::best(), x, dz, &mut Owned::zeros(4, 4), step);
+}
+
+/// One view of each panel.
+fn forward(x: &Panel, w: &Panel, out: &mut Panel, at: usize) {
+    let (x, w) = (|_: usize| x.view(), |_: usize| w.view());
+    let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
+    dense_forward(Isa::best(), x, w, &[Line::ZERO; 4], Then::Linear, out, at);
+}
+
+#[test]
+#[should_panic(expected = "5 columns of weights, and room for 2 outputs")]
+fn more_outputs_than_columns_are_refused() {
+    forward(&Panel::zeros(1, 1), &Panel::zeros(1, 5), &mut Panel::zeros(1, 2), 0);
+}
+
+#[test]
+#[should_panic(expected = "16 columns of weights, and room for 4 outputs")]
+fn outputs_past_the_last_column_are_refused() {
+    forward(&Panel::zeros(1, 1), &Panel::zeros(1, 16), &mut Panel::zeros(1, 20), 1);
+}
+
+/// Sizes whose product has no room would pass for small ones.
+#[test]
+#[should_panic(expected = "a panel of 16x18446744073709551615 has more floats than can be counted")]
+fn panels_without_end_are_refused() {
+    Panel::zeros(16, usize::MAX);
+}
+
+#[test]
+#[should_panic(expected = "row 9223372036854775808 of 2")]
+fn a_row_far_outside_is_refused() {
+    Panel::zeros(2, 32).get(1 << 63, 0);
+}
+
+#[test]
+#[should_panic(expected = "rows 9223372036854775808+9223372036854775809 of 2")]
+fn rows_whose_end_overflows_are_refused() {
+    let _ = Panel::zeros(2, 32).view().rows_at(1 << 63, (1 << 63) + 1);
+}
+
+#[test]
+#[should_panic(expected = "columns 18446744073709551600+20 of 64")]
+fn columns_whose_end_overflows_are_refused() {
+    let _ = Panel::zeros(2, 64).view().cols_at(usize::MAX - 15, 20);
+}
+
+/// Gradients of so many blocks for inputs of so many, `dz` of so many columns.
+fn update(blocks: (usize, usize), cols: usize, by: impl Fn(Blocks<'_, '_>, Blocks<'_, '_>)) {
+    let (x, dz) = (Panel::zeros(2, 1), Panel::zeros(2, cols));
+    let (x, dz) = (|_: usize| x.view(), |_: usize| dz.view());
+    by(Blocks::new(blocks.0, &x), Blocks::new(blocks.1, &dz));
+}
+
+const STEP: SgdStep = SgdStep { lr: 1.0, momentum: 0.0, nesterov: false, decay: 0.0 };
+
+fn dense(x: Blocks<'_, '_>, dz: Blocks<'_, '_>) {
+    dense_update(Isa::best(), x, dz, &mut Owned::zeros(1, 2), STEP);
+}
+
+#[test]
+#[should_panic(expected = "columns of gradients and of parameters")]
+fn weights_with_other_columns_than_their_gradients_are_refused() {
+    update((1, 1), 5, dense);
+}
+
+#[test]
+#[should_panic(expected = "columns of gradients and of parameters")]
+fn biases_with_other_columns_than_their_gradients_are_refused() {
+    update((1, 1), 5, |_, dz| bias_update(Isa::best(), dz, &mut Owned::zeros(1, 2), STEP));
+}
+
+#[test]
+#[should_panic(expected = "columns of gradients and of parameters")]
+fn gradients_of_other_columns_are_refused() {
+    update((1, 1), 5, |x, dz| dense_gradient(Isa::best(), x, dz, &mut Panel::zeros(1, 2)));
+}
+
+#[test]
+#[should_panic(expected = "columns of gradients and of parameters")]
+fn gradients_of_biases_of_other_columns_are_refused() {
+    update((1, 1), 5, |_, dz| bias_gradient(Isa::best(), dz, &mut Panel::zeros(1, 2)));
+}
+
+#[test]
+#[should_panic(expected = "blocks of inputs, in panels of 1")]
+fn more_blocks_of_inputs_than_of_gradients_are_refused() {
+    update((2, 1), 2, dense);
+}
+
+#[test]
+#[should_panic(expected = "blocks of inputs, in panels of 2")]
+fn fewer_blocks_of_inputs_than_of_gradients_are_refused() {
+    update((1, 2), 2, dense);
+}
