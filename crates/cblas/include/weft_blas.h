@@ -7,6 +7,9 @@
 #ifndef WEFT_BLAS_H
 #define WEFT_BLAS_H
 
+/* The older name. */
+#define CBLAS_ORDER CBLAS_LAYOUT
+
 /*
  How the matrices of CBLAS lie.
  */
@@ -67,17 +70,16 @@ void sgemm_(const char *transa,
             const int *ldc);
 
 /*
- `C = alpha op(A) op(B) + beta C` for C: matrices row after row or column after column, `layout` a
- `CBLAS_LAYOUT`, `transa` and `transb` a `CBLAS_TRANSPOSE` each. op(A) is m x k, op(B) k x n, C m x n. A bad
- argument goes to `cblas_xerbla`.
+ `C = alpha op(A) op(B) + beta C` for C: matrices row after row or column after column. op(A) is m x k, op(B)
+ k x n, C m x n. A bad argument goes to `cblas_xerbla`.
 
  # Safety
  A, B and C have all elements that the sizes and leading dimensions speak of; nobody else writes A or B, or
  touches elements of C, meanwhile; C overlaps neither A nor B.
  */
-void cblas_sgemm(int layout,
-                 int transa,
-                 int transb,
+void cblas_sgemm(CBLAS_LAYOUT layout,
+                 CBLAS_TRANSPOSE transa,
+                 CBLAS_TRANSPOSE transb,
                  int m,
                  int n,
                  int k,

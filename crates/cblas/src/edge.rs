@@ -1,10 +1,16 @@
 //! The functions that C and Fortran call.
 
 use crate::args::{Args, Product, letter, number};
+use crate::ieee::Ieee;
 use crate::{handlers, settings, threads};
 use core::ffi::{c_char, c_int};
 use kernels::{MatMut, MatRef, gemm, gemm_on, gemm_threads};
 use std::time::Instant;
+
+/// A [`CBLAS_LAYOUT`] that a caller in C may have got wrong.
+type Layout = c_int;
+/// A [`CBLAS_TRANSPOSE`], likewise.
+type Transpose = c_int;
 
 /// How the matrices of CBLAS lie.
 #[allow(non_camel_case_types, reason = "the names of CBLAS")]
@@ -66,9 +72,8 @@ pub unsafe extern "C" fn sgemm_(
     }
 }
 
-/// `C = alpha op(A) op(B) + beta C` for C: matrices row after row or column after column, `layout` a
-/// `CBLAS_LAYOUT`, `transa` and `transb` a `CBLAS_TRANSPOSE` each. op(A) is m x k, op(B) k x n, C m x n. A bad
-/// argument goes to `cblas_xerbla`.
+/// `C = alpha op(A) op(B) + beta C` for C: matrices row after row or column after column. op(A) is m x k, op(B)
+/// k x n, C m x n. A bad argument goes to `cblas_xerbla`.
 ///
 /// # Safety
 /// A, B and C have all elements that the sizes and leading dimensions speak of; nobody else writes A or B, or
@@ -76,9 +81,9 @@ pub unsafe extern "C" fn sgemm_(
 #[allow(clippy::too_many_arguments, reason = "the interface of the BLAS")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cblas_sgemm(
-    layout: c_int,
-    transa: c_int,
-    transb: c_int,
+    layout: Layout,
+    transa: Transpose,
+    transb: Transpose,
     m: c_int,
     n: c_int,
     k: c_int,
@@ -140,6 +145,7 @@ unsafe fn compute(
     c: *mut f32,
 ) {
     let Product { transposed: (ta, tb), sizes: (m, n, k), leading: (lda, ldb, ldc) } = product;
+    let _ieee = Ieee::begin();
     let settings = settings::get();
     let start = settings.verbose.then(Instant::now);
     let mut used = 1;

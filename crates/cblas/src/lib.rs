@@ -13,12 +13,16 @@
 //!   `OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`, or as many as the process may use, the first that says so.
 //!   One product uses them at a time, others meanwhile run on the thread that asks for them.
 //! - `WEFT_ISA` chooses the instruction set, `WEFT_VERBOSE=1` writes a line for every product to standard error.
+//! - Products are computed with IEEE's default arithmetic: a caller that flushes denormals, rounds otherwise or traps exceptions
+//!   gets the same bits, and has its settings when the call returns. (On x86-64 and AArch64; elsewhere those of the caller
+//!   hold for its thread alone.)
 //! - Nothing unwinds into the caller: what would, a bug, ends the process. A child of `fork` starts threads of
 //!   its own.
 
 mod args;
 mod edge;
 mod handlers;
+mod ieee;
 mod settings;
 mod threads;
 

@@ -34,7 +34,7 @@ fn compile(source: &str, link: Link) -> PathBuf {
         Link::Static => {
             gcc.arg(libraries().join("libweft_blas.a")).args(["-lm", "-lpthread", "-ldl"])
         }
-        Link::Shared => gcc.arg("-L").arg(libraries()).args(["-lweft_blas", "-lpthread"]),
+        Link::Shared => gcc.arg("-L").arg(libraries()).args(["-lweft_blas", "-lm", "-lpthread"]),
     };
     let output = gcc.output().expect("gcc runs; it is in Debian's package gcc");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -100,6 +100,13 @@ fn without_handlers_a_bad_argument_ends_the_program_with_a_message() {
 fn forked_children_and_several_callers_compute_the_same() {
     for link in BOTH {
         assert_eq!(printed("tests/c/fork.c", link), "the same everywhere\n");
+    }
+}
+
+#[test]
+fn a_caller_that_flushes_denormals_or_rounds_upward_gets_the_same_bits() {
+    for link in BOTH {
+        assert_eq!(printed("tests/c/float_env.c", link), "the same bits\n", "{link:?}");
     }
 }
 
