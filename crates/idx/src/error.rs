@@ -43,7 +43,7 @@ pub enum Error {
     },
     /// The file is IDX, but not of the type or the number of dimensions that is needed.
     #[error(
-        "{}, at byte 2: expected {expected}, found {found}; name a file that holds them (are images and labels swapped?)",
+        "{}, at bytes 2 and 3: expected {expected}, found {found}; name a file that holds them (are images and labels swapped?)",
         path.display()
     )]
     Unsupported {
@@ -56,8 +56,8 @@ pub enum Error {
     },
     /// Two files that should belong together do not.
     #[error(
-        "{} and {} do not belong together: {what}; pair images and labels of the same half of the same data set",
-        images.display(), labels.display()
+        "{} and {} do not belong together: {what}; {}",
+        images.display(), labels.display(), what.next()
     )]
     Mismatch {
         /// The file of images.
@@ -91,6 +91,20 @@ pub enum Difference {
         /// How many classes there are; labels are below.
         classes: usize,
     },
+}
+
+impl Difference {
+    /// What to do about it.
+    fn next(self) -> &'static str {
+        match self {
+            Difference::Count { .. } => {
+                "pair images and labels of the same half of the same data set"
+            }
+            Difference::Label { .. } => {
+                "say how many classes there are, or pair the images with their own labels"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Difference {

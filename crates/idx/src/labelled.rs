@@ -30,11 +30,11 @@ pub struct Labelled {
 
 impl Labelled {
     /// Pairs a file of examples (`u8`, count × sizes, as a rule count × height × width) with a file of labels
-    /// (`u8`, `i8`, `i16` or `i32`, count).
+    /// (`u8`, `i8`, `i16` or `i32`, count). Labels are below `classes`, and below 65,536.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if a file has another type or other dimensions, [`Error::Mismatch`] if the counts
-    /// differ or a label is not below `classes`.
+    /// differ or a label is not below `classes` and 65,536.
     pub fn new(images: IdxFile, labels: IdxFile, classes: usize) -> Result<Labelled, Error> {
         let count_images = count(&images, 2.., "images: u8 with 2 dimensions or more")?;
         let values = label_values(&labels)?;
@@ -46,6 +46,7 @@ impl Labelled {
         if count_images != label_count {
             return mismatch(Difference::Count { images: count_images, labels: label_count });
         }
+        let classes = classes.min(usize::from(u16::MAX) + 1);
         let known = |label: i32| u16::try_from(label).ok().filter(|l| usize::from(*l) < classes);
         let mut checked = Vec::with_capacity(label_count);
         for (index, label) in values.enumerate() {

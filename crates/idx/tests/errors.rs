@@ -206,6 +206,11 @@ fn counts_that_differ() {
 fn a_label_out_of_range() {
     let (error, text) = unpaired(images(), idx(&[2], &[0, 10], "labels"));
     assert!(text.contains("of 10 classes (below 10), found label 10 of image 1 (byte 9"), "{text}");
+    assert!(
+        text.ends_with(
+            "; say how many classes there are, or pair the images with their own labels"
+        )
+    );
     let Error::Mismatch { what, .. } = error else { panic!("{error:?}") };
     assert_eq!(what, Difference::Label { index: 1, offset: 9, label: 10, classes: 10 });
     assert!(Labelled::new(images(), idx(&[2], &[0, 0], "labels"), 0).is_err(), "no classes at all");
@@ -235,6 +240,8 @@ fn labels_of_wider_types() {
         let Error::Mismatch { what, .. } = error else { panic!("{text}") };
         assert_eq!(what, Difference::Label { index: 1, offset, label, classes: 10 });
     }
+    let far = Labelled::new(images(), labels(&[70_000i32, 0]), 100_000).expect_err("16 bits");
+    assert!(far.to_string().contains("65536 classes (below 65536), found label 70000"), "{far}");
     let (error, _) = unpaired(images(), labels(&[0f32, 1.0]));
     assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
 }
