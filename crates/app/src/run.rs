@@ -3,7 +3,7 @@
 use crate::config::MODEL;
 use crate::exit::{Failure, Outcome};
 use app::store::{self, PART};
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,10 +32,12 @@ pub(crate) const GOOD: &str = "checkpoints/last-good.safetensors";
 /// The folder of the pictures.
 pub(crate) const PLOTS: &str = "plots";
 
-/// A folder for the files of one run.
+/// A folder for the files of one run. No other training may have it meanwhile.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     path: PathBuf,
+    /// The folder, locked: the system lets go of it however the process ends.
+    _lock: Option<File>,
 }
 
 impl RunFolder {
@@ -48,6 +50,8 @@ impl RunFolder {
     }
 
     fn named(path: &Path, force: bool) -> Outcome<RunFolder> {
+        fs::create_dir_all(path).map_err(|e| refused(path, &e))?;
+        let folder = RunFolder::locked(path)?;
         let mark = MARKS.iter().map(|m| path.join(m)).find(|m| m.exists());
         if let Some(mark) = mark.filter(|_| !force) {
             return Err(Failure::usage("there is a run in that folder already")
@@ -60,8 +64,6 @@ impl RunFolder {
                 .at(last.display())
                 .next("go on with it by --resume, or add --force to replace it"));
         }
-        fs::create_dir_all(path).map_err(|e| refused(path, &e))?;
-        let folder = RunFolder { path: path.to_owned() };
         folder.probe()?;
         // Nobody may resume a run that is replaced.
         folder.gone(fs::remove_dir_all(folder.join(CHECKPOINTS)))?;
@@ -70,7 +72,7 @@ impl RunFolder {
 
     /// The folder of a run that goes on.
     pub(crate) fn resumed(path: &Path) -> Outcome<RunFolder> {
-        let folder = RunFolder { path: path.to_owned() };
+        let folder = RunFolder::locked(path)?;
         folder.probe()?;
         // What a process that was killed was about to write.
         for place in [folder.path.clone(), folder.join(CHECKPOINTS)] {
@@ -111,12 +113,24 @@ impl RunFolder {
             let number = if attempt == 1 { String::new() } else { format!("-{attempt}") };
             let path = below.join(format!("{now}-seed{seed}{number}"));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(RunFolder { path }),
+                Ok(()) => return RunFolder::locked(&path),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(refused(&path, &e)),
             }
         }
         unreachable!("some number is free")
+    }
+
+    /// Locks the folder itself, so that no file of a lock is left behind. Where the system cannot (Windows, some file
+    /// systems), there is no lock.
+    fn locked(path: &Path) -> Outcome<RunFolder> {
+        let lock = File::open(path).ok();
+        if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
+            return Err(Failure::usage("a training is running in that folder")
+                .at(path.display())
+                .next("wait for its end, or train into another folder: --out"));
+        }
+        Ok(RunFolder { path: path.to_owned(), _lock: lock })
     }
 
     /// Fails now rather than after the training if the folder takes no files.

@@ -145,6 +145,30 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     assert_eq!(epochs(&log) + 1, room.history("whole").len());
 }
 
+#[test]
+#[cfg(unix)]
+fn a_folder_has_one_training_at_a_time() {
+    let room = Room::new();
+    let options = "--dataset sample --no-plots --quiet";
+    let endless = room.command(&format!("train {options} --epochs 100000 --out r"));
+    let mut run = under_way(&room, endless, "r");
+    let settings = room.read("r/config.toml");
+    for line in ["--out r --seed 2", "--out r --force", "--resume r", "--resume r --epochs 2"] {
+        let done = room.weft(&format!("train {options} {line}"));
+        assert_eq!(done.code, Some(2), "{line}: {}", done.err);
+        for part in ["a training is running in that folder", "where: r", "--out"] {
+            assert!(done.err.contains(part), "{line}: {}", done.err);
+        }
+    }
+    assert!(run.try_wait().expect("a child").is_none(), "it has ended");
+    assert!(room.read("r/config.toml") == settings, "nothing was touched");
+    // Whoever is killed leaves no lock.
+    run.kill().expect("killed");
+    run.wait().expect("its end");
+    assert!(files(&room.path("r")).iter().all(|name| !name.contains("lock")));
+    room.good(&format!("train {options} --epochs 1 --out r --force"));
+}
+
 /// A training in the folder `r` that begins with this disposition of SIGHUP: whoever runs the tests may have another.
 #[cfg(target_os = "linux")]
 fn training(room: &Room, disposition: &str) -> Child {
