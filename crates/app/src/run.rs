@@ -65,8 +65,6 @@ impl RunFolder {
                 .next("go on with it by --resume, or add --force to replace it"));
         }
         folder.probe()?;
-        // Nobody may resume a run that is replaced.
-        folder.gone(fs::remove_dir_all(folder.join(CHECKPOINTS)))?;
         Ok(folder)
     }
 
@@ -83,9 +81,13 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Removes what tells of the run that is replaced, and what this one might not draw again. Its model stays until there is
-    /// another.
-    pub(crate) fn forget(&self) -> Outcome {
+    /// Removes what nobody may resume any more. Of a run that is replaced goes also what tells of it, and what this one might
+    /// not draw again; its model stays until there is another.
+    pub(crate) fn forget(&self, replaced: bool) -> Outcome {
+        self.gone(fs::remove_dir_all(self.join(CHECKPOINTS)))?;
+        if !replaced {
+            return Ok(());
+        }
         for name in [RECORD, REPORT, HISTORY] {
             self.gone(fs::remove_file(self.join(name)))?;
         }

@@ -139,6 +139,36 @@ fn nothing_of_a_run_that_is_replaced_is_taken_for_the_new_one() {
 }
 
 #[test]
+fn a_training_that_cannot_begin_touches_nothing() {
+    let room = Room::new();
+    room.good("train --dataset sample --epochs 1 --quiet --checkpoint-every 20 --out runs/r");
+    let listed = room.good("runs --json").out;
+    let all = |folder: &str| {
+        let files = files(&room.path(folder)).into_iter().map(|name| format!("{folder}/{name}"));
+        files
+            .filter(|name| room.path(name).is_file())
+            .map(|name| (room.read(&name), name))
+            .collect()
+    };
+    let before: [Vec<_>; 3] = ["runs/r", "runs/r/plots", "runs/r/checkpoints"].map(all);
+    for (options, code) in [
+        ("--augment-shift 1000", 2),
+        ("--val-split 0.9999", 2),
+        ("--class-weights 1,2", 2),
+        ("--precision bf16 --isa portable", 1),
+    ] {
+        for out in ["--out runs/r --force", "--out runs/new", ""] {
+            let done = room.weft(&format!("train --dataset sample --quiet {options} {out}"));
+            assert_eq!(done.code, Some(code), "{options} {out}: {}", done.err);
+        }
+        assert_eq!(files(&room.path("runs")), ["r"], "{options}");
+    }
+    assert!(["runs/r", "runs/r/plots", "runs/r/checkpoints"].map(all) == before);
+    let again = room.good("runs --json");
+    assert_eq!((again.out, again.err.as_str()), (listed, ""));
+}
+
+#[test]
 fn a_run_is_replaced_only_by_force() {
     let room = Room::new();
     room.train("r", "--epochs 1 --quiet --seed 1");

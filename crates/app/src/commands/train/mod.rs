@@ -22,7 +22,10 @@ use app::plot::Format;
 use idx::Labelled;
 use keeper::Keeper;
 use nn::checkpoint::{self, Metadata, State};
-use nn::{Activation, Engine, Evaluation, Event, History, Labels, Model, Sequential, StepTimes};
+use nn::{
+    Activation, Engine, Evaluation, Event, FitConfig, History, Inputs, Labels, Model, Sequential,
+    StepTimes, Training,
+};
 use record::{Finished, Record, Resolved, Timings};
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::PathBuf;
@@ -37,20 +40,29 @@ pub(super) const PIXEL_SCALE: f32 = 1.0 / 255.0;
 /// it might always be the last of an epoch.
 const STEPS_A_TIME: u64 = 61;
 
-/// Everything that a run works with.
+/// What a run works with, but for model and engine, which its training has.
 struct Job<'j> {
     config: &'j Train,
     terminal: Terminal,
-    dataset: Dataset,
-    train: Labelled,
-    test: Labelled,
+    dataset: &'j Dataset,
+    train: &'j Labelled,
+    test: &'j Labelled,
     folder: RunFolder,
-    engine: Engine,
     events: Events,
     /// What identifies the data.
     hash: String,
     /// Where the run goes on.
-    state: Option<State>,
+    state: Option<&'j State>,
+}
+
+/// What a training leaves, but for its model.
+struct Trained {
+    resolved: Resolved,
+    history: History,
+    /// Where the time of a step went.
+    step: Option<StepTimes>,
+    /// Seconds until it began.
+    loaded: f64,
 }
 
 pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
@@ -66,25 +78,46 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
         Some((folder, state)) => (Some(folder), state),
         None => (None, None),
     };
-    let model = match &state {
+    let mut model = match &state {
         Some(state) => state.model().map_err(network_failure)?,
         None => network(config, &dataset, &train)?,
     };
+    let mut engine = config.machine.engine(config.machine.all_threads());
+    let weights = class_weights(config, train.labels(), model.architecture().classes())?;
+    let labels = Labels::from(train.labels()).with_class_weights(&weights);
+    let (images, state) = (inputs(&train, PIXEL_SCALE)?, state.as_ref());
+    // What cannot be trained is refused here, before there is a folder or the run in it is touched.
+    let training = begin(&mut model, &mut engine, images, labels, &config.fit, state)?;
     let folder = match resumed {
         Some(folder) => folder,
         None => RunFolder::create(config.out.as_deref(), config.force, config.fit.seed)?,
     };
-    let engine = config.machine.engine(config.machine.all_threads());
-    let events = Events::new(config.json);
-    let mut job =
-        Job { config, terminal, dataset, train, test, folder, engine, events, hash, state };
-    let done = job.run(model, start);
+    let (dataset, train, test, events) = (&dataset, &train, &test, Events::new(config.json));
+    let mut job = Job { config, terminal, dataset, train, test, folder, events, hash, state };
+    let trained = job.train(training, start);
+    let done = trained.and_then(|trained| job.end(trained, &model, &mut engine, start));
     if let Err(failure) = &done {
         job.events.keep_failure(failure);
         // The failure itself is what the user must hear of.
         let _ = job.folder.write(EVENTS, job.events.log());
     }
     done
+}
+
+/// The training, where the state has it or at its beginning.
+fn begin<'r>(
+    model: &'r mut Model,
+    engine: &'r mut Engine,
+    images: Inputs<'r>,
+    labels: Labels<'r>,
+    fit: &FitConfig,
+    state: Option<&State>,
+) -> Outcome<Training<'r>> {
+    let training = model.train(engine, images, labels, fit).map_err(network_failure)?;
+    match state {
+        Some(state) => training.resume(state).map_err(network_failure),
+        None => Ok(training),
+    }
 }
 
 /// How many threads there are, of which a step can keep `most` busy.
@@ -161,25 +194,38 @@ fn interrupted(code: Code, by: &str, folder: &RunFolder, (epoch, step): (usize, 
 }
 
 impl Job<'_> {
-    fn run(&mut self, mut model: Model, start: Instant) -> Outcome {
-        self.greet(&model);
-        let resolved = self.resolve(&model);
+    /// Trains, once all is told and the settings are written down.
+    fn train(&mut self, training: Training<'_>, start: Instant) -> Outcome<Trained> {
+        self.greet(training.model());
+        let resolved = self.resolve(training.model());
         self.events.emit("start", &resolved).map_err(Failure::aloud)?;
-        if self.config.force {
-            self.folder.forget()?;
+        if !self.config.resume {
+            self.folder.forget(self.config.force)?;
         }
         if !self.config.resume || self.config.changed {
             self.folder.write(CONFIG, self.config.resolved.to_toml().as_bytes())?;
         }
-        let loaded = start.elapsed();
-        let (history, step) = self.fit(&mut model)?;
+        let loaded = start.elapsed().as_secs_f64();
+        let (history, step) = self.fit(training)?;
+        Ok(Trained { resolved, history, step, loaded })
+    }
+
+    /// Evaluates, and writes down what came out.
+    fn end(
+        &mut self,
+        trained: Trained,
+        model: &Model,
+        engine: &mut Engine,
+        start: Instant,
+    ) -> Outcome {
+        let Trained { resolved, history, step, loaded } = trained;
         let fitted = start.elapsed();
-        let found = self.evaluate(&model)?;
+        let found = self.evaluate(model, engine)?;
         let evaluated = start.elapsed();
-        let model_path = self.save(&model, &history)?;
-        let plots = self.plot(&model, &history)?;
+        let model_path = self.save(model, &history)?;
+        let plots = self.plot(model, engine, &history)?;
         let timings = Timings {
-            load: loaded.as_secs_f64(),
+            load: loaded,
             train: history.seconds(),
             evaluate: (evaluated - fitted).as_secs_f64(),
             save: (start.elapsed() - evaluated).as_secs_f64(),
@@ -192,13 +238,13 @@ impl Job<'_> {
         let record = Record::new(&resolved, &timings, &finished, &plots);
         let record = record.to_json()?;
         self.folder.write(RECORD, &record)?;
-        self.report(&model, &record)?;
+        self.report(model, engine, &record)?;
         if self.config.json {
             return told;
         }
         self.terminal.note("");
         let (config, total) = (self.config, timings.total);
-        let (dataset, folder) = (&self.dataset, self.folder.path());
+        let (dataset, folder) = (self.dataset, self.folder.path());
         let summary = Summary { config, dataset, folder, history, found, plots, total };
         print(summary)
     }
@@ -207,9 +253,9 @@ impl Job<'_> {
     fn greet(&self, model: &Model) {
         let sizes = model.architecture().dense().map(|d| format!("-{}", d.units));
         let sizes = sizes.fold(model.architecture().features().to_string(), |all, d| all + &d);
-        let isa = self.engine.isa();
+        let machine = self.config.machine;
         let most = self.config.fit.most_threads(model.architecture());
-        let threads = threads(self.engine.threads(), most);
+        let (threads, isa) = (threads(machine.all_threads(), most), machine.isa);
         self.terminal.note(format_args!(
             "Data     {}: {} training and {} test images\n\
              Place    {}\n\
@@ -223,7 +269,7 @@ impl Job<'_> {
             self.config.fit.seed,
         ));
         if self.config.resume {
-            match self.state.as_ref().map(State::position) {
+            match self.state.map(State::position) {
                 Some((epoch, step)) => {
                     self.terminal.note(format_args!("Resumed  in epoch {epoch}, after step {step}"))
                 }
@@ -242,35 +288,27 @@ impl Job<'_> {
     fn resolve(&self, model: &Model) -> Resolved {
         Resolved::new(
             self.config,
-            &self.dataset,
+            self.dataset,
             record::Counts { train: self.train.len(), test: self.test.len() },
             self.hash.clone(),
             model,
-            &self.engine,
             info::cpu_name(),
             self.folder.path(),
         )
     }
 
     /// Trains; tells also where the time of a step went.
-    fn fit(&mut self, model: &mut Model) -> Outcome<(History, Option<StepTimes>)> {
+    fn fit(&mut self, training: Training<'_>) -> Outcome<(History, Option<StepTimes>)> {
         let metadata = self.metadata();
-        let Job { config, terminal, train, folder, engine, events, state, .. } = self;
-        let weights = class_weights(config, train.labels(), model.architecture().classes())?;
+        let Job { config, terminal, folder, events, state, .. } = self;
         let interrupt = Interrupt::listen()?;
         let mut progress = Progress::new(*terminal, config.fit.epochs);
         let mut keeper = Keeper::new(config, folder, &metadata);
-        let images = inputs(train, PIXEL_SCALE)?;
-        let labels = Labels::from(train.labels()).with_class_weights(&weights);
-        let training = model.train(engine, images, labels, &config.fit);
-        let mut training = training.map_err(network_failure)?.timed(STEPS_A_TIME);
-        if let Some(state) = state {
-            training = training.resume(state).map_err(network_failure)?;
-            for stats in state.epochs() {
-                events.keep("epoch", &record::Epoch::from(stats))?;
-            }
+        let mut training = training.timed(STEPS_A_TIME);
+        for stats in state.map_or(&[][..], State::epochs) {
+            events.keep("epoch", &record::Epoch::from(stats))?;
         }
-        let mut good = state.as_ref().map_or(0, |state| state.epochs().len());
+        let mut good = state.map_or(0, |state| state.epochs().len());
         loop {
             if let Some(code) = interrupt.code() {
                 progress.stop();
@@ -289,11 +327,10 @@ impl Job<'_> {
                 Ok(_) => last,
                 Err(error) => {
                     progress.stop();
-                    drop(training);
                     let failure = network_failure(error);
                     return Err(match good {
                         0 => failure,
-                        epoch => keeper.rescued(model, epoch, failure)?,
+                        epoch => keeper.rescued(training.model(), epoch, failure)?,
                     });
                 }
             };
@@ -329,11 +366,9 @@ impl Job<'_> {
         }
     }
 
-    fn evaluate(&mut self, model: &Model) -> Outcome<Evaluation> {
-        let images = inputs(&self.test, PIXEL_SCALE)?;
-        let found = model
-            .evaluate(&mut self.engine, images, self.test.labels())
-            .map_err(network_failure)?;
+    fn evaluate(&self, model: &Model, engine: &mut Engine) -> Outcome<Evaluation> {
+        let images = inputs(self.test, PIXEL_SCALE)?;
+        let found = model.evaluate(engine, images, self.test.labels()).map_err(network_failure)?;
         // The loss of the last step was taken before its update, which may have gone too far.
         if !found.loss.is_finite() {
             let what = format!("training diverged: the test loss is {}", found.loss);
@@ -351,7 +386,7 @@ impl Job<'_> {
         self.folder.write(MODEL, &bytes)
     }
 
-    fn plot(&mut self, model: &Model, history: &History) -> Outcome<Vec<PathBuf>> {
+    fn plot(&self, model: &Model, engine: &mut Engine, history: &History) -> Outcome<Vec<PathBuf>> {
         if !self.config.plots {
             return Ok(Vec::new());
         }
@@ -359,11 +394,11 @@ impl Job<'_> {
             model,
             scale: PIXEL_SCALE,
             class_names: &self.dataset.class_names,
-            test: &self.test,
+            test: self.test,
             folder: &self.folder.join(PLOTS),
             format: Format::Png,
         };
         let history = runs::History::from(history);
-        figures.tutorial(&mut self.engine, &self.train, &history)
+        figures.tutorial(engine, self.train, &history)
     }
 }

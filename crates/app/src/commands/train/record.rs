@@ -4,7 +4,7 @@ use crate::config::Train;
 use crate::events::SCHEMA;
 use crate::exit::{Code, Failure, Outcome};
 use app::datasets::Dataset;
-use nn::{Engine, EpochStats, Evaluation, History, Model, Optimizer, StepPart, StepTimes};
+use nn::{EpochStats, Evaluation, History, Model, Optimizer, StepPart, StepTimes};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -64,18 +64,16 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
-    #[expect(clippy::too_many_arguments, reason = "one of everything a run consists of, named")]
     pub(super) fn new(
         config: &Train,
         dataset: &Dataset,
         images: Counts,
         sha256: String,
         model: &Model,
-        engine: &Engine,
         cpu: String,
         out: &Path,
     ) -> Resolved {
-        let architecture = model.architecture();
+        let (architecture, isa) = (model.architecture(), config.machine.isa);
         Resolved {
             weft_version: env!("CARGO_PKG_VERSION"),
             started: jiff::Zoned::now().strftime("%FT%T%:z").to_string(),
@@ -104,10 +102,10 @@ impl Resolved {
             shuffle: config.fit.shuffle,
             max_steps: config.fit.max_steps,
             seed: config.fit.seed,
-            threads: engine.threads(),
-            isa: engine.isa().name(),
+            threads: config.machine.all_threads(),
+            isa: isa.name(),
             precision: config.fit.precision.name(),
-            fused_multiply_add: engine.isa().fused(),
+            fused_multiply_add: isa.fused(),
             cpu,
             os: std::env::consts::OS,
             arch: std::env::consts::ARCH,

@@ -4,12 +4,12 @@ use super::{Job, PIXEL_SCALE};
 use crate::commands::report::{self, Subject};
 use crate::exit::Outcome;
 use crate::run::REPORT;
-use nn::Model;
+use nn::{Engine, Model};
 use serde_json::Value;
 
 impl Job<'_> {
     /// Writes the report, from what `run.json` has and the folder's other files, unless nobody wants it.
-    pub(super) fn report(&mut self, model: &Model, record: &[u8]) -> Outcome {
+    pub(super) fn report(&self, model: &Model, engine: &mut Engine, record: &[u8]) -> Outcome {
         if !self.config.report {
             return Ok(());
         }
@@ -19,13 +19,13 @@ impl Job<'_> {
             model,
             scale: PIXEL_SCALE,
             class_names: &self.dataset.class_names,
-            train: &self.train,
-            test: &self.test,
+            train: self.train,
+            test: self.test,
             record: &record,
             history: &report::history(self.folder.path(), self.terminal),
             warnings: Vec::new(),
         };
-        let html = subject.html(&mut self.engine)?;
+        let html = subject.html(engine)?;
         self.folder.write(REPORT, html.as_bytes()).map(drop)
     }
 }
