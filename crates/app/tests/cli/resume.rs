@@ -278,6 +278,27 @@ fn only_what_changes_no_result_may_change() {
 }
 
 #[test]
+fn a_run_does_not_end_before_where_it_is() {
+    let room = Room::new();
+    // 32 steps an epoch: its last state is in the fourth.
+    let options = "--dataset sample --no-plots --hidden 30 --quiet --checkpoint-every 10";
+    room.good(&format!("train {options} --epochs 9 --max-steps 100 --out r"));
+    let before = room.read("r/config.toml");
+    for (line, what) in [
+        ("--epochs 3", "the run is past epoch 3 already"),
+        ("--epochs 1", "the run is past epoch 1 already"),
+        ("--max-steps 99", "the run is past step 99 already"),
+    ] {
+        let done = room.weft(&format!("train --resume r {line}"));
+        assert_eq!(done.code, Some(2), "{line}: {}", done.err);
+        for part in [what, "it is in epoch 4, after 100 steps", "ask for more --"] {
+            assert!(done.err.contains(part), "{line}: {}", done.err);
+        }
+    }
+    assert!(room.read("r/config.toml") == before, "nothing was touched");
+}
+
+#[test]
 fn validation_is_told_and_early_stopping_stops() {
     let room = Room::new();
     let options =

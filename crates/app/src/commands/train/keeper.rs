@@ -5,7 +5,7 @@ use crate::config::Train;
 use crate::exit::{Code, Failure, Outcome};
 use crate::run::{BEST, CHECKPOINTS, GOOD, LAST, RECORD, RunFolder};
 use nn::checkpoint::{self, Metadata, State};
-use nn::{Event, Model, Training};
+use nn::{Event, FitConfig, Model, Training};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -102,6 +102,7 @@ pub(super) fn open(config: &Train, run: &Path, hash: &str) -> Outcome<(RunFolder
                 "leave them out; only --epochs, --max-steps and what changes no result may be others",
             )
         })?;
+        check_length(&config.fit, state, &folder.join(LAST))?;
     }
     let record = folder.join(RECORD);
     if record.exists() && !(config.changed && state.is_some()) {
@@ -110,6 +111,26 @@ pub(super) fn open(config: &Train, run: &Path, hash: &str) -> Outcome<(RunFolder
         ));
     }
     Ok((folder, state))
+}
+
+/// A run cannot end before where it is.
+fn check_length(fit: &FitConfig, state: &State, path: &Path) -> Outcome {
+    let ((epoch, step), steps) = (state.position(), steps(state));
+    // Between two epochs it is not in the next one yet.
+    let begun = if step == 0 { epoch - 1 } else { epoch };
+    let (what, asked) = match fit.max_steps {
+        _ if begun > fit.epochs => (format!("epoch {}", fit.epochs), "--epochs"),
+        Some(most) if steps > most => (format!("step {most}"), "--max-steps"),
+        _ => return Ok(()),
+    };
+    Err(Failure::usage(format_args!("the run is past {what} already"))
+        .at(format_args!("it is in epoch {begun}, after {steps} steps; {}", path.display()))
+        .next(format_args!("ask for more {asked}, or train another run to another folder")))
+}
+
+/// The steps that are done in all epochs.
+fn steps(state: &State) -> u64 {
+    state.epochs().iter().map(|epoch| epoch.steps as u64).sum::<u64>() + state.position().1 as u64
 }
 
 /// The state in a run's folder.
