@@ -138,7 +138,7 @@ impl Train {
             activation: network.activation,
             dropout: network.dropout,
             class_weights: settings.training.class_weights.clone(),
-            init: network.init.clone(),
+            init: network.init.as_deref().map(model_file),
             fit,
             data: data(&settings.data)?,
             machine: Machine::resolve(&settings.machine, resolved.place("isa"))?,

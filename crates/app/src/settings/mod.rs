@@ -59,7 +59,7 @@ pub(crate) struct Network {
     /// In training, set this share of the hidden layers' outputs to zero, others at each step
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = share)]
     pub(crate) dropout: f64,
-    /// Begin with the weights in this file (safetensors: dense_1.weight, dense_1.bias, …)
+    /// Begin with the weights in this file (safetensors: dense_1.weight, dense_1.bias, …) or run folder
     #[arg(long, value_name = "FILE.safetensors")]
     pub(crate) init: Option<PathBuf>,
 }

@@ -278,6 +278,28 @@ fn only_what_changes_no_result_may_change() {
 }
 
 #[test]
+fn a_complete_run_says_how_to_train_on() {
+    let room = Room::new();
+    let options = "--dataset sample --no-plots --hidden 30 --quiet --epochs 2";
+    room.good(&format!("train {options} --out short"));
+    room.good(&format!("train {options} --checkpoint-every 10 --out r"));
+    for (line, what) in [
+        ("short", "it has saved no state to go on from"),
+        ("short --epochs 4", "it has saved no state to go on from"),
+        ("r", "there is nothing left to do"),
+        ("r --epochs 2", "there is nothing left to do"),
+        ("r --threads 1", "there is nothing left to do"),
+    ] {
+        let done = room.weft(&format!("train --resume {line}"));
+        assert_eq!(done.code, Some(2), "{line}: {}", done.err);
+        assert!(done.err.contains(&format!("that run is complete, and {what}")), "{}", done.err);
+        let next = done.err.split_once(" train --config ").expect("a command to try").1;
+        let out = files(room.path("").as_path()).len();
+        room.good(&format!("train --config {} --quiet --out next-{out}", next.trim_end()));
+    }
+}
+
+#[test]
 fn a_run_does_not_end_before_where_it_is() {
     let room = Room::new();
     // 32 steps an epoch: its last state is in the fourth.

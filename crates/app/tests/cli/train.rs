@@ -189,6 +189,8 @@ fn training_goes_on_from_a_file_of_weights() {
     let cold = first(&room.train("b", "--epochs 1 --json --quiet").out);
     let warm = first(&room.train("c", "--epochs 1 --json --quiet --init a/model.safetensors").out);
     assert!(warm < 0.7 * cold, "{warm} after {cold}");
+    let run = first(&room.train("r", "--epochs 1 --json --quiet --init a").out);
+    assert_eq!(run, warm, "a run folder stands for its model");
     let line = "train --dataset sample --hidden 64 --init a/model.safetensors --out d";
     let unfit = room.weft(line);
     assert_eq!(unfit.code, Some(6), "{}", unfit.err);

@@ -1,9 +1,10 @@
 //! The checkpoints of a run: its state, from which it can be resumed, and its best model so far.
 
+use super::{invoked_as, quoted};
 use crate::commands::network_failure;
 use crate::config::Train;
 use crate::exit::{Code, Failure, Outcome};
-use crate::run::{BEST, CHECKPOINTS, GOOD, LAST, RECORD, RunFolder};
+use crate::run::{BEST, CHECKPOINTS, CONFIG, GOOD, LAST, RECORD, RunFolder};
 use nn::checkpoint::{self, Metadata, State};
 use nn::{Event, FitConfig, Model, Training};
 use std::path::{Path, PathBuf};
@@ -104,13 +105,32 @@ pub(super) fn open(config: &Train, run: &Path, hash: &str) -> Outcome<(RunFolder
         })?;
         check_length(&config.fit, state, &folder.join(LAST))?;
     }
-    let record = folder.join(RECORD);
-    if record.exists() && !(config.changed && state.is_some()) {
-        return Err(Failure::usage("that run is complete").at(record.display()).next(
-            "train on with more --epochs, if the run has saved its state; or begin another run",
-        ));
+    let over = state.as_ref().is_none_or(|state| !config.changed || is_over(&config.fit, state));
+    if folder.join(RECORD).exists() && over {
+        return Err(complete(&folder, state.is_some()));
     }
     Ok((folder, state))
+}
+
+/// Why a run that has ended does not go on, and what does.
+fn complete(folder: &RunFolder, saved: bool) -> Failure {
+    let (weft, run, config) = (invoked_as(), quoted(folder.path()), quoted(&folder.join(CONFIG)));
+    let (what, longer) = match saved {
+        true => ("there is nothing left to do", "ask for more --epochs or --max-steps, or "),
+        false => ("it has saved no state to go on from", ""),
+    };
+    Failure::usage(format_args!("that run is complete, and {what}"))
+        .at(folder.join(RECORD).display())
+        .next(format_args!(
+            "{longer}begin another run with its weights: {weft} train --config {config} --init {run}"
+        ))
+}
+
+/// Whether a training with these settings would end where it is.
+fn is_over(fit: &FitConfig, state: &State) -> bool {
+    let (epoch, step) = state.position();
+    let most = fit.max_steps.is_some_and(|most| steps(state) >= most);
+    epoch > fit.epochs || step == 0 && most
 }
 
 /// A run cannot end before where it is.
