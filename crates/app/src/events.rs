@@ -1,7 +1,7 @@
 //! What a program can read of a run: one JSON object a line.
 //!
 //! Every line has `schema` and `event`. `start` comes first and has everything that was resolved, `epoch` after
-//! each epoch, `result` last, or `error`. Fields are only ever added within a schema.
+//! each epoch, `result` last, or `error`; both if only the pictures could not be drawn. Fields are only ever added within a schema.
 
 use crate::exit::{Failure, Outcome};
 use crate::term;

@@ -147,6 +147,22 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
 
 #[test]
 #[cfg(unix)]
+fn ctrl_c_while_pictures_are_drawn_costs_no_results() {
+    let room = Room::new();
+    let line = "train --dataset sample --epochs 1 --out r";
+    let run = room.command(line).stdout(Stdio::piped()).spawn().expect("weft runs");
+    room.wait_for("r/plots");
+    signal(&run, "INT");
+    let done = run.wait_with_output().expect("its end");
+    // Pictures may be done before the signal comes.
+    assert!(matches!(done.status.code(), Some(130 | 0)), "{:?}", done.status);
+    assert!(String::from_utf8_lossy(&done.stdout).contains("Test loss"));
+    let listed = events(&room.good("runs --dir . --json").out);
+    assert_eq!(listed.len(), 1, "a finished run");
+}
+
+#[test]
+#[cfg(unix)]
 fn a_folder_has_one_training_at_a_time() {
     let room = Room::new();
     let options = "--dataset sample --no-plots --quiet";

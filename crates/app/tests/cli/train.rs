@@ -35,6 +35,31 @@ fn a_run_folder_has_everything() {
 }
 
 #[test]
+fn pictures_that_cannot_be_written_cost_no_results() {
+    let room = Room::new();
+    std::fs::create_dir(room.path("r")).expect("a folder");
+    // Not even root can make a folder of it.
+    std::fs::write(room.path("r/plots"), "").expect("a file");
+    let done = room.weft("train --dataset sample --epochs 1 --quiet --out r");
+    assert_eq!(done.code, Some(5), "{}", done.err);
+    assert!(done.out.contains("Test loss"), "{}", done.out);
+    for part in ["where: r/plots", "model and results are written", "--dataset sample; and"] {
+        assert!(done.err.contains(part), "{part}: {}", done.err);
+    }
+    let log = events(&room.text("r/events.ndjson"));
+    let kinds: Vec<_> = log.iter().map(|e| e["event"].as_str().expect("a name")).collect();
+    assert_eq!(kinds, ["start", "epoch", "result", "error"]);
+    assert_eq!(events(&room.good("runs --dir . --json").out).len(), 1, "a finished run");
+    std::fs::remove_file(room.path("r/plots")).expect("removed");
+    for command in [" plot ", " report "] {
+        let line = done.err.split_once(command).expect("a command to try").1;
+        let line = line.lines().next().and_then(|line| line.split(';').next()).expect("a line");
+        room.good(&format!("{} {line}", command.trim()));
+    }
+    assert_eq!(files(&room.path("r/plots")).len(), 7);
+}
+
+#[test]
 fn the_next_commands_work_as_printed() {
     let room = Room::new();
     let out = room.train("r", "--epochs 1 --quiet").out;

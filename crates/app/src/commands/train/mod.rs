@@ -31,7 +31,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::path::PathBuf;
 use std::time::Instant;
 pub(super) use summary::quoted;
-use summary::{Summary, invoked_as};
+use summary::{Files, Results, invoked_as, undrawn};
 
 /// Brings pixels to 0..1.
 pub(super) const PIXEL_SCALE: f32 = 1.0 / 255.0;
@@ -223,30 +223,34 @@ impl Job<'_> {
         let found = self.evaluate(model, engine)?;
         let evaluated = start.elapsed();
         let model_path = self.save(model, &history)?;
-        let plots = self.plot(model, engine, &history)?;
-        let timings = Timings {
-            load: loaded,
-            train: history.seconds(),
-            evaluate: (evaluated - fitted).as_secs_f64(),
-            save: (start.elapsed() - evaluated).as_secs_f64(),
-            total: start.elapsed().as_secs_f64(),
-        };
         let finished = Finished::new(&history, &found, &resolved, &model_path, step);
         // Whoever does not read on has all files nevertheless.
-        let told = self.events.emit("result", &finished);
+        let mut told = self.events.emit("result", &finished);
         self.folder.write(EVENTS, self.events.log())?;
-        let record = Record::new(&resolved, &timings, &finished, &plots);
-        let record = record.to_json()?;
-        self.folder.write(RECORD, &record)?;
-        self.report(model, engine, &record)?;
-        if self.config.json {
-            return told;
+        let record = |plots: &[PathBuf]| {
+            let timings = Timings {
+                load: loaded,
+                train: history.seconds(),
+                evaluate: (evaluated - fitted).as_secs_f64(),
+                save: (start.elapsed() - evaluated).as_secs_f64(),
+                total: start.elapsed().as_secs_f64(),
+            };
+            Record::new(&resolved, &timings, &finished, plots).to_json()
+        };
+        self.folder.write(RECORD, &record(&[])?)?;
+        let (config, dataset, folder) = (self.config, self.dataset, self.folder.path());
+        if !config.json {
+            self.terminal.note("");
+            let (history, found, total) = (&history, &found, start.elapsed().as_secs_f64());
+            told = print(Results { config, dataset, history, found, total });
         }
-        self.terminal.note("");
-        let (config, total) = (self.config, timings.total);
-        let (dataset, folder) = (self.dataset, self.folder.path());
-        let summary = Summary { config, dataset, folder, history, found, plots, total };
-        print(summary)
+        let drawn = self.illustrate(model, engine, &history, record);
+        let plots = drawn.map_err(|failure| undrawn(failure, config, folder))?;
+        told?;
+        if config.json {
+            return Ok(());
+        }
+        print(Files { config, folder, plots: &plots, count: found.count })
     }
 
     /// Says what is about to happen.
@@ -386,7 +390,14 @@ impl Job<'_> {
         self.folder.write(MODEL, &bytes)
     }
 
-    fn plot(&self, model: &Model, engine: &mut Engine, history: &History) -> Outcome<Vec<PathBuf>> {
+    /// Draws the pictures and makes the report, once the results are safe: either may fail.
+    fn illustrate(
+        &self,
+        model: &Model,
+        engine: &mut Engine,
+        history: &History,
+        record: impl Fn(&[PathBuf]) -> Outcome<Vec<u8>>,
+    ) -> Outcome<Vec<PathBuf>> {
         if !self.config.plots {
             return Ok(Vec::new());
         }
@@ -398,7 +409,10 @@ impl Job<'_> {
             folder: &self.folder.join(PLOTS),
             format: Format::Png,
         };
-        let history = runs::History::from(history);
-        figures.tutorial(engine, self.train, &history)
+        let plots = figures.tutorial(engine, self.train, &runs::History::from(history))?;
+        let record = record(&plots)?;
+        self.folder.write(RECORD, &record)?;
+        self.report(model, engine, &record)?;
+        Ok(plots)
     }
 }

@@ -1,6 +1,7 @@
 //! What a person reads when a run is done.
 
 use crate::config::{MODEL, Train};
+use crate::exit::Failure;
 use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD, REPORT};
 use crate::term::Grouped;
 use app::datasets::{Dataset, Options, manifest};
@@ -9,20 +10,28 @@ use nn::{EpochStats, Evaluation, History};
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
-/// A run, in words.
-pub(super) struct Summary<'s> {
+/// What came out of a run, in words.
+pub(super) struct Results<'s> {
     pub(super) config: &'s Train,
     pub(super) dataset: &'s Dataset,
-    pub(super) folder: &'s Path,
-    pub(super) history: History,
-    pub(super) found: Evaluation,
-    pub(super) plots: Vec<PathBuf>,
+    pub(super) history: &'s History,
+    pub(super) found: &'s Evaluation,
+    /// Seconds since the start.
     pub(super) total: f64,
 }
 
-impl Display for Summary<'_> {
+/// What its folder holds, and what to do with that.
+pub(super) struct Files<'s> {
+    pub(super) config: &'s Train,
+    pub(super) folder: &'s Path,
+    pub(super) plots: &'s [PathBuf],
+    /// Test images.
+    pub(super) count: usize,
+}
+
+impl Display for Results<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Evaluation { loss, accuracy, correct, count } = self.found;
+        let Evaluation { loss, accuracy, correct, count } = *self.found;
         let epochs = self.history.epochs.len();
         let plural = if epochs == 1 { "" } else { "s" };
         writeln!(
@@ -31,7 +40,11 @@ impl Display for Summary<'_> {
             self.dataset.name,
             self.history.seconds(),
             self.total,
-            if self.config.resume { "since it was resumed" } else { "with everything else" }
+            match self.config {
+                Train { resume: true, .. } => "since it was resumed",
+                Train { plots: true, .. } => "with everything but the pictures",
+                _ => "with everything else",
+            }
         )?;
         if self.history.stopped_early {
             writeln!(f, "Stopped early: the images held back were no longer done better.")?;
@@ -52,6 +65,12 @@ impl Display for Summary<'_> {
             let [first, second] = over_fitting(last.accuracy, accuracy, count);
             writeln!(f, "{first}\n{second}")?;
         }
+        Ok(())
+    }
+}
+
+impl Display for Files<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f)?;
         self.files(f)?;
         writeln!(f)?;
@@ -59,7 +78,7 @@ impl Display for Summary<'_> {
     }
 }
 
-impl Summary<'_> {
+impl Files<'_> {
     fn files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "In {}:", self.folder.display())?;
         let plots = format!("{PLOTS}/");
@@ -87,7 +106,7 @@ impl Summary<'_> {
         let model = quoted(&self.folder.join(MODEL));
         let data = data_flags(&self.config.data);
         writeln!(f, "Try next:")?;
-        let images = if self.found.count > 12 { "0 12" } else { "0" };
+        let images = if self.count > 12 { "0 12" } else { "0" };
         writeln!(f, "  {weft} predict --model {model} --index {images}{data}")?;
         writeln!(f, "  {weft} predict --model {model} --image YOUR.png")
     }
@@ -108,6 +127,16 @@ fn data_flags(options: &Options) -> String {
         flags += &format!(" --files {}", files.each_ref().map(|file| quoted(file)).join(","));
     }
     flags
+}
+
+/// The results are safe: how to have what was not drawn.
+pub(super) fn undrawn(failure: Failure, config: &Train, folder: &Path) -> Failure {
+    let (weft, run, plots) = (invoked_as(), quoted(folder), quoted(&folder.join(PLOTS)));
+    let data = data_flags(&config.data);
+    failure.next(format_args!(
+        "model and results are written; once that is mended, draw the pictures: \
+         {weft} plot --model {run} --out {plots}{data}; and the report: {weft} report {run}"
+    ))
 }
 
 /// How the user called us: with a path, or by name.
