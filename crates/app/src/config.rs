@@ -90,6 +90,12 @@ pub(crate) fn model_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(MODEL) } else { path.to_owned() }
 }
 
+/// The model file to write: without an ending the path is that of its folder, unless a file is there.
+pub(crate) fn model_to_write(path: &Path) -> PathBuf {
+    let folder = path.is_dir() || (path.extension().is_none() && !path.exists());
+    if folder { path.join(MODEL) } else { path.to_owned() }
+}
+
 /// `weft train`
 #[derive(Debug)]
 pub(crate) struct Train {

@@ -37,8 +37,8 @@ pub(crate) enum PixelType {
 #[command(after_help = "\
 Examples:
   weft import net.safetensors --out net
-  weft import net.safetensors --out net/model.safetensors --activation relu --classes classes.txt
-  weft import net.safetensors --out net --mean 0.5 --std 0.5
+  weft import net.safetensors --out net --mean 0.5 --std 0.5 --force
+  weft import net.safetensors --out nets/tanh.safetensors --activation tanh --classes classes.txt
 
 A file that PyTorch's nn.Sequential of Linear layers wrote: save_file(net.state_dict(), \"net.safetensors\"). \
 The layers follow each other in the order of the numbers in their names, and their shapes say how large they \
@@ -47,9 +47,12 @@ pub(crate) struct ImportArgs {
     /// The safetensors file
     #[arg(value_name = "FILE.safetensors")]
     pub(crate) file: PathBuf,
-    /// Model file to write, or a folder to write model.safetensors into
+    /// Model file to write, or (without an ending) a folder to write model.safetensors into
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Replace the model that is in the place of --out
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) network: ForeignArgs,
     /// File with the names of the classes, one a line

@@ -3,17 +3,20 @@
 use super::export::spare;
 use super::{data_failure, load_file, network_failure};
 use crate::cli::{ForeignArgs, ImportArgs};
-use crate::config::model_file;
+use crate::config::model_to_write;
 use crate::exit::{Code, Failure, Outcome};
 use crate::run::write;
 use crate::term::{Terminal, print};
 use app::datasets::read_classes;
 use app::import::{self, Error, Imported, Normalisation, Options};
 use nn::checkpoint::{self, Metadata};
+use std::fs;
 use std::path::Path;
 
 pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Outcome {
-    let path = &args.file;
+    let (path, out) = (&args.file, model_to_write(&args.out));
+    spare(path, &out)?;
+    free(&out, args.force)?;
     let imported = import::from_bytes(&load_file(path)?, &options(&args.network))
         .map_err(|e| refused(e, path))?;
     let class_names = match &args.classes {
@@ -29,12 +32,30 @@ pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Outcome {
     let weft_version = env!("CARGO_PKG_VERSION").to_owned();
     let metadata = Metadata { class_names, pixel_scale, weft_version, ..Metadata::default() };
     let bytes = checkpoint::to_bytes(&model, &metadata).map_err(network_failure)?;
-    let out = model_file(&args.out);
-    spare(path, &out)?;
+    below(&out)?;
     write(&out, &bytes)?;
     terminal.note(format_args!("Layers {} became", names.join(", ")));
     terminal.note(model.summary().trim_end());
     print(format_args!("{}\n", out.display()))
+}
+
+/// A model that is there must not be lost.
+fn free(out: &Path, force: bool) -> Outcome {
+    if force || !out.exists() {
+        return Ok(());
+    }
+    Err(Failure::usage("there is a model in that place already")
+        .at(out.display())
+        .next("name another place with --out, or add --force to replace the model"))
+}
+
+/// Makes the folder that a file goes into, if need be.
+fn below(out: &Path) -> Outcome {
+    let Some(folder) = out.parent() else { return Ok(()) };
+    fs::create_dir_all(folder).map_err(|e| {
+        Failure::io("cannot make the folder of the model", folder, &e)
+            .next("name a place that you may write to with --out")
+    })
 }
 
 fn options(args: &ForeignArgs) -> Options {

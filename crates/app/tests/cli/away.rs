@@ -41,8 +41,53 @@ fn a_model_goes_out_and_comes_back() {
         assert_eq!(ours["probabilities"], back["probabilities"]);
     }
     std::fs::write(room.path("names"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n").expect("written");
-    room.good("import bare.safetensors --out back.safetensors --classes names");
+    room.good("import bare.safetensors --out back.safetensors --classes names --force");
     assert!(room.good("info --model back.safetensors").out.contains("a, b, c"));
+}
+
+/// Some model's tensors as another program would save them: without metadata.
+fn put_tensors(room: &Room, name: &str) {
+    room.train("of-tensors", "--epochs 1 --quiet");
+    let file = room.read("of-tensors/model.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(&file).expect("our own file");
+    let views = tensors.tensors();
+    let bare = safetensors::serialize(views.iter().map(|(n, v)| (n, v)), None).expect("a file");
+    std::fs::write(room.path(name), bare).expect("written");
+}
+
+#[test]
+fn an_import_replaces_a_model_only_if_told_to() {
+    let room = Room::new();
+    put_tensors(&room, "net.safetensors");
+    room.train("r", "--epochs 1 --seed 5 --quiet");
+    let before = room.read("r/model.safetensors");
+    for out in ["r", "r/model.safetensors"] {
+        let done = room.weft(&format!("import net.safetensors --out {out}"));
+        assert_eq!(done.code, Some(2), "{}", done.err);
+        assert!(done.err.contains("where: r/model.safetensors"), "{}", done.err);
+        assert!(done.err.contains("add --force to replace the model"), "{}", done.err);
+    }
+    assert!(room.read("r/model.safetensors") == before, "the model is as it was");
+    room.good("import net.safetensors --out r --force");
+    assert!(room.read("r/model.safetensors") != before);
+    let own = room.weft("import net.safetensors --out net.safetensors --force");
+    assert_eq!(own.code, Some(2), "{}", own.err);
+}
+
+#[test]
+fn the_examples_of_import_work_one_after_the_other() {
+    let room = Room::new();
+    put_tensors(&room, "net.safetensors");
+    std::fs::write(room.path("classes.txt"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n").expect("written");
+    let help = room.good("import --help").out;
+    let examples: Vec<&str> = help.lines().filter_map(|l| l.strip_prefix("  weft ")).collect();
+    assert_eq!(examples.len(), 3, "{help}");
+    let outs = examples.iter().map(|line| room.good(line).out);
+    let outs: String = outs.collect();
+    assert_eq!(outs, "net/model.safetensors\nnet/model.safetensors\nnets/tanh.safetensors\n");
+    // No folder can be made below a file.
+    let done = room.weft("import net.safetensors --out classes.txt/x");
+    assert_eq!(done.code, Some(5), "{}", done.err);
 }
 
 #[test]
