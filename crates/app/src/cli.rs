@@ -9,7 +9,7 @@ pub(crate) use look::{DescribeArgs, ReportArgs, ShowArgs};
 pub(crate) use pack::{DataVerb, DataVerbArgs, FitName, PackArgs};
 
 use crate::commands::runs::Order;
-use crate::settings::{Data, DatasetName, Flags, LayerArgs, Machine, learning_rate};
+use crate::settings::{DataOfModel, DatasetName, Flags, LayerArgs, Machine, learning_rate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -202,7 +202,7 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) model: ModelArg,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) data: DataOfModel,
     #[command(flatten)]
     pub(crate) engine: Machine,
     /// Print the result as one line of JSON
@@ -229,7 +229,7 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) what: WhatArgs,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) data: DataOfModel,
     #[command(flatten)]
     pub(crate) engine: Machine,
     /// Print one JSON object a line
@@ -272,7 +272,7 @@ pub(crate) struct PlotArgs {
     #[arg(long, value_name = "FORMAT", default_value = "png")]
     pub(crate) format: PictureFormat,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) data: DataOfModel,
     #[command(flatten)]
     pub(crate) engine: Machine,
 }

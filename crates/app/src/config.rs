@@ -2,9 +2,9 @@
 
 use crate::cli;
 use crate::commands::runs::Order;
-use crate::exit::{Failure, Outcome};
-use crate::run::{CONFIG, RUNS};
-use crate::settings::{self, ClassWeights, DatasetName, Flags, LayerArgs, Resolved};
+use crate::exit::{Code, Failure, Outcome};
+use crate::run::{CHECKPOINTS, CONFIG, RUNS};
+use crate::settings::{self, ClassWeights, DataOfModel, DatasetName, Flags, LayerArgs, Resolved};
 use app::datasets;
 use app::plot::Format;
 use nn::{
@@ -83,6 +83,32 @@ pub(crate) fn data(args: &settings::Data) -> Outcome<datasets::Options> {
         }
     };
     Ok(datasets::Options { set, data, files, classes: args.classes.clone(), sample, no_mmap })
+}
+
+/// Which data a model is used on: what is named, else what its run was trained on, if it is in one.
+pub(crate) fn data_of(args: &DataOfModel, model: &Path) -> Outcome<datasets::Options> {
+    let named = data(&args.data)?;
+    let mut run = model.parent().unwrap_or(Path::new(""));
+    if run.ends_with(CHECKPOINTS) {
+        run = run.parent().unwrap_or(Path::new(""));
+    }
+    let config = run.join(CONFIG);
+    if args.named || !config.is_file() {
+        return Ok(named);
+    }
+    let trained = data(&Resolved::data(&config)?)?;
+    let mut own = trained.data.iter().chain(trained.files.iter().flatten()).peekable();
+    // The variable says where data is, as --data does.
+    if own.peek().is_some() && std::env::var_os("WEFT_DATA").is_some_and(|v| !v.is_empty()) {
+        return Ok(named);
+    }
+    if let Some(gone) = own.chain(&trained.classes).find(|path| !path.exists()) {
+        return Err(Failure::new(Code::Data, "the data of this run is not where it was")
+            .at(format_args!("{}, which {} names, is not there", gone.display(), config.display()))
+            .next("say where the data is now with --data, or name other data with --dataset"));
+    }
+    let (classes, no_mmap) = (named.classes, named.no_mmap || trained.no_mmap);
+    Ok(datasets::Options { classes: classes.or(trained.classes), no_mmap, ..trained })
 }
 
 /// A model file, or the one in a run folder.
@@ -317,9 +343,10 @@ pub(crate) struct Eval {
 
 impl Eval {
     pub(crate) fn resolve(args: &cli::EvalArgs) -> Outcome<Eval> {
+        let model = model_file(&args.model.model);
         Ok(Eval {
-            model: model_file(&args.model.model),
-            data: data(&args.data)?,
+            data: data_of(&args.data, &model)?,
+            model,
             machine: Machine::resolve(&args.engine, "--isa")?,
             json: args.json,
         })
@@ -364,8 +391,14 @@ impl Predict {
             (_, true) => Style::Csv,
             _ => Style::Text,
         };
-        let (data, machine) = (data(&args.data)?, Machine::resolve(&args.engine, "--isa")?);
-        Ok(Predict { model: model_file(&args.model.model), what, data, machine, style })
+        let model = model_file(&args.model.model);
+        let data = match what {
+            // Needs none.
+            What::Picture(_) => data(&args.data.data)?,
+            _ => data_of(&args.data, &model)?,
+        };
+        let machine = Machine::resolve(&args.engine, "--isa")?;
+        Ok(Predict { model, what, data, machine, style })
     }
 }
 
@@ -386,8 +419,9 @@ impl Plot {
             cli::PictureFormat::Png => Format::Png,
             cli::PictureFormat::Svg => Format::Svg,
         };
-        let (data, machine) = (data(&args.data)?, Machine::resolve(&args.engine, "--isa")?);
         let (model, out) = (model_file(&args.model.model), args.out.clone());
+        let data = data_of(&args.data, &model)?;
+        let machine = Machine::resolve(&args.engine, "--isa")?;
         Ok(Plot { model, out, indices: args.index.clone(), format, data, machine })
     }
 }

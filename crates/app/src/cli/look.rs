@@ -1,6 +1,6 @@
 //! Commands that show: images, data sets, runs.
 
-use crate::settings::{Data, Machine};
+use crate::settings::{Data, DataOfModel, Machine};
 use clap::{Args, ValueEnum};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub(crate) struct ShowArgs {
     #[arg(long, value_name = "LOOK", help_heading = "Output")]
     pub(crate) look: Option<Look>,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) data: DataOfModel,
     #[command(flatten)]
     pub(crate) engine: Machine,
 }
@@ -103,7 +103,7 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "FILE.html")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) data: DataOfModel,
     #[command(flatten)]
     pub(crate) engine: Machine,
 }

@@ -217,5 +217,6 @@ pub(super) fn image(data: &Labelled, index: usize) -> Outcome<Image<'_>> {
 }
 
 pub(super) fn drawing_failure(error: plot::Error) -> Failure {
-    Failure::new(Code::Other, error).at("drawing the plots").next("train with --no-plots")
+    let next = "`weft eval` tells the numbers without pictures, `weft train --no-plots` draws none";
+    Failure::new(Code::Other, error).at("drawing the pictures").next(next)
 }

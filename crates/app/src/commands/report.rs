@@ -8,22 +8,22 @@ use crate::config::{self, Machine};
 use crate::exit::{Code, Failure, Outcome};
 use crate::run::{self, HISTORY, RECORD, REPORT};
 use crate::term::{Terminal, print};
-use app::datasets::{self, Dataset, manifest};
+use app::datasets::Dataset;
 use app::plot::Format;
 use app::report::{self, Epoch, FirstLayer, Report};
 use idx::Labelled;
 use nn::checkpoint::Metadata;
 use nn::{Engine, Model};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
     let file = config::model_file(&args.run);
     let loaded = load(&file)?;
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-    let record = record(&folder)?;
+    let (record, data) = (record(&folder)?, config::data_of(&args.data, &file)?);
     terminal.note(format_args!("Measuring and drawing {}", file.display()));
-    let dataset = locate(&options(args, &record)?, terminal)?;
+    let dataset = locate(&data, terminal)?;
     let (train, test) = halves(&dataset)?;
     let machine = Machine::resolve(&args.engine, "--isa")?;
     let mut engine = machine.engine(machine.all_threads());
@@ -136,19 +136,6 @@ fn record(folder: &Path) -> Outcome<Value> {
         Err(e) => Err(Failure::io("cannot read the run's record", &path, &e)
             .next("check the permissions of the run's folder")),
     }
-}
-
-/// The data set that is asked for, or else the one that the run was trained on.
-fn options(args: &ReportArgs, record: &Value) -> Outcome<datasets::Options> {
-    let mut options = config::data(&args.data)?;
-    let asked = options.sample || options.data.is_some() || options.files.is_some();
-    if !asked && options.set == manifest::DEFAULT {
-        let data = &record["dataset"];
-        options.sample = data["name"] == "sample";
-        let source = data["source"].as_str().map(PathBuf::from);
-        options.data = source.filter(|folder| !options.sample && folder.is_dir());
-    }
-    Ok(options)
 }
 
 /// What the reader must know.

@@ -28,8 +28,12 @@ struct Guess {
 }
 
 pub(crate) fn run(args: &ShowArgs, terminal: Terminal) -> Outcome {
-    let options = config::data(&args.data)?;
-    let loaded = args.model.as_deref().map(|path| load(&config::model_file(path))).transpose()?;
+    let model = args.model.as_deref().map(config::model_file);
+    let loaded = model.as_deref().map(load).transpose()?;
+    let options = match &model {
+        Some(model) => config::data_of(&args.data, model)?,
+        None => config::data(&args.data.data)?,
+    };
     let dataset = match &loaded {
         Some(loaded) => locate_for(loaded, &options, terminal)?,
         None => locate(&options, terminal)?,

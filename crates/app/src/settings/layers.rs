@@ -1,13 +1,15 @@
 //! Where settings come from: defaults, a recipe, config files, `--set`, flags; the later, the stronger.
 
+use super::file::Entry;
 use super::schema::{self, Setting};
-use super::{Settings, file, recipes};
+use super::{Data, Settings, file, recipes};
 use crate::exit::{Failure, Outcome};
 use clap::builder::PossibleValuesParser;
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where settings may come from, beside the flags.
 #[derive(Clone, Debug, Default, Args)]
@@ -61,6 +63,35 @@ impl FromArgMatches for Flags {
     }
 }
 
+/// Which data a model is used on.
+#[derive(Debug)]
+pub(crate) struct DataOfModel {
+    pub(crate) data: Data,
+    /// Whether a set or its place was typed: if not, the data is that of the model's run.
+    pub(crate) named: bool,
+}
+
+impl Args for DataOfModel {
+    fn augment_args(command: Command) -> Command {
+        Data::augment_args(command)
+    }
+    fn augment_args_for_update(command: Command) -> Command {
+        Data::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for DataOfModel {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<DataOfModel, clap::Error> {
+        let typed = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let named = ["folder", "dataset", "files"].iter().any(typed);
+        Ok(DataOfModel { data: Data::from_arg_matches(matches)?, named })
+    }
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = DataOfModel::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 /// A value that is not the default.
 #[derive(Clone, Debug)]
 struct Given {
@@ -86,11 +117,7 @@ impl Resolved {
             stack.file(recipe.text, &format!("recipe {}", recipe.name))?;
         }
         for path in &layers.config {
-            let text = std::fs::read_to_string(path).map_err(|e| {
-                Failure::io("cannot read the config file", path, &e)
-                    .next("check the path; `weft train --dry-run > FILE.toml` makes such a file")
-            })?;
-            stack.file(&text, &path.display().to_string())?;
+            stack.file(&read(path)?, &path.display().to_string())?;
         }
         for assignment in &layers.set {
             stack.assignment(assignment)?;
@@ -101,13 +128,19 @@ impl Resolved {
                 stack.given.insert(id.clone(), Given { text, place });
             }
         }
-        let given = stack.given;
-        let typed = |s: &Setting| given.get(s.id()).and_then(|given| s.typed(&given.text));
-        let matches = schema::command().try_get_matches_from(all.iter().filter_map(typed));
-        let bad = |e: clap::Error| Failure::usage("the settings do not fit together").at(e);
-        let matches = matches.map_err(bad)?;
-        let settings = Settings::from_arg_matches(&matches).map_err(bad)?;
-        Ok(Resolved { settings, matches, given })
+        stack.resolved()
+    }
+
+    /// The data that a config file names, whatever else it says.
+    pub(crate) fn data(path: &Path) -> Outcome<Data> {
+        let all = schema::all();
+        let mut stack = Stack { all: &all, given: BTreeMap::new() };
+        for entry in file::read(&read(path)?, &path.display().to_string())? {
+            if entry.name.starts_with("data.") {
+                stack.entry(entry)?;
+            }
+        }
+        Ok(stack.resolved()?.settings.data)
     }
 
     /// The flags that make these settings, as one types them, but for those of some `ids`.
@@ -155,13 +188,25 @@ struct Stack<'s> {
 }
 
 impl Stack<'_> {
+    /// The settings that come of it.
+    fn resolved(self) -> Outcome<Resolved> {
+        let Stack { all, given } = self;
+        let typed = |s: &Setting| given.get(s.id()).and_then(|given| s.typed(&given.text));
+        let matches = schema::command().try_get_matches_from(all.iter().filter_map(typed));
+        let bad = |e: clap::Error| Failure::usage("the settings do not fit together").at(e);
+        let matches = matches.map_err(bad)?;
+        let settings = Settings::from_arg_matches(&matches).map_err(bad)?;
+        Ok(Resolved { settings, matches, given })
+    }
+
     /// Takes all settings of a config file.
     fn file(&mut self, text: &str, name: &str) -> Outcome {
-        for entry in file::read(text, name)? {
-            let setting = schema::find(self.all, &entry.name, &entry.place)?;
-            self.give(setting, entry.text, entry.place)?;
-        }
-        Ok(())
+        file::read(text, name)?.into_iter().try_for_each(|entry| self.entry(entry))
+    }
+
+    fn entry(&mut self, Entry { name, text, place }: Entry) -> Outcome {
+        let setting = schema::find(self.all, &name, &place)?;
+        self.give(setting, text, place)
     }
 
     /// Takes `key=value`.
@@ -199,4 +244,12 @@ impl Stack<'_> {
         self.given.insert(setting.id().to_owned(), Given { text, place });
         Ok(())
     }
+}
+
+/// The text of a config file.
+fn read(path: &Path) -> Outcome<String> {
+    std::fs::read_to_string(path).map_err(|e| {
+        Failure::io("cannot read the config file", path, &e)
+            .next("check the path; `weft train --dry-run > FILE.toml` makes such a file")
+    })
 }

@@ -11,7 +11,7 @@ mod layers;
 pub(crate) mod recipes;
 mod schema;
 
-pub(crate) use layers::{Flags, LayerArgs, Resolved};
+pub(crate) use layers::{DataOfModel, Flags, LayerArgs, Resolved};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Command, ValueEnum};
@@ -197,7 +197,7 @@ pub(crate) struct Average {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct Data {
-    /// Folder with the data set's files [default: $WEFT_DATA, data/, the user's cache, the system]
+    /// Folder with the data set's files [default: $WEFT_DATA, of a model its run's, data/, the user's cache, the system]
     ///
     /// Any four IDX files, plain or .gz, named as MNIST names them or by other names that tell train from test and
     /// images from labels; a file classes.txt beside them may name the classes, one a line. The files must not be

@@ -75,12 +75,7 @@ fn data_that_is_missing_or_bad_is_code_3() {
     assert!(done.err.contains("no/such/folder"), "{}", done.err);
     assert!(!room.path("r").exists(), "nothing was begun");
 
-    fs::create_dir(room.path("d")).expect("a folder");
-    let names = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"];
-    for name in names {
-        let sample = format!("../../data/sample/{name}-ubyte");
-        fs::copy(sample, room.path(&format!("d/{name}-ubyte"))).expect("a copy");
-    }
+    room.put_sample("d");
     room.good("train --data d --epochs 1 --no-plots --quiet --out good");
     room.good("train --data d --no-mmap --epochs 1 --no-plots --quiet --out read");
     assert!(room.read("good/model.safetensors") == room.read("read/model.safetensors"));

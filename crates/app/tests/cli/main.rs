@@ -68,6 +68,18 @@ impl Room {
         self.good(&format!("train --dataset sample --no-plots --out {name} {options}"))
     }
 
+    /// The sample's files in a folder.
+    fn put_sample(&self, folder: &str) {
+        std::fs::create_dir_all(self.path(folder)).expect("a folder");
+        let names =
+            ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"];
+        for name in names {
+            let sample = format!("../../data/sample/{name}-ubyte");
+            let copy = self.path(&format!("{folder}/{name}-ubyte"));
+            std::fs::copy(sample, copy).expect("a copy");
+        }
+    }
+
     fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }

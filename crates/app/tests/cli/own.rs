@@ -327,3 +327,60 @@ fn a_model_on_other_data_than_its_own_is_told() {
     let quiet = room.good("eval --model r --data other --quiet");
     assert_eq!(quiet.err, "");
 }
+
+#[test]
+fn a_model_is_used_on_the_data_of_its_run() {
+    let room = Room::new();
+    put_set(&room, "two", &[4, 5], 2);
+    room.put_sample("other");
+    room.good("train --data two --quiet --epochs 1 --hidden 4 --checkpoint-every 1 --out r");
+    let report = room.read("r/report.html");
+    let lines = [
+        "eval --model r",
+        "eval --model r/model.safetensors",
+        "predict --model r --index 0",
+        "predict --model r --all",
+        "plot --model r --out p --index 0",
+        "show 0 --model r",
+        "report r",
+    ];
+    for line in lines {
+        let done = room.good(line);
+        assert!(!done.err.contains("other data"), "{line}: {}", done.err);
+    }
+    assert!(room.read("r/report.html") == report, "the same as training made");
+    // What is named stands above it.
+    for (flags, variable) in [("--dataset sample", ""), ("--data other", ""), ("", "other")] {
+        let mut command = room.command(&format!("eval --model r {flags}"));
+        let done = crate::done(&command.env("WEFT_DATA", variable).output().expect("weft runs"));
+        assert!(done.code == Some(3) && done.err.contains("do not fit together"), "{}", done.err);
+    }
+
+    std::fs::rename(room.path("two"), room.path("moved")).expect("moved");
+    for line in lines {
+        let done = room.weft(line);
+        assert_eq!(done.code, Some(3), "{line}: {}", done.err);
+        assert!(done.err.contains("where: two, which r/config.toml names,"), "{}", done.err);
+        assert!(done.err.contains("next:  say where the data is now with --data"), "{}", done.err);
+    }
+    assert!(room.read("r/report.html") == report, "the report is as it was");
+    room.good("report r --data moved");
+    drawing(0, 0, 20).save(room.path("own.png")).expect("saved");
+    room.good("predict --model r --image own.png");
+}
+
+#[test]
+fn a_model_of_a_named_set_is_used_on_that_set() {
+    let room = Room::new();
+    put_set(&room, "other", &[4, 5], 2);
+    room.train("r", "--epochs 1 --quiet");
+    // The variable says where Fashion-MNIST is.
+    let mut command = room.command("eval --model r --json");
+    let done = crate::done(&command.env("WEFT_DATA", "other").output().expect("weft runs"));
+    assert_eq!(events(&done.out)[0]["dataset"], "sample", "{}", done.err);
+    // A file of settings that are not weft's says nothing about data.
+    std::fs::write(room.path("r/config.toml"), "[params]\nauthor = \"me\"\n").expect("written");
+    room.good("eval --model r --dataset sample");
+    let done = room.weft("eval --model r --data nowhere");
+    assert!(done.err.contains("nowhere"), "{}", done.err);
+}
