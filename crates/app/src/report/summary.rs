@@ -4,6 +4,11 @@ use super::{Facts, Percent, grouped, time};
 use maud::{Markup, html};
 use serde_json::Value;
 
+/// Where chance makes more of an accuracy than this, a gap that it hides would be one worth telling.
+const TELLING: f64 = 0.01;
+/// What is learned by a network that is right no more than so many times as often as guessing is hardly anything.
+const HARDLY: f64 = 1.1;
+
 pub(super) fn header(facts: &Facts<'_>) -> Markup {
     let record = facts.report.record;
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -81,34 +86,60 @@ fn verdict(facts: &Facts<'_>) -> String {
     let (accuracy, count) = (facts.confusion.accuracy(), facts.confusion.count());
     match facts.last() {
         None => format!("The network is right about {} of the test images.", Percent(accuracy)),
-        Some(last) => over_fitting(last.accuracy, accuracy, count).join(" "),
+        Some(last) => {
+            over_fitting(last.accuracy, accuracy, count, facts.report.class_names.len()).join(" ")
+        }
     }
 }
 
-/// What the accuracies on the training images and on `count` test images say of over-fitting, in two lines.
-pub fn over_fitting(train: f64, test: f64, count: usize) -> [String; 2] {
-    // Closer than what chance makes of a test set of this size is the same.
-    let same = (1.5 * (test * (1.0 - test) / count.max(1) as f64).sqrt()).max(0.001);
-    let gap = train - test;
-    let points = format!("{:.1} points", 100.0 * gap.abs());
-    let (train, test) = (Percent(train), Percent(test));
+/// What the accuracies on the training images and on `count` test images of so many classes say of over-fitting, in two
+/// lines.
+pub fn over_fitting(train: f64, test: f64, count: usize, classes: usize) -> [String; 2] {
+    let chance = chance(test, count);
+    let (gap, same) = (train - test, chance.max(0.001));
+    let points = |share: f64| format!("{:.1} points", 100.0 * share.abs());
     let both = format!(
-        "It is right about {test} of the images it has never seen, and about {train} of those it learned from"
+        "It is right about {} of the images it has never seen, and about {} of those it learned from",
+        Percent(test),
+        Percent(train)
     );
+    let guessing = 1.0 / classes.max(1) as f64;
+    let guessed = HARDLY * guessing;
+    if train <= guessed && test <= guessed + same {
+        let learned = "so it has hardly learned anything.";
+        return [both + ":", format!("guessing is right about {}, {learned}", Percent(guessing))];
+    }
+    if gap.abs() <= same && chance > TELLING {
+        let images = if count == 1 { "image is" } else { "images are" };
+        let few =
+            format!("{} test {images} too few to tell over-fitting from chance", grouped(count));
+        return [both + ":", format!("{few}, which makes up to {}.", points(chance.min(1.0)))];
+    }
     if gap.abs() <= same {
         return [both + ":", "about the same, so no over-fitting is to be seen.".to_owned()];
     }
     if gap > 0.0 {
         let what = "part of what it learned holds for the training images only.";
-        return [both + ".", format!("The gap of {points} is over-fitting: {what}")];
+        return [both + ".", format!("The gap of {} is over-fitting: {what}", points(gap))];
     }
     [
         format!(
-            "It is right about {test} of the images it has never seen, {points} more than the {train} over the last epoch"
+            "It is right about {} of the images it has never seen, {} more than the {} over the last epoch",
+            Percent(test),
+            points(gap),
+            Percent(train)
         ),
         "of training, a mean while it was learning: no over-fitting; more epochs may help."
             .to_owned(),
     ]
+}
+
+/// What chance makes of the accuracy on so many images: half an image, and one and a half standard errors (of the binomial
+/// distribution) with one more image right and one more wrong, since a few that are all right make nothing certain.
+fn chance(accuracy: f64, count: usize) -> f64 {
+    let count = count.max(1) as f64;
+    let share = (accuracy * count + 1.0) / (count + 2.0);
+    0.5 / count + 1.5 * (share * (1.0 - share) / count).sqrt()
 }
 
 #[cfg(test)]
@@ -117,12 +148,38 @@ mod tests {
 
     #[test]
     fn the_gap_decides_what_is_said() {
-        let [both, gap] = over_fitting(0.8912, 0.8725, 10_000);
+        let said = |train, test, count| over_fitting(train, test, count, 10);
+        let [both, gap] = said(0.8912, 0.8725, 10_000);
         assert!(both.contains("87.2% of the images it has never seen, and about 89.1%"), "{both}");
         assert!(gap.starts_with("The gap of 1.9 points is over-fitting"), "{gap}");
-        assert!(over_fitting(0.87, 0.868, 10_000)[1].contains("no over-fitting is to be seen"));
-        assert!(over_fitting(0.6, 0.7, 10_000)[0].contains("10.0 points more"));
+        assert!(said(0.87, 0.868, 10_000)[1].contains("no over-fitting is to be seen"));
+        assert!(said(0.6, 0.7, 10_000)[0].contains("10.0 points more"));
+    }
+
+    #[test]
+    fn what_few_images_hide_is_not_said() {
         // What is a gap on 10,000 images is chance on 100.
-        assert!(over_fitting(0.8912, 0.8725, 100)[1].contains("no over-fitting is to be seen"));
+        for (train, test, count) in
+            [(0.8912, 0.8725, 100), (1.0, 0.5, 2), (1.0, 1.0, 2), (0.6, 1.0, 2)]
+        {
+            let [_, told] = over_fitting(train, test, count, 2);
+            assert!(
+                told.starts_with(&format!("{count} test images are too few to tell")),
+                "{told}"
+            );
+        }
+        assert!(over_fitting(1.0, 0.0, 1, 2)[1].starts_with("1 test image is too few"));
+        assert!(over_fitting(0.99, 0.7, 100, 2)[1].contains("gap of 29.0 points is over-fitting"));
+    }
+
+    #[test]
+    fn guessing_is_not_learning() {
+        let [both, told] = over_fitting(0.102, 0.098, 10_000, 10);
+        assert!(both.ends_with("about 10.2% of those it learned from:"), "{both}");
+        assert_eq!(told, "guessing is right about 10.0%, so it has hardly learned anything.");
+        assert!(over_fitting(0.5, 0.5, 10_000, 2)[1].contains("hardly learned"));
+        // What a short training learned shows on the test images.
+        assert!(over_fitting(0.1, 0.4, 10_000, 10)[0].contains("30.0 points more"));
+        assert!(over_fitting(0.5, 0.5, 10_000, 10)[1].contains("about the same"));
     }
 }

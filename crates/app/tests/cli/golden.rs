@@ -33,6 +33,7 @@ fn settings() -> Settings {
         (r"\b\d\.\d{4}\b", "[value]"),
         (r"\d+ of 200", "[count] of 200"),
         (r"\b\d?\d\.\d\d?%", "[share]"),
+        (r"\d+\.\d points", "[some] points"),
     ];
     for (pattern, text) in filters {
         settings.add_filter(pattern, text);

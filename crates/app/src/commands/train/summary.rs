@@ -62,7 +62,8 @@ impl Display for Results<'_> {
         let (right, all) = (Grouped(correct), Grouped(count));
         writeln!(f, "Test loss {loss:.4}, test accuracy {accuracy:.4}: {right} of {all} right.")?;
         if let Some(last) = self.history.epochs.last() {
-            let [first, second] = over_fitting(last.accuracy, accuracy, count);
+            let classes = self.dataset.class_names.len();
+            let [first, second] = over_fitting(last.accuracy, accuracy, count, classes);
             writeln!(f, "{first}\n{second}")?;
         }
         Ok(())
