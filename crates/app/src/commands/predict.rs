@@ -88,9 +88,16 @@ pub(crate) fn run(config: &Predict, terminal: Terminal) -> Outcome {
 fn picture(path: &Path, loaded: &Loaded, terminal: Terminal) -> Outcome<Examples> {
     let &[height, width] = loaded.model.architecture().input.as_slice() else {
         let shape = &loaded.model.architecture().input;
-        return Err(Failure::usage(format_args!("the network takes {shape:?}, not pictures")));
+        return Err(Failure::usage(format_args!("the network takes {shape:?}, not pictures"))
+            .at("--image")
+            .next("name test images instead: --index 0, or --all"));
     };
-    let side = |n: usize| u32::try_from(n).map_err(|_| Failure::usage("pictures are smaller"));
+    let large = |_| {
+        Failure::usage("the network takes images larger than any picture")
+            .at(format_args!("{height} x {width} pixels"))
+            .next("name test images instead: --index 0, or --all")
+    };
+    let side = |n: usize| u32::try_from(n).map_err(large);
     let (width, height) = (side(width)?, side(height)?);
     File::open(path)
         .map_err(|source| picture_failure(image::Error::Io { path: path.to_owned(), source }))?;

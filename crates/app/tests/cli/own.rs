@@ -384,3 +384,17 @@ fn a_model_of_a_named_set_is_used_on_that_set() {
     let done = room.weft("eval --model r --data nowhere");
     assert!(done.err.contains("nowhere"), "{}", done.err);
 }
+
+#[test]
+fn a_model_that_takes_no_pictures_is_not_offered_any() {
+    let room = Room::new();
+    for (dims, pictures) in [(&[4, 5][..], true), (&[40][..], false)] {
+        put_set(&room, "set", dims, 2);
+        let told = room.good("train --data set --no-plots --quiet --epochs 1 --force --out r").out;
+        assert_eq!(told.contains("--image YOUR.png"), pictures, "{told}");
+    }
+    let done = room.weft("predict --model r --image any.png");
+    assert_eq!(done.code, Some(2), "{}", done.err);
+    let told = "takes [40], not pictures\n  where: --image\n  next:  name test images instead";
+    assert!(done.err.contains(told), "{}", done.err);
+}

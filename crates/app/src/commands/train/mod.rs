@@ -250,7 +250,8 @@ impl Job<'_> {
         if config.json {
             return Ok(());
         }
-        print(Files { config, folder, plots: &plots, count: found.count })
+        let pictures = self.test.dims().len() == 2;
+        print(Files { config, folder, plots: &plots, count: found.count, pictures })
     }
 
     /// Says what is about to happen.

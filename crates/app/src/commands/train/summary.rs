@@ -27,6 +27,8 @@ pub(super) struct Files<'s> {
     pub(super) plots: &'s [PathBuf],
     /// Test images.
     pub(super) count: usize,
+    /// Whether the model takes pictures: examples with a height and a width.
+    pub(super) pictures: bool,
 }
 
 impl Display for Results<'_> {
@@ -109,7 +111,10 @@ impl Files<'_> {
         writeln!(f, "Try next:")?;
         let images = if self.count > 12 { "0 12" } else { "0" };
         writeln!(f, "  {weft} predict --model {model} --index {images}{data}")?;
-        writeln!(f, "  {weft} predict --model {model} --image YOUR.png")
+        if self.pictures {
+            writeln!(f, "  {weft} predict --model {model} --image YOUR.png")?;
+        }
+        Ok(())
     }
 }
 
