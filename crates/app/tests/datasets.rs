@@ -332,11 +332,16 @@ fn places_are_looked_at_in_order() {
     put_set(&named, 4, &[0, 1]);
     assert_eq!(grey(&room.data(&named).expect("the named one")), 4);
 
-    let options = Options { data: Some(named), ..Options::default() };
-    let places = room.search.places(&options);
-    let order: Vec<&str> = places.iter().map(|(what, _, _)| what.as_str()).collect();
-    assert_eq!(order, ["--data", "$WEFT_DATA", "here", "here", "cache", "package"]);
-    assert!(places.iter().all(|(_, _, there)| *there), "{places:?}");
+    // What is named is looked at and nothing else.
+    let options = Options { data: Some(named.clone()), ..Options::default() };
+    assert_eq!(room.search.places(&options), [("--data".to_owned(), named, true)]);
+    let found = ("$WEFT_DATA".to_owned(), variable, true);
+    assert_eq!(room.search.places(&Options::default()), [found]);
+    room.search.variable = None;
+    let all = room.search.places(&Options::default());
+    let order: Vec<&str> = all.iter().map(|(what, _, _)| what.as_str()).collect();
+    assert_eq!(order, ["here", "here", "cache", "package"]);
+    assert!(all.iter().all(|(_, _, there)| *there), "{all:?}");
 }
 
 #[test]

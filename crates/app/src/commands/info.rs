@@ -44,8 +44,9 @@ fn machine(config: &Info) -> String {
 fn data(config: &Info) -> String {
     let mut text = "\nFashion-MNIST is looked for in\n".to_owned();
     let mut used = false;
-    for (what, folder, there) in datasets::places(&config.data) {
-        let state = match (there, used) {
+    let places = datasets::places(&config.data);
+    for (what, folder, there) in &places {
+        let state = match (*there, used) {
             (true, false) => "found, used",
             (true, true) => "found",
             (false, _) => "-",
@@ -54,7 +55,10 @@ fn data(config: &Info) -> String {
         let _ = writeln!(text, "  {what:<10}  {state:<11}  {}", folder.display());
     }
     if !used {
-        text.push_str("and is in none of them: `weft fetch` gets it.\n");
+        text.push_str(match &places[..] {
+            [_] => "and nowhere else, but is not there: `weft fetch --data DIR` puts it into a folder.\n",
+            _ => "and is in none of them: `weft fetch` gets it.\n",
+        });
     }
     text
 }

@@ -367,7 +367,7 @@ pub fn cache() -> Option<PathBuf> {
     here.cache.is_some().then(|| here.home())
 }
 
-/// Every place that [`locate`] looks at, in order, with whether a data set is there.
+/// Every place that [`locate`] looks at, in order, with whether a data set is there: one alone, where it is named.
 pub fn places(options: &Options) -> Vec<(String, PathBuf, bool)> {
     Search::of(&options.set).places(options)
 }

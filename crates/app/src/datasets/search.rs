@@ -76,14 +76,19 @@ impl Search {
         below.join(self.name())
     }
 
-    /// Every place, in order, with whether a data set is there.
+    /// Every place, in order, with whether a data set is there. Where `--data` or `$WEFT_DATA` names one, others are not
+    /// looked at.
     pub fn places(&self, options: &Options) -> Vec<(String, PathBuf, bool)> {
         let named = options.data.clone().map(|d| ("--data", d));
         let variable = self.variable.clone().map(|v| ("$WEFT_DATA", v));
+        if let Some((what, folder)) = named.or(variable) {
+            let there = find(&folder, &self.set).is_ok();
+            return vec![(what.to_owned(), folder, there)];
+        }
         let near = self.near.iter().map(|p| ("here", p.clone()));
         let cache = self.cache.is_some().then(|| ("cache", self.home()));
         let system = self.sources.installed.clone().map(|s| ("package", s));
-        let places = named.into_iter().chain(variable).chain(near).chain(cache).chain(system);
+        let places = near.chain(cache).chain(system);
         places.map(|(what, p)| (what.to_owned(), p.clone(), holds(&p))).collect()
     }
 

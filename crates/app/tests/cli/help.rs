@@ -90,14 +90,32 @@ fn the_version_is_that_of_the_package() {
 #[test]
 fn info_lists_the_instruction_sets_and_where_data_is_looked_for() {
     let room = Room::new();
-    let told = room.good("info --isa portable --threads 3 --data nowhere").out;
+    let told = room.good("info --isa portable --threads 3").out;
     for isa in nn::Isa::available() {
         assert!(told.contains(isa.name()), "{isa}: {told}");
     }
     assert!(told.contains("chosen            portable"), "{told}");
     assert!(told.contains("threads           3 of "), "{told}");
-    assert!(told.contains("nowhere"), "{told}");
     assert!(told.contains(&room.path("cache").display().to_string()), "{told}");
+}
+
+#[test]
+fn info_does_not_say_that_data_is_used_where_train_would_not() {
+    let room = Room::new();
+    // The place that comes next if none is named.
+    room.put_sample("data");
+    assert!(room.good("info").out.contains("found, used  data\n"));
+    let found = room.good("info --data data").out;
+    assert!(found.contains("  --data      found, used  data\n"), "{found}");
+    let named = room.good("info --data nowhere").out;
+    let variable = room.command("info").env("WEFT_DATA", "nowhere").output().expect("weft runs");
+    for (told, what) in [(named, "--data"), (crate::done(&variable).out, "$WEFT_DATA")] {
+        assert!(
+            told.contains(&format!("  {what:<10}  -            nowhere\nand nowhere else")),
+            "{told}"
+        );
+        assert!(!told.contains("found"), "{told}");
+    }
 }
 
 #[test]
