@@ -7,6 +7,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 const ANEW: &str = "remove the file, and fetch it anew with `weft fetch`";
+const OWN: &str =
+    "put a whole file of unsigned bytes in its place, or name other data: --data, --dataset";
 const SAME: &str = "put files of the same data set side by side, or fetch it with `weft fetch`";
 const NAMES: &str =
     "classes.txt or --classes must name a class for every label from 0 on; or take other labels";
@@ -67,7 +69,9 @@ pub(super) fn data_failure(error: datasets::Error) -> Failure {
         }
         Error::Corrupt { file, source_name, what } => {
             let where_ = format!("{file} from {source_name}: {what}");
-            data("a file is not the data set's").at(where_).next(ANEW)
+            let source = Path::new(&source_name);
+            let next = if source.is_file() { mend(source) } else { ANEW };
+            data("a file is not the data set's").at(where_).next(next)
         }
         Error::Io { path, source } if source.kind() == ErrorKind::InvalidData => {
             data("a text file of the data set is not UTF-8")
@@ -78,7 +82,7 @@ pub(super) fn data_failure(error: datasets::Error) -> Failure {
             Failure::io("cannot use a file of the data set", &path, &source).next(PERMISSIONS)
         }
         Error::Idx(error) => idx_failure(error),
-        other => data(other).next(ANEW),
+        other => data(other).next(OWN),
     }
 }
 
@@ -91,15 +95,15 @@ fn idx_failure(error: idx::Error) -> Failure {
         }
         Error::Format { path, source } => {
             let idx::FormatError { offset, expected, found, next } = source;
-            let path = path.display();
+            let (path, mend) = (path.display(), mend(&path));
             data("a file of the data set is not a valid IDX file")
                 .at(format_args!("{path}, byte {offset}: expected {expected}, found {found}"))
-                .next(next.unwrap_or(ANEW))
+                .next(next.unwrap_or(mend))
         }
         Error::Unsupported { path, expected, found } => {
             data("a file of the data set holds something else")
                 .at(format_args!("{}: expected {expected}, found {found}", path.display()))
-                .next(ANEW)
+                .next(mend(&path))
         }
         Error::Mismatch { images, labels, what } => {
             let named = matches!(what, Difference::Label { .. });
@@ -107,8 +111,23 @@ fn idx_failure(error: idx::Error) -> Failure {
                 .at(format_args!("{} and {}: {what}", images.display(), labels.display()))
                 .next(if named { NAMES } else { SAME })
         }
-        other => data(other).next(ANEW),
+        other => data(other).next(OWN),
     }
+}
+
+/// A file without an image.
+pub(super) fn no_image(path: &Path) -> Failure {
+    data("a file of images holds no image").at(path.display()).next(mend(path))
+}
+
+/// What to do about a file that is not right: what was fetched into the cache can be fetched again, others are the user's, as
+/// is what was unpacked from those.
+fn mend(file: &Path) -> &'static str {
+    let home = datasets::cache();
+    let cache = home.as_deref().and_then(Path::parent);
+    let fetched =
+        cache.is_some_and(|c| file.starts_with(c) && !file.starts_with(c.join("unpacked")));
+    if fetched { ANEW } else { OWN }
 }
 
 /// A picture that cannot be read.

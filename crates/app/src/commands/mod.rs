@@ -23,7 +23,7 @@ use crate::exit::{Code, Failure, Outcome};
 use crate::progress::Download;
 use crate::term::Terminal;
 use app::datasets::{self, Dataset, Half};
-use failures::{data_failure, network_failure};
+use failures::{data_failure, network_failure, no_image};
 use idx::Labelled;
 use nn::checkpoint::{self, Metadata};
 use nn::{Inputs, Model};
@@ -65,9 +65,7 @@ fn is_foreign(dataset: &Dataset, metadata: &Metadata) -> Outcome<bool> {
 fn open(dataset: &Dataset, half: Half) -> Outcome<Labelled> {
     let labelled = dataset.open(half).map_err(data_failure)?;
     if labelled.is_empty() {
-        return Err(Failure::new(Code::Data, "a file of images holds no image")
-            .at(dataset.place())
-            .next("fetch the data set anew with `weft fetch`"));
+        return Err(no_image(&dataset.images(half)));
     }
     Ok(labelled)
 }

@@ -253,6 +253,13 @@ impl Dataset {
         }
     }
 
+    /// The file with the images of one half.
+    pub fn images(&self, half: Half) -> PathBuf {
+        let index = 2 * half as usize;
+        let named = || PathBuf::from(FILES[half as usize][0]);
+        self.folder.as_ref().map_or_else(named, |folder| folder.files[index].clone())
+    }
+
     /// Opens one half.
     ///
     /// # Errors

@@ -398,3 +398,40 @@ fn a_model_that_takes_no_pictures_is_not_offered_any() {
     let told = "takes [40], not pictures\n  where: --image\n  next:  name test images instead";
     assert!(done.err.contains(told), "{}", done.err);
 }
+
+#[test]
+fn nobody_is_told_to_remove_files_of_their_own() {
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write as _;
+    let room = Room::new();
+    let images = "t10k-images-idx3-ubyte";
+    type Spoil = fn(&Path, &Path);
+    let cases: [(&str, Spoil); 3] = [
+        ("floats", |images, _| {
+            let file = std::fs::File::create(images).expect("a file");
+            idx::write(file, &[8, 4, 5], &[0.5f32; 160]).expect("written");
+        }),
+        ("cut", |images, _| {
+            let mut gz = GzEncoder::new(Vec::new(), Compression::default());
+            gz.write_all(&std::fs::read(images).expect("images")).expect("compressed");
+            let gz = gz.finish().expect("compressed");
+            std::fs::write(images.with_extension("gz"), &gz[..gz.len() / 2]).expect("written");
+            std::fs::remove_file(images).expect("removed");
+        }),
+        ("empty", |images, labels| {
+            let file = |path| std::fs::File::create(path).expect("a file");
+            idx::write(file(images), &[0, 4, 5], &[0u8; 0]).expect("written");
+            idx::write(file(labels), &[0], &[0u8; 0]).expect("written");
+        }),
+    ];
+    for (name, spoil) in cases {
+        put_set(&room, name, &[4, 5], 2);
+        let folder = room.path(name);
+        spoil(&folder.join(images), &folder.join("t10k-labels-idx1-ubyte"));
+        let done = room.weft(&format!("train --data {name} --out r"));
+        assert_eq!(done.code, Some(3), "{name}: {}", done.err);
+        assert!(done.err.contains(&format!("{name}/{images}")), "{name}: {}", done.err);
+        assert!(!done.err.contains("remove") && !done.err.contains("fetch"), "{}", done.err);
+        assert!(done.err.contains("in its place"), "{name}: {}", done.err);
+    }
+}
