@@ -9,9 +9,12 @@ pub(crate) use look::{DescribeArgs, ReportArgs, ShowArgs};
 pub(crate) use pack::{DataVerb, DataVerbArgs, FitName, PackArgs};
 
 use crate::commands::runs::Order;
-use crate::settings::{DataOfModel, DatasetName, Flags, LayerArgs, Machine, learning_rate};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::settings::{
+    DataOfModel, DatasetName, Flags, LayerArgs, Machine, is_number, learning_rate, whole,
+};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What plain `weft` says.
@@ -46,6 +49,19 @@ Examples:
   weft eval --model runs/first/model.safetensors
   weft predict --model runs/first/model.safetensors --index 0 12";
     format!("{examples}\n\n{}", crate::exit::HELP)
+}
+
+/// Reads a command line.
+pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = with_negatives(Cli::command());
+    let matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Takes numbers below zero for values, not for flags, so that what a number may be is said where it is checked.
+fn with_negatives(command: clap::Command) -> clap::Command {
+    let negative = |arg| if is_number(&arg) { arg.allow_negative_numbers(true) } else { arg };
+    command.mut_args(negative).mut_subcommands(with_negatives)
 }
 
 /// How to talk.
@@ -160,7 +176,7 @@ pub(crate) struct LrFindArgs {
     #[arg(long, value_name = "RATE", default_value = "10", value_parser = learning_rate, help_heading = "Range")]
     pub(crate) to: f64,
     /// Steps
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(10..=1_000_000), help_heading = "Range")]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole::<u64>(10..=1_000_000), help_heading = "Range")]
     pub(crate) steps: u64,
     /// File for the picture, .png or .svg; one of that name is replaced
     #[arg(long, value_name = "FILE", default_value = "lr-find.png", help_heading = "Output")]
@@ -244,7 +260,7 @@ pub(crate) struct PredictArgs {
 #[group(required = true, multiple = false)]
 pub(crate) struct WhatArgs {
     /// Test images, counted from 0
-    #[arg(long, short, value_name = "I", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, short, value_name = "I", num_args = 1.., value_delimiter = ',', value_parser = whole::<usize>(0..=u64::MAX))]
     pub(crate) index: Vec<usize>,
     /// All test images
     #[arg(long)]
@@ -266,7 +282,7 @@ pub(crate) struct PlotArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Only the predictions of these test images, counted from 0
-    #[arg(long, short, value_name = "I", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, short, value_name = "I", num_args = 1.., value_delimiter = ',', value_parser = whole::<usize>(0..=u64::MAX))]
     pub(crate) index: Vec<usize>,
     /// Format of the pictures
     #[arg(long, value_name = "FORMAT", default_value = "png")]

@@ -13,7 +13,6 @@ mod run;
 mod settings;
 mod term;
 
-use clap::Parser;
 use cli::{Cli, Command, DataVerb, RunsAction};
 use exit::{Code, Failure, Outcome};
 use std::ffi::OsString;
@@ -23,7 +22,7 @@ use term::Terminal;
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     term::choose_colors(&args);
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match cli::parse(&args) {
         Ok(cli) => cli,
         Err(error) => return misunderstood(&error, &args),
     };

@@ -74,7 +74,7 @@ pub(crate) struct ForeignArgs {
     #[arg(long, value_name = "SCALE", default_value = "1/255", hide_default_value = true, value_parser = number)]
     pub(crate) pixel_scale: f64,
     /// What was then subtracted, as by Normalize of torchvision
-    #[arg(long, value_name = "MEAN", default_value = "0", value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_name = "MEAN", default_value = "0", value_parser = number)]
     pub(crate) mean: f64,
     /// What it was then divided by
     #[arg(long, value_name = "STD", default_value = "1", value_parser = number)]

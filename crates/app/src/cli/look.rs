@@ -14,7 +14,7 @@ Examples:
   weft show --wrong --model runs/first")]
 pub(crate) struct ShowArgs {
     /// Images, counted from 0: numbers and ranges without their end [default: the first fifteen]
-    #[arg(value_name = "I|A..B", value_delimiter = ',', value_parser = span)]
+    #[arg(value_name = "I|A..B", value_delimiter = ',', value_parser = span, allow_negative_numbers = true)]
     pub(crate) images: Vec<Range<usize>>,
     /// Training images instead of test images
     #[arg(long)]

@@ -2,6 +2,7 @@
 
 use super::DescribeArgs;
 use super::away::{Shape, shape};
+use crate::settings::whole;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -64,7 +65,7 @@ pub(crate) struct PackArgs {
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) test_split: Option<f64>,
     /// Seed of the order of the pictures, and of which are for testing
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>(0..=u64::MAX))]
     pub(crate) seed: u64,
     /// Leave out pictures that cannot be read, instead of stopping
     #[arg(long)]
@@ -73,7 +74,7 @@ pub(crate) struct PackArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Pictures that are read at once [default: as many as there are processors for this process]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(1..=1024))]
     pub(crate) threads: Option<u16>,
 }
 

@@ -12,10 +12,12 @@ pub(crate) mod recipes;
 mod schema;
 
 pub(crate) use layers::{DataOfModel, Flags, LayerArgs, Resolved};
+pub(crate) use schema::is_number;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Command, ValueEnum};
 use nn::{Activation, Precision, Schedule};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -68,19 +70,19 @@ pub(crate) struct Network {
 #[command(next_help_heading = "Training")]
 pub(crate) struct Training {
     /// Passes over the training images
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole::<u32>(1..=MOST))]
     pub(crate) epochs: u32,
     /// Images of a step
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = whole::<u32>(1..=MOST))]
     pub(crate) batch_size: u32,
     /// Seed of the first weights and of the order of the images
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>(0..=u64::MAX))]
     pub(crate) seed: u64,
     /// Take the images in the order of the file
     #[arg(long = "no-shuffle", action = ArgAction::SetFalse)]
     pub(crate) shuffle: bool,
     /// Stop after so many steps in all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1..=u64::MAX))]
     pub(crate) max_steps: Option<u64>,
     /// Spread this share of every label evenly over all classes
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
@@ -127,7 +129,7 @@ pub(crate) struct LearningRate {
     #[arg(long, value_name = "NAME", default_value = "constant", value_parser = schedule_names())]
     pub(crate) schedule: String,
     /// Steps in which the learning rate grows to its full size, before the schedule begins
-    #[arg(long, value_name = "STEPS", default_value_t = 0)]
+    #[arg(long, value_name = "STEPS", default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     pub(crate) warmup: u64,
     /// Where cosine ends, and what plateau does not go below
     #[arg(long = "lr-min", value_name = "RATE", default_value = "0.0", value_parser = at_least_zero)]
@@ -136,10 +138,10 @@ pub(crate) struct LearningRate {
     #[arg(long = "lr-factor", value_name = "FACTOR", default_value = "0.1", value_parser = share)]
     pub(crate) lr_factor: f64,
     /// Epochs from one drop of step to the next
-    #[arg(long = "lr-every", value_name = "EPOCHS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long = "lr-every", value_name = "EPOCHS", default_value_t = 10, value_parser = whole::<u32>(1..=MOST))]
     pub(crate) lr_every: u32,
     /// Epochs without improvement that plateau waits
-    #[arg(long = "lr-patience", value_name = "EPOCHS", default_value_t = 2)]
+    #[arg(long = "lr-patience", value_name = "EPOCHS", default_value_t = 2, value_parser = whole::<u32>(0..=MOST))]
     pub(crate) lr_patience: u32,
 }
 
@@ -151,7 +153,7 @@ pub(crate) struct Validation {
     #[arg(id = "validation.split", long = "val-split", value_name = "SHARE", default_value = "0.0", value_parser = share)]
     pub(crate) split: f64,
     /// Stop after so many epochs in a row without improvement on the images held back
-    #[arg(long = "early-stopping", visible_alias = "patience", value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long = "early-stopping", visible_alias = "patience", value_name = "EPOCHS", value_parser = whole::<u32>(1..=MOST))]
     pub(crate) patience: Option<u32>,
     /// Only more than this is an improvement for --early-stopping
     #[arg(long = "min-delta", value_name = "DELTA", default_value = "0.0", value_parser = at_least_zero)]
@@ -173,7 +175,8 @@ pub(crate) struct Augment {
         id = "augment.shift",
         long = "augment-shift",
         value_name = "PIXELS",
-        default_value_t = 0
+        default_value_t = 0,
+        value_parser = whole::<u16>(0..=u64::from(u16::MAX))
     )]
     pub(crate) shift: u16,
     /// Mirror training images half of the time
@@ -189,7 +192,7 @@ pub(crate) struct Average {
     #[arg(id = "average.ema", long = "average-ema", value_name = "DECAY", value_parser = share)]
     pub(crate) ema: Option<f64>,
     /// Average the weights at the ends of the last so many epochs
-    #[arg(id = "average.last", long = "average-last", value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(id = "average.last", long = "average-last", value_name = "EPOCHS", value_parser = whole::<u32>(1..=MOST))]
     pub(crate) last: Option<u32>,
 }
 
@@ -246,7 +249,7 @@ pub(crate) struct Output {
     #[arg(long = "no-plots", action = ArgAction::SetFalse)]
     pub(crate) plots: bool,
     /// Save the state of the training after every so many steps [default: after an epoch, each ten seconds at most]
-    #[arg(long = "checkpoint-every", value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long = "checkpoint-every", value_name = "STEPS", value_parser = whole::<u64>(1..=u64::MAX))]
     pub(crate) checkpoint_every: Option<u64>,
 }
 
@@ -255,7 +258,7 @@ pub(crate) struct Output {
 #[command(next_help_heading = "Machine (the result does not depend on it)")]
 pub(crate) struct Machine {
     /// Threads [default: as many as this process may use]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Instruction set, one of those that `weft info` lists [default: $WEFT_ISA, else the best]
     #[arg(long, value_name = "NAME")]
@@ -264,6 +267,25 @@ pub(crate) struct Machine {
 
 /// What a list without an item is called where it has to have one.
 const NONE: &str = "none";
+
+/// The most that counts of epochs and images can be.
+const MOST: u64 = u32::MAX as u64;
+
+/// A whole number in that range.
+pub(crate) fn whole<T>(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = T>
+where
+    T: TryFrom<u64> + Clone + Send + Sync + 'static,
+{
+    move |text: &str| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let (least, most) = range.clone().into_inner();
+        let needed = || match most {
+            u64::MAX => format!("a whole number of {least} or more is needed"),
+            _ => format!("a whole number from {least} to {most} is needed"),
+        };
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(needed)
+    }
+}
 
 /// Units of a layer, or 0 for [`NONE`].
 fn units(text: &str) -> Result<u32, String> {

@@ -77,20 +77,6 @@ impl Setting {
         self.arg.get_value_delimiter().is_some()
     }
 
-    fn is_number(&self) -> bool {
-        let id = self.arg.get_value_parser().type_id();
-        let numbers = [
-            TypeId::of::<u8>(),
-            TypeId::of::<u16>(),
-            TypeId::of::<u32>(),
-            TypeId::of::<u64>(),
-            TypeId::of::<usize>(),
-            TypeId::of::<f32>(),
-            TypeId::of::<f64>(),
-        ];
-        numbers.iter().any(|number| id == *number)
-    }
-
     /// The command line that sets this to that: nothing where it is so already.
     pub(super) fn typed(&self, text: &OsStr) -> Option<OsString> {
         let mut flag = OsString::from(self.flag());
@@ -122,7 +108,7 @@ impl Setting {
         }
         let texts = matches.get_raw(self.id())?.map(|text| text.to_string_lossy());
         let mut values = texts.map(|text| {
-            let number = self.is_number();
+            let number = is_number(&self.arg);
             let whole = text.parse().ok().filter(|_| number).map(toml::Value::Integer);
             // What is too large for TOML is no less exact in quotes.
             let real = || text.contains(['.', 'e', 'E']).then(|| text.parse().ok()).flatten();
@@ -146,6 +132,21 @@ impl Setting {
         let alone = Command::new("weft").no_binary_name(true).arg(self.arg.clone());
         alone.try_get_matches_from(self.typed(text)).map(drop).map_err(|error| reason(&error))
     }
+}
+
+/// Whether an argument is a number.
+pub(crate) fn is_number(arg: &Arg) -> bool {
+    let id = arg.get_value_parser().type_id();
+    let numbers = [
+        TypeId::of::<u8>(),
+        TypeId::of::<u16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<usize>(),
+        TypeId::of::<f32>(),
+        TypeId::of::<f64>(),
+    ];
+    numbers.iter().any(|number| id == *number)
 }
 
 /// Why clap does not take a value, in a few words.

@@ -43,6 +43,34 @@ fn options_that_are_wrong_are_code_2() {
 }
 
 #[test]
+fn numbers_that_cannot_be_say_which_can() {
+    let room = Room::new();
+    let whole = "a whole number ";
+    let lines = [
+        ("train --epochs -3", "a whole number from 1 to 4294967295 is needed"),
+        ("train --epochs 1e3", whole),
+        ("train --seed -1", "a whole number of 0 or more is needed"),
+        ("train --seed 1.5", whole),
+        ("train --hidden -1", "whole numbers in 1..=1048576 are needed"),
+        ("train --lr -1", "a number above 0 is needed"),
+        ("train --dropout -0.5", "a share is needed"),
+        ("train --set seed=-1", whole),
+        ("lr-find --steps 5", "from 10 to 1000000"),
+        ("predict --model m -i -1", whole),
+        ("predict --model m --index 0 -1", whole),
+        ("plot --model m --out p -i -1", whole),
+        ("eval --model m --threads -1", "from 1 to 1024"),
+        ("show -1", "a number such as 7"),
+        ("data pack d --out p --seed -1", whole),
+    ];
+    for (line, told) in lines {
+        let done = room.weft(line);
+        assert_eq!(done.code, Some(2), "weft {line}\n{}", done.err);
+        assert!(done.err.contains(told), "weft {line}\n{}", done.err);
+    }
+}
+
+#[test]
 fn a_setting_that_cannot_be_is_code_2_before_anything_is_done() {
     let room = Room::new();
     for (flags, what) in [

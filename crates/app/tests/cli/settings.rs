@@ -162,7 +162,8 @@ fn the_config_of_a_run_makes_that_run_again() {
 fn a_wrong_value_says_where_it_came_from() {
     let room = Room::new();
     fs::write(room.path("a.toml"), "# mine\n[training]\nepochs = 0\n").expect("a file");
-    let value = "`0` is no value for training.epochs: 0 is not in 1..";
+    let value =
+        "`0` is no value for training.epochs: a whole number from 1 to 4294967295 is needed";
     refused(&room, "train --config a.toml", &[value, "where: a.toml, line 3", "see --epochs"]);
     refused(&room, "train --set epochs=0", &[value, "where: --set epochs=0"]);
     refused(&room, "train --epochs 0", &["'--epochs <N>'"]);
