@@ -116,6 +116,15 @@ pub(crate) fn model_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(MODEL) } else { path.to_owned() }
 }
 
+/// The format of a figure that goes into that file.
+pub(crate) fn figure_format(out: &Path) -> Outcome<Format> {
+    Format::of(out).ok_or_else(|| {
+        Failure::usage("a figure is a .png or an .svg file")
+            .at(format_args!("--out {}", out.display()))
+            .next("say it as in --out curves.png")
+    })
+}
+
 /// The model file to write: without an ending the path is that of its folder, unless a file is there.
 pub(crate) fn model_to_write(path: &Path) -> PathBuf {
     let folder = path.is_dir() || (path.extension().is_none() && !path.exists());
@@ -205,6 +214,9 @@ impl LrFind {
             return Err(Failure::usage("the learning rate must grow")
                 .at(format_args!("--from {first:e} --to {last:e}"))
                 .next("exchange them, or leave them out"));
+        }
+        if train.plots {
+            figure_format(&args.out)?;
         }
         let sweep = Sweep { first, last, steps };
         Ok(LrFind { train, sweep, out: args.out.clone(), json: args.json })

@@ -2,14 +2,14 @@
 
 use super::train::{PIXEL_SCALE, class_weights, network, quoted};
 use super::{inputs, locate, network_failure, open};
-use crate::config::LrFind;
+use crate::config::{LrFind, figure_format};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
 use crate::progress::Counted;
 use crate::run::write;
 use crate::term::{Terminal, print, print_bytes};
 use app::datasets::Half;
-use app::plot::{Figure, Format, Size, render};
+use app::plot::{Figure, Size, render};
 use nn::{Labels, RateSweep, Sweep};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -63,9 +63,7 @@ fn draw(config: &LrFind, found: &RateSweep) -> Outcome<PathBuf> {
     let path = &config.out;
     let RateSweep { rates, losses, smoothed, suggestion, .. } = found;
     let figure = Figure::Sweep { rates, losses, smoothed, suggestion: *suggestion };
-    let svg = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg"));
-    let format = if svg { Format::Svg } else { Format::Png };
-    let bytes = render(&figure, format, Size::Natural).map_err(|e| {
+    let bytes = render(&figure, figure_format(path)?, Size::Natural).map_err(|e| {
         Failure::new(Code::Other, e).at("drawing the losses").next("leave it out: --no-plots")
     })?;
     write(path, &bytes)?;

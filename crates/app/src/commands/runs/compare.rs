@@ -2,7 +2,7 @@
 
 use super::read::{self, Run};
 use super::{columns, lines, seconds};
-use crate::config::Compare;
+use crate::config::{Compare, figure_format};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
 use crate::run::{self, HISTORY, RECORD};
@@ -130,11 +130,7 @@ fn draw(config: &Compare, runs: &[Run], terminal: Terminal) -> Outcome<Option<Pa
     }
     let beside = runs.first().and_then(|run| run.folder.parent()).unwrap_or(Path::new(""));
     let path = config.out.clone().unwrap_or_else(|| beside.join("comparison.png"));
-    let format = plot::Format::of(&path).ok_or_else(|| {
-        Failure::usage("a figure is a .png or an .svg file")
-            .at(format_args!("--out {}", path.display()))
-            .next("say it as in --out curves.png")
-    })?;
+    let format = figure_format(&path)?;
     let figure = Figure::Comparison { curves: &curves };
     let bytes = plot::render(&figure, format, Size::Natural).map_err(|e| {
         Failure::new(Code::Other, e).at("drawing the curves").next("compare other runs")
