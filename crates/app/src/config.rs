@@ -97,12 +97,8 @@ pub(crate) fn data_of(args: &DataOfModel, model: &Path) -> Outcome<datasets::Opt
         return Ok(named);
     }
     let trained = data(&Resolved::data(&config)?)?;
-    let mut own = trained.data.iter().chain(trained.files.iter().flatten()).peekable();
-    // The variable says where data is, as --data does.
-    if own.peek().is_some() && std::env::var_os("WEFT_DATA").is_some_and(|v| !v.is_empty()) {
-        return Ok(named);
-    }
-    if let Some(gone) = own.chain(&trained.classes).find(|path| !path.exists()) {
+    let mut own = trained.data.iter().chain(trained.files.iter().flatten()).chain(&trained.classes);
+    if let Some(gone) = own.find(|path| !path.exists()) {
         return Err(Failure::new(Code::Data, "the data of this run is not where it was")
             .at(format_args!("{}, which {} names, is not there", gone.display(), config.display()))
             .next("say where the data is now with --data, or name other data with --dataset"));

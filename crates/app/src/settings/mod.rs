@@ -200,7 +200,7 @@ pub(crate) struct Average {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct Data {
-    /// Folder with the data set's files [default: $WEFT_DATA, of a model its run's, data/, the user's cache, the system]
+    /// Folder with the data set's files [default: of a model its run's, else $WEFT_DATA, data/, the user's cache, the system]
     ///
     /// Any four IDX files, plain or .gz, named as MNIST names them or by other names that tell train from test and
     /// images from labels; a file classes.txt beside them may name the classes, one a line. The files must not be
