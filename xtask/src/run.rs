@@ -74,11 +74,17 @@ fn rivals() -> Result<PathBuf, String> {
     Ok(folder.join("target/release").join(format!("rivals{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// Builds the release binary and runs it where the user stands, with its exit code as ours.
+/// Builds the release binary and runs it where the user stands, with its exit code as ours. The first build takes minutes:
+/// that one is seen.
 pub(crate) fn weft(args: &[String]) -> ExitCode {
     let manifest = root().join("Cargo.toml");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["run", "--quiet", "--release", "--package", "app", "--bin", "weft"]);
+    cargo.args(["run", "--release", "--package", "app", "--bin", "weft"]);
+    if built("release", "weft").is_file() {
+        cargo.arg("--quiet");
+    } else {
+        eprintln!("Building weft, which takes some minutes the first time:");
+    }
     cargo.arg("--manifest-path").arg(manifest).arg("--").args(args);
     match cargo.status() {
         Ok(status) => {

@@ -60,11 +60,15 @@ pub(super) fn worst(facts: &Facts<'_>) -> Result<Option<Section>, Error> {
     for &i in mistakes.iter().take(WORST) {
         figures.push(mistake(facts, i)?);
     }
+    let these = match figures.len() {
+        1 => "this is the one".to_owned(),
+        count => format!("these are the {count}"),
+    };
     let body = html! {
         p { "The network was surest and wrong here. Some of the labels may be wrong instead." }
         div.gallery { @for figure in &figures { (figure) } }
         p.note { (grouped(mistakes.len())) " of " (grouped(facts.truths.len()))
-            " test images are classified wrong; these are the " (figures.len()) " with the highest loss." }
+            " test images are classified wrong; " (these) " with the highest loss." }
     };
     Ok(Some(Section::new(["worst", "Worst mistakes", "Worst mistakes"], body)))
 }

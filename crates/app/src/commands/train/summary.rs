@@ -49,7 +49,7 @@ impl Display for Results<'_> {
             }
         )?;
         if self.history.stopped_early {
-            writeln!(f, "Stopped early: the images held back were no longer done better.")?;
+            writeln!(f, "Stopped early: the images held back were no longer classified better.")?;
         }
         if let Some(best) = self.history.best
             && let Some(EpochStats { val_loss: Some(loss), val_accuracy: Some(accuracy), .. }) =
