@@ -124,7 +124,7 @@ def check_import(name, model, told):
     with safe_open(model, "numpy") as file:
         tensors = {n: file.get_tensor(n) for n in file.keys()}
     state = {f"net.{2 * int(n.split('.')[0][6:]) - 1}.{n.split('.')[1]}": t for n, t in tensors.items()}
-    path, back = FOLDER / f"{name}.state.safetensors", FOLDER / f"{name}-back"
+    path, back = FOLDER / f"{name}.state.safetensors", FOLDER / f"{name}-back.safetensors"
     save_file(state, path)
     weft("import", path, "--out", back, "--activation", activation(told))
     with safe_open(back, "numpy") as file:
@@ -158,7 +158,7 @@ def check_torch(name, model, images, expected):
 
     network, told = pytorch_load.load(model)
     assert_same(pytorch_load.predict(network, told, images), expected, f"{name}, PyTorch")
-    path, back = FOLDER / f"{name}.torch.safetensors", FOLDER / f"{name}-torch"
+    path, back = FOLDER / f"{name}.torch.safetensors", FOLDER / f"{name}-torch.safetensors"
     command = pytorch_export.export(network, str(path)).split()
     assert command[:2] == ["weft", "import"], command
     weft("import", path, "--out", back, *command[command.index("--out") + 2 :])
@@ -168,7 +168,7 @@ def check_torch(name, model, images, expected):
     linear = torch.nn.Linear
     other = torch.nn.Sequential(torch.nn.Flatten(), linear(images[0].size, 20), torch.nn.ReLU(), linear(20, 10))
     pytorch_export.export(other, str(path))
-    weft("import", path, "--out", back, "--mean", 0.2860, "--std", 0.3530)
+    weft("import", path, "--out", back, "--force", "--mean", 0.2860, "--std", 0.3530)
     with torch.no_grad():
         x = (torch.from_numpy(images.astype(np.float32)) / 255 - 0.2860) / 0.3530
         assert_same(predictions(back), other(x).softmax(1).numpy(), f"{name}, normalised in PyTorch")
