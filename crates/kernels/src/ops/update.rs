@@ -375,12 +375,12 @@ fn weights<S: Simd, const FAR: bool>(
 
 #[inline(always)]
 fn biases<S: Simd>(s: S, dz: Blocks<'_, '_>, owned: &mut Owned, rule: impl Rule) {
-    let owned_cols = owned.w.cols();
+    let cols = owned.w.cols();
     let mut stages = Stages::new(s, rule, owned.vectors_mut());
     for v in 0..stages.w.len() {
         let mut g = s.splat(0.0);
         for b in 0..dz.count() {
-            let block = of_columns(dz.get(b), owned_cols);
+            let block = of_columns(dz.get(b), cols);
             for i in 0..block.rows() {
                 g = s.add(g, s.load(block.vector(i, v)));
             }
