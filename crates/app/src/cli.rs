@@ -265,7 +265,7 @@ pub(crate) struct WhatArgs {
     /// All test images
     #[arg(long)]
     pub(crate) all: bool,
-    /// A picture of any size, dark on light or light on dark: PNG, for a model of `weft data pack` JPEG, too
+    /// A picture of any size, dark on light or light on dark: PNG or JPEG
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Option<PathBuf>,
 }

@@ -1,5 +1,7 @@
 //! What the commands work with: the command line and the environment, resolved.
 
+mod fit;
+
 use crate::cli;
 use crate::commands::runs::Order;
 use crate::exit::{Code, Failure, Outcome};
@@ -7,10 +9,7 @@ use crate::run::{CHECKPOINTS, CONFIG, RUNS};
 use crate::settings::{self, ClassWeights, DataOfModel, DatasetName, Flags, LayerArgs, Resolved};
 use app::datasets;
 use app::plot::Format;
-use nn::{
-    Activation, AdamWConfig, Augment, Average, EarlyStopping, FitConfig, Isa, Monitor, Optimizer,
-    Schedule, SgdConfig, Sweep, WarmUp,
-};
+use nn::{Activation, FitConfig, Isa, Sweep};
 use std::path::{Path, PathBuf};
 
 /// Name of the model file in a run folder.
@@ -168,7 +167,7 @@ impl Train {
         let resolved = Resolved::new(flags, &layers)?;
         let settings = resolved.settings.clone();
         let settings::Settings { network, output, .. } = &settings;
-        let fit = fit(&settings, &resolved)?;
+        let fit = fit::config(&settings, &resolved)?;
         fit.check().map_err(Failure::setting)?;
         Ok(Train {
             hidden: hidden(&network.hidden, resolved.place("hidden"))?,
@@ -241,103 +240,6 @@ fn hidden(units: &[u32], place: &str) -> Outcome<Vec<usize>> {
             .next("say none alone, or name the units of each"));
     }
     Ok(units.iter().map(|units| *units as usize).collect())
-}
-
-/// How to train.
-fn fit(settings: &settings::Settings, resolved: &Resolved) -> Outcome<FitConfig> {
-    let settings::Settings { training, optimizer, learning_rate, validation, .. } = settings;
-    let settings::LearningRate { schedule, warmup, lr_min, lr_factor, lr_every, lr_patience } =
-        learning_rate;
-    let schedule = match Schedule::named(schedule).unwrap_or_default() {
-        Schedule::Step { .. } => Schedule::Step { every: *lr_every as usize, gamma: *lr_factor },
-        Schedule::Cosine { .. } => Schedule::Cosine { min: *lr_min },
-        Schedule::Plateau { threshold, cooldown, .. } => Schedule::Plateau {
-            factor: *lr_factor,
-            patience: *lr_patience as usize,
-            threshold,
-            cooldown,
-            min: *lr_min,
-        },
-        other => other,
-    };
-    let settings::Validation { split, patience, min_delta, monitor, restore_best } = validation;
-    for (needs, id) in [(patience.is_some(), "patience"), (*restore_best, "restore_best")] {
-        if needs && *split == 0.0 {
-            return Err(Failure::usage("there are no images to stop or choose by")
-                .at(resolved.place(id))
-                .next("hold some back: --val-split 0.1"));
-        }
-    }
-    let average = match (settings.average.ema, settings.average.last) {
-        (None, None) => Average::Off,
-        (Some(decay), None) => Average::Ema { decay },
-        (None, Some(epochs)) => Average::Last { epochs: epochs as usize },
-        (Some(_), Some(_)) => {
-            return Err(Failure::usage("--average-ema and --average-last exclude each other")
-                .at(resolved.place("average.last"))
-                .next("leave one of them out"));
-        }
-    };
-    Ok(FitConfig {
-        epochs: training.epochs as usize,
-        batch_size: training.batch_size as usize,
-        optimizer: optimizer_of(optimizer, resolved)?,
-        clip_norm: optimizer.clip_norm,
-        label_smoothing: training.label_smoothing,
-        shuffle: training.shuffle,
-        seed: training.seed,
-        max_steps: training.max_steps,
-        precision: training.precision,
-        skip_zeros: !training.dense,
-        schedule,
-        warm_up: WarmUp { steps: *warmup, ..WarmUp::default() },
-        validation_split: *split,
-        early_stopping: patience
-            .map(|patience| EarlyStopping { patience: patience as usize, min_delta: *min_delta }),
-        monitor: if monitor == "accuracy" { Monitor::Accuracy } else { Monitor::Loss },
-        restore_best: *restore_best,
-        augment: Augment { shift: settings.augment.shift, flip: settings.augment.flip },
-        average,
-    })
-}
-
-/// The optimiser with its settings; those that it does not have are refused.
-fn optimizer_of(given: &settings::Optimizer, resolved: &Resolved) -> Outcome<Optimizer> {
-    let settings::Optimizer { name, lr, momentum, nesterov, weight_decay, .. } = *given;
-    let refuse = |what: &str, id: &str, next: &str| {
-        let what = format!("{} has no {what}", name.name());
-        Err(Failure::usage(what).at(resolved.place(id)).next(next))
-    };
-    if !matches!(name, Optimizer::Sgd(_)) {
-        let next = "take --optimizer sgd, or leave it out";
-        if momentum.is_some() {
-            return refuse("momentum that can be set", "momentum", next);
-        }
-        if nesterov {
-            return refuse("Nesterov's momentum", "nesterov", next);
-        }
-    }
-    Ok(match name.with_lr(lr) {
-        Optimizer::Adam(_) if weight_decay.is_some() => {
-            let next = "take --optimizer adamw, or leave it out";
-            return refuse("weight decay", "weight_decay", next);
-        }
-        Optimizer::Adam(adam) => adam.into(),
-        Optimizer::AdamW(adamw) => {
-            let weight_decay = weight_decay.unwrap_or(adamw.weight_decay);
-            AdamWConfig { weight_decay, ..adamw }.into()
-        }
-        Optimizer::Sgd(sgd) => {
-            let (momentum, weight_decay) =
-                (momentum.unwrap_or(sgd.momentum), weight_decay.unwrap_or(sgd.weight_decay));
-            if nesterov && momentum == 0.0 {
-                return Err(Failure::usage("Nesterov's form of no momentum")
-                    .at(resolved.place("nesterov"))
-                    .next("give a momentum, such as --momentum 0.9"));
-            }
-            SgdConfig { momentum, nesterov, weight_decay, ..sgd }.into()
-        }
-    })
 }
 
 /// `weft eval`

@@ -6,13 +6,17 @@
 //! transparent parts on a plain colour, negates only if the background is light, and sets the
 //! background to exactly 0. It says in words what it did.
 
+mod decode;
+
+pub(crate) use decode::check_size;
+use decode::decode;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The most pixels of an image that is read.
-const MOST_PIXELS: u64 = 64_000_000;
+pub(crate) const MOST_PIXELS: u64 = 64_000_000;
 /// The most bytes of a file that is read.
 const MOST_BYTES: u64 = 256 << 20;
 /// How far a colour may be from the corner's to be background: 5% of the range, as root mean square.
@@ -32,10 +36,10 @@ pub enum Error {
     },
     /// The file is something else.
     #[error(
-        "{}: expected a PNG image, found {found} at offset 0; convert it to PNG first",
+        "{}: expected a PNG or JPEG image, found {found} at offset 0; convert it to PNG first",
         path.display()
     )]
-    NotPng {
+    Other {
         /// The file.
         path: PathBuf,
         /// What its first bytes say.
@@ -43,7 +47,7 @@ pub enum Error {
     },
     /// The file ends too early.
     #[error(
-        "{}: the PNG file ends at byte {length}, inside the image; copy or download it again",
+        "{}: the file ends at byte {length}, inside the image; copy or download it again",
         path.display()
     )]
     Truncated {
@@ -52,8 +56,8 @@ pub enum Error {
         /// Its length.
         length: usize,
     },
-    /// The file is not a valid PNG.
-    #[error("{}: damaged PNG file: {detail}; save or download it again", path.display())]
+    /// The file is not a valid PNG or JPEG.
+    #[error("{}: damaged image: {detail}; save or download it again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -93,7 +97,7 @@ pub struct Prepared {
     pub steps: Vec<String>,
 }
 
-/// Reads the PNG file `path` and brings it to `width` x `height`; see [`prepare`].
+/// Reads the PNG or JPEG file `path` and brings it to `width` x `height`; see [`prepare`].
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::TooLarge`] if it has more than 256 MiB, and those of
@@ -110,13 +114,13 @@ pub fn load(path: &Path, width: u32, height: u32) -> Result<Prepared, Error> {
     prepare(&bytes, path, width, height)
 }
 
-/// Brings the PNG file `bytes` to `width` x `height` intensities on a background of 0.
+/// Brings the PNG or JPEG file `bytes` to `width` x `height` intensities on a background of 0.
 ///
 /// An image that already has this size is only negated, if its background is light; an image of this size whose
 /// pixels were each enlarged to the same square is reduced to it without loss. `path` is for messages.
 ///
 /// # Errors
-/// A file that is not a PNG, is truncated or damaged, has more than 64 million pixels, or shows nothing.
+/// A file that is neither PNG nor JPEG, is truncated or damaged, has more than 64 million pixels, or shows nothing.
 ///
 /// # Panics
 /// If `width` or `height` is 0.
@@ -322,125 +326,6 @@ impl Photo {
             .collect();
         Self { width: self.width, height: self.height, rgb }
     }
-}
-
-/// What the first bytes of a file that is no PNG say it is.
-fn format_of(bytes: &[u8]) -> &'static str {
-    let starts: [(&[u8], &str); 12] = [
-        (b"\xFF\xD8\xFF", "a JPEG image"),
-        (b"GIF8", "a GIF image"),
-        (b"RIFF", "a WebP image or another RIFF file"),
-        (b"BM", "a BMP image"),
-        (b"II*\0", "a TIFF image"),
-        (b"MM\0*", "a TIFF image"),
-        (b"%PDF", "a PDF document"),
-        (b"<svg", "an SVG drawing"),
-        (b"<", "an XML or HTML document"),
-        (b"\x1F\x8B", "a gzip file"),
-        (b"\0\0\x08\x03", "an IDX data file"),
-        (b"P5", "a PGM image"),
-    ];
-    if bytes.is_empty() {
-        return "an empty file";
-    }
-    if bytes.get(4..8) == Some(b"ftyp") {
-        return "an AVIF or HEIC image or another ISO media file";
-    }
-    let known = starts.into_iter().find(|(start, _)| bytes.starts_with(start));
-    known.map_or("an unknown format", |(_, name)| name)
-}
-
-const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1A\n";
-
-/// Decodes a PNG file to 8-bit RGB.
-fn decode(bytes: &[u8], path: &Path, steps: &mut Vec<String>) -> Result<Photo, Error> {
-    let truncated = || Error::Truncated { path: path.to_owned(), length: bytes.len() };
-    if !bytes.starts_with(SIGNATURE) {
-        if !bytes.is_empty() && SIGNATURE.starts_with(bytes) {
-            return Err(truncated());
-        }
-        return Err(Error::NotPng { path: path.to_owned(), found: format_of(bytes) });
-    }
-    let failed = |error: png::DecodingError| match error {
-        png::DecodingError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => truncated(),
-        png::DecodingError::LimitsExceeded => {
-            let what = String::from("decoding it would need more than 512 MiB");
-            Error::TooLarge { path: path.to_owned(), what }
-        }
-        other => Error::Damaged { path: path.to_owned(), detail: other.to_string() },
-    };
-    let limits = png::Limits { bytes: 512 << 20 };
-    let mut decoder = png::Decoder::new_with_limits(io::Cursor::new(bytes), limits);
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
-    decoder.set_ignore_text_chunk(true);
-    decoder.set_ignore_iccp_chunk(true);
-    let mut reader = decoder.read_info().map_err(failed)?;
-    let (width, height) = (reader.info().width, reader.info().height);
-    let pixels = u64::from(width) * u64::from(height);
-    let (kind, depth) = (reader.info().color_type, reader.info().bit_depth);
-    // Checked before anything of that size is allocated.
-    let size = reader.output_buffer_size().filter(|_| pixels <= MOST_PIXELS);
-    let Some(size) = size else {
-        let what = format!("{width} x {height} pixels, at most {MOST_PIXELS} are read");
-        return Err(Error::TooLarge { path: path.to_owned(), what });
-    };
-    let mut buffer = vec![0; size];
-    let frame = reader.next_frame(&mut buffer).map_err(failed)?;
-    buffer.truncate(frame.buffer_size());
-    steps.push(format!("read {width} x {height} pixels, {} bits, {}", depth as u8, name(kind)));
-    Ok(Photo { width, height, rgb: opaque(&buffer, frame.color_type, steps) })
-}
-
-fn name(kind: png::ColorType) -> &'static str {
-    match kind {
-        png::ColorType::Grayscale => "grey",
-        png::ColorType::GrayscaleAlpha => "grey with transparency",
-        png::ColorType::Rgb => "colour",
-        png::ColorType::Rgba => "colour with transparency",
-        png::ColorType::Indexed => "palette",
-    }
-}
-
-/// Decoded bytes as colours, transparent parts laid on white, or on black if all is white on white.
-fn opaque(buffer: &[u8], kind: png::ColorType, steps: &mut Vec<String>) -> Vec<[u8; 3]> {
-    let (pairs, quads) = (buffer.as_chunks::<2>().0, buffer.as_chunks::<4>().0);
-    match kind {
-        png::ColorType::Rgb => buffer.as_chunks::<3>().0.to_vec(),
-        png::ColorType::GrayscaleAlpha => flattened(pairs, |&[v, a]| ([v; 3], a), steps),
-        png::ColorType::Rgba => flattened(quads, |&[r, g, b, a]| ([r, g, b], a), steps),
-        // The decoder turns a palette into colours.
-        png::ColorType::Grayscale | png::ColorType::Indexed => {
-            buffer.iter().map(|v| [*v; 3]).collect()
-        }
-    }
-}
-
-fn flattened<P>(
-    pixels: &[P],
-    split: impl Fn(&P) -> ([u8; 3], u8),
-    steps: &mut Vec<String>,
-) -> Vec<[u8; 3]> {
-    let on = |ground: u8| -> Vec<[u8; 3]> {
-        let mix = |over: u8, alpha: u8| {
-            let (over, under, alpha) = (u32::from(over), u32::from(ground), u32::from(alpha));
-            ((over * alpha + under * (255 - alpha) + 127) / 255) as u8
-        };
-        let lay = |pixel| {
-            let (colour, alpha) = split(pixel);
-            colour.map(|v| mix(v, alpha))
-        };
-        pixels.iter().map(lay).collect()
-    };
-    let white = on(255);
-    if pixels.iter().all(|pixel| split(pixel).1 == 255) {
-        return white;
-    }
-    if white.iter().any(|colour| !close(*colour, [255; 3])) {
-        steps.push(String::from("laid transparent parts on white"));
-        return white;
-    }
-    steps.push(String::from("laid transparent parts on black: the object is white"));
-    on(0)
 }
 
 #[cfg(test)]

@@ -135,6 +135,12 @@ impl RunFolder {
         Ok(RunFolder { path: path.to_owned(), _lock: lock })
     }
 
+    /// Whether a training has the folder.
+    pub(crate) fn is_busy(path: &Path) -> bool {
+        let lock = File::open(path).map(|folder| folder.try_lock_shared());
+        matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+    }
+
     /// Fails now rather than after the training if the folder takes no files.
     fn probe(&self) -> Outcome {
         store::temporary(&self.path).map(drop).map_err(|e| refused(&self.path, &e))

@@ -243,6 +243,19 @@ fn a_gallery_shows_dark_objects_on_white_with_their_names() {
 }
 
 #[test]
+fn a_photo_is_not_drawn_as_its_negative() {
+    let (names, pixels) = (names(), pixels());
+    let negative: Vec<u8> = pixels.iter().map(|v| 255 - v).collect();
+    let gallery = |pixels: &[u8], photo: bool| {
+        let image = Image::new(pixels, 28, 28).unwrap().photo(photo);
+        let items = [Labelled { image, label: 3 }];
+        svg(&Figure::Gallery { items: &items, class_names: &names, columns: 1 })
+    };
+    assert_eq!(gallery(&negative, true), gallery(&pixels, false));
+    assert_ne!(gallery(&pixels, true), gallery(&pixels, false));
+}
+
+#[test]
 fn right_is_blue_and_wrong_is_red() {
     let inputs = Inputs::new();
     let draw = |truth| Figure::Prediction {

@@ -100,6 +100,12 @@ impl Progress {
         Rates { optimizer, schedule, warm_up, total, epoch, reduced }
     }
 
+    /// Whether a training with these settings has nothing left to do.
+    pub(crate) fn is_over(&self, config: &FitConfig) -> bool {
+        let most = || config.max_steps.is_some_and(|most| self.done >= most);
+        self.stopped_early || self.epoch > config.epochs || self.step == 0 && most()
+    }
+
     /// The best epoch.
     pub(crate) fn best(&self) -> Option<usize> {
         self.best.map(|(epoch, _)| epoch)

@@ -426,6 +426,9 @@ impl Model {
             let n = weights.len();
             return Err(Error::Setting(format!("{n} class weights for {classes} classes")));
         }
+        if !weights.is_empty() && weights.iter().all(|weight| *weight == 0.0) {
+            return Err(Error::Setting("all class weights are 0, so no example counts".to_owned()));
+        }
         if let Some(weight) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
             return Err(Error::Setting(format!(
                 "a class weight of {weight}; it must be 0 or more"

@@ -419,6 +419,7 @@ fn class_weights_that_do_not_fit_are_refused() {
         (&[1.0; 9][..], "9 class weights for 10 classes"),
         (&[-1.0; 10], "a class weight of -1"),
         (&[f32::NAN; 10], "a class weight of NaN"),
+        (&[0.0; 10], "all class weights are 0"),
     ] {
         let labels = nn::Labels::from(data.labels()).with_class_weights(weights);
         let mut model = network(&[20]).build(1).expect("a network");

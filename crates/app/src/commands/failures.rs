@@ -29,7 +29,7 @@ pub(super) fn network_failure(error: nn::Error) -> Failure {
         nn::Error::Input(what) => {
             Failure::new(Code::Data, "the model and the data do not fit together")
                 .at(what)
-                .next("use the model on data of the shape it was trained on")
+                .next("use the model on data of the shape and the classes it was trained on")
         }
         nn::Error::Setting(what) => Failure::setting(what),
         nn::Error::Machine(what) => {
@@ -146,7 +146,7 @@ pub(super) fn picture_failure(error: image::Error) -> Failure {
             let missing = source.kind() == ErrorKind::NotFound;
             Failure { code: if missing { Code::Data } else { failure.code }, ..failure }
         }
-        Error::NotPng { path, found } => data("the picture is not a PNG file")
+        Error::Other { path, found } => data("the picture is no PNG or JPEG file")
             .at(format_args!("{}, byte 0: {found}", path.display()))
             .next("convert it to PNG"),
         Error::Truncated { path, length } => data("the picture is not all there")

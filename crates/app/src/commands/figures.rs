@@ -28,6 +28,8 @@ pub(super) struct Figures<'f> {
     pub(super) scale: f32,
     pub(super) class_names: &'f [String],
     pub(super) test: &'f Labelled,
+    /// Whether 0 is black in the images.
+    pub(super) photos: bool,
     pub(super) folder: &'f Path,
     pub(super) format: Format,
 }
@@ -126,9 +128,9 @@ impl Figures<'_> {
         let first_title = name.map(|n| format!("Training image 0: {n}")).unwrap_or_default();
         Ok(Material {
             class_names: self.class_names,
-            first: image(train, 0)?,
+            first: self.image(train, 0)?,
             first_title,
-            gallery: gallery(train)?,
+            gallery: self.gallery(train)?,
             known,
             predictions: known.iter().map(|k| self.prediction(k)).collect::<Outcome<_>>()?,
         })
@@ -145,8 +147,21 @@ impl Figures<'_> {
     }
 
     fn prediction<'k>(&'k self, known: &'k Known) -> Outcome<Prediction<'k>> {
-        let image = image(self.test, known.index)?;
+        let image = self.image(self.test, known.index)?;
         Ok(Prediction { image, probabilities: &known.probabilities, truth: self.truth(known) })
+    }
+
+    /// The first training images.
+    fn gallery<'t>(&self, train: &'t Labelled) -> Outcome<Vec<Item<'t>>> {
+        let item = |i: usize| {
+            let label = train.label(i).map_or(0, usize::from);
+            Ok(Item { image: self.image(train, i)?, label })
+        };
+        (0..train.len().min(GALLERY)).map(item).collect()
+    }
+
+    fn image<'d>(&self, data: &'d Labelled, index: usize) -> Outcome<Image<'d>> {
+        Ok(image(data, index)?.photo(self.photos))
     }
 
     fn truth(&self, known: &Known) -> Option<usize> {
@@ -197,15 +212,6 @@ impl Figures<'_> {
         run::write(&path, &bytes)?;
         Ok(path)
     }
-}
-
-/// The first training images.
-fn gallery(train: &Labelled) -> Outcome<Vec<Item<'_>>> {
-    let item = |i: usize| {
-        let label = train.label(i).map_or(0, usize::from);
-        Ok(Item { image: image(train, i)?, label })
-    };
-    (0..train.len().min(GALLERY)).map(item).collect()
 }
 
 /// An image of a data set as figures take it.

@@ -5,7 +5,7 @@ use super::{data_failure, load_file, network_failure};
 use crate::cli::{ForeignArgs, ImportArgs};
 use crate::config::model_to_write;
 use crate::exit::{Code, Failure, Outcome};
-use crate::run::write;
+use crate::run::{RECORD, write};
 use crate::term::{Terminal, print};
 use app::datasets::read_classes;
 use app::import::{self, Error, Imported, Normalisation, Options};
@@ -39,8 +39,14 @@ pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Outcome {
     print(format_args!("{}\n", out.display()))
 }
 
-/// A model that is there must not be lost.
+/// A model that is there must not be lost, and one of a run not replaced: the rest of the folder tells of it.
 fn free(out: &Path, force: bool) -> Outcome {
+    let record = out.with_file_name(RECORD);
+    if record.exists() {
+        return Err(Failure::usage("that is the folder of a run, which tells of its own model")
+            .at(record.display())
+            .next("name another place with --out"));
+    }
     if force || !out.exists() {
         return Ok(());
     }

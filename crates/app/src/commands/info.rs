@@ -78,6 +78,21 @@ fn model(path: &Path) -> Outcome<String> {
     Ok(text)
 }
 
+/// Bytes of memory that this process can have at most, swap included, where the system tells: Linux does.
+pub(super) fn memory() -> Option<u64> {
+    let told = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let bytes = |name: &str| {
+        let line = told.lines().find_map(|line| line.strip_prefix(name))?;
+        let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(1024 * kilobytes)
+    };
+    let machine = bytes("MemTotal:")? + bytes("SwapTotal:").unwrap_or(0);
+    // Of a container; `max` where there is no limit.
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let group = group.and_then(|limit| limit.trim().parse().ok());
+    Some(group.map_or(machine, |limit: u64| limit.min(machine)))
+}
+
 /// What the CPU calls itself, where the system tells; else its architecture.
 pub(super) fn cpu_name() -> String {
     let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -21,6 +21,7 @@ pub(crate) mod train;
 
 use crate::exit::{Code, Failure, Outcome};
 use crate::progress::Download;
+use crate::run::LAST;
 use crate::term::Terminal;
 use app::datasets::{self, Dataset, Half};
 use failures::{data_failure, network_failure, no_image};
@@ -28,6 +29,7 @@ use idx::Labelled;
 use nn::checkpoint::{self, Metadata};
 use nn::{Inputs, Model};
 use std::path::Path;
+use train::quoted;
 
 /// Finds the data set, fetching it if need be.
 fn locate(options: &datasets::Options, terminal: Terminal) -> Outcome<Dataset> {
@@ -95,8 +97,16 @@ struct Loaded {
 /// The bytes of a model file.
 fn load_file(path: &Path) -> Outcome<Vec<u8>> {
     std::fs::read(path).map_err(|e| {
-        Failure::io("cannot read the model file", path, &e)
-            .next("check the path; `weft train` makes a model")
+        let run = path.parent().unwrap_or(Path::new(""));
+        let next = match run.join(LAST) {
+            last if last.is_file() => format!(
+                "its training was interrupted: `weft train --resume {}` goes on; or take the weights of then: {}",
+                quoted(run),
+                quoted(&last)
+            ),
+            _ => "check the path; `weft train` makes a model".to_owned(),
+        };
+        Failure::io("cannot read the model file", path, &e).next(next)
     })
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn run(config: &Plot, terminal: Terminal) -> Outcome {
         scale: loaded.metadata.pixel_scale,
         class_names: &class_names,
         test: &test,
+        photos: dataset.photos(),
         folder: &config.out,
         format: config.format,
     };

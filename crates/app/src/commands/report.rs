@@ -35,6 +35,7 @@ pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
         class_names: &class_names,
         train: &train,
         test: &test,
+        photos: dataset.photos(),
         record: &record,
         history: &history(&folder, terminal),
         warnings: warnings(&dataset, &loaded.metadata)?,
@@ -56,6 +57,8 @@ pub(super) struct Subject<'s> {
     pub(super) class_names: &'s [String],
     pub(super) train: &'s Labelled,
     pub(super) test: &'s Labelled,
+    /// Whether 0 is black in the images.
+    pub(super) photos: bool,
     /// What `run.json` tells, or null.
     pub(super) record: &'s Value,
     pub(super) history: &'s [Epoch],
@@ -74,6 +77,7 @@ impl Subject<'_> {
             scale: self.scale,
             class_names: self.class_names,
             test: self.test,
+            photos: self.photos,
             folder: Path::new(""),
             format: Format::Svg,
         };
@@ -88,6 +92,7 @@ impl Subject<'_> {
             name: &self.name,
             class_names: self.class_names,
             test: self.test,
+            photos: self.photos,
             probabilities: &probabilities,
             test_loss: found.loss,
             history: self.history,

@@ -245,6 +245,11 @@ impl Dataset {
         Ok(Dataset { name, class_names, pictures, folder })
     }
 
+    /// Whether 0 is black in the images, as in photos: else it is the background of what is drawn.
+    pub fn photos(&self) -> bool {
+        self.pictures.as_deref().is_some_and(|words| !Look::inverts(words))
+    }
+
     /// Where it is.
     pub fn place(&self) -> String {
         match &self.folder {

@@ -7,8 +7,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-/// The most pixels on a side, and the most memory for decoding.
-const MOST_SIDE: u32 = 1 << 15;
+/// The most memory for decoding.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// What becomes of a picture that has another shape than asked for.
@@ -31,6 +30,9 @@ impl Fit {
     }
 }
 
+/// Ends the words of a look in which dark becomes light.
+const INVERT: &str = " invert";
+
 /// What pictures are made to look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
@@ -47,7 +49,7 @@ pub struct Look {
 impl Look {
     /// In a word or two, as model files keep it: `pad`, `stretch invert`.
     pub fn words(&self) -> String {
-        format!("{}{}", self.fit.name(), if self.invert { " invert" } else { "" })
+        format!("{}{}", self.fit.name(), if self.invert { INVERT } else { "" })
     }
 
     /// The look of the images in a folder, if [`pack`](super::pack) made them.
@@ -65,9 +67,14 @@ impl Look {
         Some(Look { width, height, fit, invert })
     }
 
+    /// Whether these words say that dark becomes light.
+    pub fn inverts(words: &str) -> bool {
+        words.ends_with(INVERT)
+    }
+
     /// The look of these words at a size.
     pub fn from_words(words: &str, width: u32, height: u32) -> Option<Look> {
-        let (fit, invert) = match words.strip_suffix(" invert") {
+        let (fit, invert) = match words.strip_suffix(INVERT) {
             Some(fit) => (fit, true),
             None => (words, false),
         };
@@ -98,11 +105,11 @@ fn open(path: &Path) -> Result<(impl ImageDecoder + use<>, Orientation), String>
         return Err("it is no PNG or JPEG file".to_owned());
     }
     let mut limits = image::Limits::default();
-    limits.max_image_width = Some(MOST_SIDE);
-    limits.max_image_height = Some(MOST_SIDE);
     limits.max_alloc = Some(MOST_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let (width, height) = decoder.dimensions();
+    crate::image::check_size(width, height)?;
     let orientation = decoder.orientation().map_err(|e| e.to_string())?;
     Ok((decoder, orientation))
 }

@@ -27,14 +27,18 @@ mod surface;
 mod svg;
 
 pub use error::Error;
+use style::ColourMap;
 use surface::{Paint, Surface};
 
 /// A grey image: one byte a pixel, row by row, 0 for the background and 255 for full intensity.
+///
+/// Its background is drawn white, as in the tutorial, unless it is a [photo](Image::photo).
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     pixels: &'a [u8],
     width: u32,
     height: u32,
+    photo: bool,
 }
 
 impl<'a> Image<'a> {
@@ -47,7 +51,18 @@ impl<'a> Image<'a> {
         if found == 0 || u64::from(width) * u64::from(height) != found as u64 {
             return Err(Error::Pixels { width, height, found });
         }
-        Ok(Self { pixels, width, height })
+        Ok(Self { pixels, width, height, photo: false })
+    }
+
+    /// Says whether 0 is black and 255 white, as in a photo.
+    #[must_use]
+    pub fn photo(self, photo: bool) -> Self {
+        Self { photo, ..self }
+    }
+
+    /// The colours of its intensities where colours stand for nothing else.
+    fn greys(&self) -> ColourMap {
+        if self.photo { ColourMap::Grey } else { ColourMap::Binary }
     }
 
     /// The pixels, row by row.

@@ -38,6 +38,8 @@ pub(super) const LARGE: f64 = 17.0;
 pub(super) enum ColourMap {
     /// White for 0, black for 255: matplotlib's `binary`.
     Binary,
+    /// Black for 0, white for 255: matplotlib's `gray`.
+    Grey,
     /// Dark violet for 0, yellow for 255: matplotlib's default.
     Viridis,
 }
@@ -47,6 +49,7 @@ impl ColourMap {
     pub(super) fn rgb(self, intensity: u8) -> [u8; 3] {
         match self {
             Self::Binary => [255 - intensity; 3],
+            Self::Grey => [intensity; 3],
             Self::Viridis => {
                 let RGBColor(r, g, b) =
                     ViridisRGB.get_color_normalized(f32::from(intensity), 0.0, 255.0);

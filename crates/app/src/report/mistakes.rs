@@ -102,5 +102,7 @@ fn image(facts: &Facts<'_>, i: usize) -> Result<Markup, Error> {
     let what = format!("Test image {i}: {truth}, taken for {predicted}");
     let (height, width) = facts.report.test.shape();
     let pixels = facts.report.test.image(i).unwrap_or(&[]);
-    Ok(html! { img.pixels src=(grey(pixels, width, height)?) alt=(what) width="56" height="56"; })
+    let photo = facts.report.photos;
+    let src = grey(pixels, (width, height), photo)?;
+    Ok(html! { img.pixels.photo[photo] src=(src) alt=(what) width="56" height="56"; })
 }

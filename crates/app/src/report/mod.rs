@@ -84,6 +84,8 @@ pub struct Report<'r> {
     pub class_names: &'r [String],
     /// The test images.
     pub test: &'r Labelled,
+    /// Whether 0 is black in the images, as in photos: else it is the paper.
+    pub photos: bool,
     /// Probabilities of the classes for every test image, row-major.
     pub probabilities: &'r [f32],
     /// Mean cross-entropy on the test images.

@@ -25,14 +25,18 @@ fn encoder(out: &mut Vec<u8>, width: usize, height: usize) -> png::Encoder<'_, &
     encoder
 }
 
-/// A grey image, dark on light as the figures have it.
-pub(super) fn grey(pixels: &[u8], width: usize, height: usize) -> Result<String, EncodingError> {
+/// A grey image, dark on light as the figures have it unless it is a photo.
+pub(super) fn grey(
+    pixels: &[u8],
+    (width, height): (usize, usize),
+    photo: bool,
+) -> Result<String, EncodingError> {
     let mut out = Vec::new();
     let mut encoder = encoder(&mut out, width, height);
     encoder.set_color(ColorType::Grayscale);
     let mut writer = encoder.write_header()?;
-    let inverted: Vec<u8> = pixels.iter().map(|v| 255 - v).collect();
-    writer.write_image_data(&inverted)?;
+    let shades: Vec<u8> = pixels.iter().map(|v| if photo { *v } else { 255 - v }).collect();
+    writer.write_image_data(&shades)?;
     writer.finish()?;
     Ok(uri(&out))
 }

@@ -2,8 +2,9 @@
 
 use super::file::Entry;
 use super::schema::{self, Setting};
-use super::{Data, Settings, file, recipes};
+use super::{Data, DatasetName, Settings, file, recipes};
 use crate::exit::{Failure, Outcome};
+use app::datasets::{Search, manifest};
 use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -128,6 +129,7 @@ impl Resolved {
                 stack.given.insert(id.clone(), Given { text, place });
             }
         }
+        stack.environment();
         stack.resolved()
     }
 
@@ -197,6 +199,22 @@ impl Stack<'_> {
         let matches = matches.map_err(bad)?;
         let settings = Settings::from_arg_matches(&matches).map_err(bad)?;
         Ok(Resolved { settings, matches, given })
+    }
+
+    /// Takes the folder that `$WEFT_DATA` names, unless it is said where the data is: whoever uses the run later may have
+    /// named another.
+    fn environment(&mut self) {
+        let said = |id: &str| self.given.get(id).and_then(|given| given.text.to_str());
+        let set = said("dataset").unwrap_or(manifest::DEFAULT);
+        if set == DatasetName::Sample.name()
+            || ["folder", "files"].iter().any(|id| self.given.contains_key(*id))
+        {
+            return;
+        }
+        if let Some(folder) = Search::of(set).variable {
+            let (text, place) = (folder.into_os_string(), "$WEFT_DATA".to_owned());
+            self.given.insert("folder".to_owned(), Given { text, place });
+        }
     }
 
     /// Takes all settings of a config file.

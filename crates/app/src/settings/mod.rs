@@ -121,6 +121,12 @@ pub(crate) struct Optimizer {
     pub(crate) lr: f64,
 }
 
+/// Defaults that other places must know.
+pub(crate) const LR_FACTOR: f64 = 0.1;
+pub(crate) const LR_EVERY: u32 = 10;
+pub(crate) const LR_PATIENCE: u32 = 2;
+pub(crate) const MONITOR: &str = "loss";
+
 /// How the learning rate changes.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Learning rate")]
@@ -135,13 +141,13 @@ pub(crate) struct LearningRate {
     #[arg(long = "lr-min", value_name = "RATE", default_value = "0.0", value_parser = at_least_zero)]
     pub(crate) lr_min: f64,
     /// What step and plateau multiply the learning rate by
-    #[arg(long = "lr-factor", value_name = "FACTOR", default_value = "0.1", value_parser = share)]
+    #[arg(long = "lr-factor", value_name = "FACTOR", default_value_t = LR_FACTOR, value_parser = share)]
     pub(crate) lr_factor: f64,
     /// Epochs from one drop of step to the next
-    #[arg(long = "lr-every", value_name = "EPOCHS", default_value_t = 10, value_parser = whole::<u32>(1..=MOST))]
+    #[arg(long = "lr-every", value_name = "EPOCHS", default_value_t = LR_EVERY, value_parser = whole::<u32>(1..=MOST))]
     pub(crate) lr_every: u32,
     /// Epochs without improvement that plateau waits
-    #[arg(long = "lr-patience", value_name = "EPOCHS", default_value_t = 2, value_parser = whole::<u32>(0..=MOST))]
+    #[arg(long = "lr-patience", value_name = "EPOCHS", default_value_t = LR_PATIENCE, value_parser = whole::<u32>(0..=MOST))]
     pub(crate) lr_patience: u32,
 }
 
@@ -159,7 +165,7 @@ pub(crate) struct Validation {
     #[arg(long = "min-delta", value_name = "DELTA", default_value = "0.0", value_parser = at_least_zero)]
     pub(crate) min_delta: f64,
     /// What says which epoch is the best
-    #[arg(long, value_name = "MEASURE", default_value = "loss", value_parser = ["loss", "accuracy"])]
+    #[arg(long, value_name = "MEASURE", default_value = MONITOR, value_parser = [MONITOR, "accuracy"])]
     pub(crate) monitor: String,
     /// End with the weights of the best epoch, not those of the last
     #[arg(long = "restore-best")]

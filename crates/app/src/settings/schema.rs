@@ -5,8 +5,10 @@ use crate::exit::Failure;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgMatches, Args, Command};
 use std::any::TypeId;
+use std::borrow::Cow;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 /// How alike a word must be to a name to be taken for it (Jaro-Winkler).
 const ALIKE: f64 = 0.8;
@@ -106,8 +108,9 @@ impl Setting {
         if self.is_switch() {
             return Some(matches.get_flag(self.id()).into());
         }
-        let texts = matches.get_raw(self.id())?.map(|text| text.to_string_lossy());
+        let texts = matches.get_raw(self.id())?.map(|text| self.anywhere(text));
         let mut values = texts.map(|text| {
+            let text = text.to_string_lossy();
             let number = is_number(&self.arg);
             let whole = text.parse().ok().filter(|_| number).map(toml::Value::Integer);
             // What is too large for TOML is no less exact in quotes.
@@ -121,6 +124,13 @@ impl Setting {
         let values: Vec<_> =
             values.filter(|v| self.none().is_none_or(|none| v.as_str() != Some(none))).collect();
         Some(values.into())
+    }
+
+    /// A value that means the same in every folder: paths are absolute.
+    fn anywhere<'t>(&self, text: &'t OsStr) -> Cow<'t, OsStr> {
+        let is_path = self.arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+        let path = is_path.then(|| std::path::absolute(text).ok()).flatten();
+        path.map_or(Cow::Borrowed(text), |path| Cow::Owned(path.into()))
     }
 
     /// Checks a value that was not typed as a flag, as the flag does.

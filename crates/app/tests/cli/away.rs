@@ -60,16 +60,26 @@ fn an_import_replaces_a_model_only_if_told_to() {
     let room = Room::new();
     put_tensors(&room, "net.safetensors");
     room.train("r", "--epochs 1 --seed 5 --quiet");
-    let before = room.read("r/model.safetensors");
-    for out in ["r", "r/model.safetensors"] {
+    std::fs::create_dir(room.path("m")).expect("a folder");
+    std::fs::copy(room.path("r/model.safetensors"), room.path("m/model.safetensors"))
+        .expect("copied");
+    let before = room.read("m/model.safetensors");
+    for out in ["m", "m/model.safetensors"] {
         let done = room.weft(&format!("import net.safetensors --out {out}"));
         assert_eq!(done.code, Some(2), "{}", done.err);
-        assert!(done.err.contains("where: r/model.safetensors"), "{}", done.err);
+        assert!(done.err.contains("where: m/model.safetensors"), "{}", done.err);
         assert!(done.err.contains("add --force to replace the model"), "{}", done.err);
     }
-    assert!(room.read("r/model.safetensors") == before, "the model is as it was");
-    room.good("import net.safetensors --out r --force");
-    assert!(room.read("r/model.safetensors") != before);
+    assert!(room.read("m/model.safetensors") == before, "the model is as it was");
+    room.good("import net.safetensors --out m --force");
+    assert!(room.read("m/model.safetensors") != before);
+    // What else is in the folder of a run tells of its own model.
+    for force in ["", "--force"] {
+        let done = room.weft(&format!("import net.safetensors --out r {force}"));
+        assert_eq!(done.code, Some(2), "{}", done.err);
+        assert!(done.err.contains("where: r/run.json"), "{}", done.err);
+    }
+    assert!(room.read("r/model.safetensors") == before, "the run is as it was");
     let own = room.weft("import net.safetensors --out net.safetensors --force");
     assert_eq!(own.code, Some(2), "{}", own.err);
 }

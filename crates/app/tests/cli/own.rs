@@ -363,13 +363,58 @@ fn a_model_is_used_on_the_data_of_its_run() {
     for line in lines {
         let done = room.weft(line);
         assert_eq!(done.code, Some(3), "{line}: {}", done.err);
-        assert!(done.err.contains("where: two, which r/config.toml names,"), "{}", done.err);
+        let told = format!("{}, which r/config.toml names, is not", room.path("two").display());
+        assert!(done.err.contains(&told), "{}", done.err);
         assert!(done.err.contains("next:  say where the data is now with --data"), "{}", done.err);
     }
     assert!(room.read("r/report.html") == report, "the report is as it was");
     room.good("report r --data moved");
     drawing(0, 0, 20).save(room.path("own.png")).expect("saved");
     room.good("predict --model r --image own.png");
+}
+
+#[test]
+fn a_run_means_the_same_data_wherever_it_is_used() {
+    let room = Room::new();
+    put_set(&room, "own", &[4, 5], 2);
+    std::fs::create_dir(room.path("elsewhere")).expect("a folder");
+    let line = "train --epochs 1 --hidden 4 --no-plots --quiet --out";
+    room.good(&format!("{line} typed --data own"));
+    let mut command = room.command(&format!("{line} variable"));
+    crate::done(&command.env("WEFT_DATA", "own").output().expect("weft runs"));
+    for run in ["typed", "variable"] {
+        let mut command = room.command(&format!("eval --model ../{run} --json"));
+        command.current_dir(room.path("elsewhere"));
+        let done = crate::done(&command.output().expect("weft runs"));
+        assert_eq!(done.err, "", "{run}");
+        assert_eq!(events(&done.out)[0]["dataset"], "own", "{run}");
+    }
+    let settings = room.text("variable/config.toml");
+    assert!(settings.lines().any(|l| l.starts_with("folder = ") && l.ends_with("# $WEFT_DATA")));
+    // So does a training that goes on or is repeated.
+    let mut command = room.command("train --config ../variable/config.toml --no-plots --out again");
+    command.current_dir(room.path("elsewhere"));
+    crate::done(&command.output().expect("weft runs"));
+    assert!(room.read("elsewhere/again/model.safetensors") == room.read("typed/model.safetensors"));
+}
+
+#[test]
+fn photos_are_drawn_as_they_are_and_drawings_dark_on_light() {
+    let room = Room::new();
+    put_drawings(&room, "d", 8, 16);
+    for (name, options, photos) in [("photos", "", true), ("drawings", "--invert", false)] {
+        room.good(&format!("data pack d --out {name} --size 16x16 {options}"));
+        room.good(&format!("train --data {name} --out r-{name} --epochs 1 --lr 1e-5 --quiet"));
+        let html = room.text(&format!("r-{name}/report.html"));
+        // What is grey is turned on a dark page, unless it is a photo.
+        assert_eq!(html.contains("\"pixels photo\""), photos, "{name}");
+        assert_eq!(html.contains("\"drawing wide grey\""), !photos, "{name}");
+        // Of a background of 230 most of a picture is light either way.
+        let png = image::open(room.path(&format!("r-{name}/plots/training-images.png")));
+        let png = png.expect("a picture").into_luma8();
+        let dark = png.pixels().filter(|pixel| pixel.0[0] < 60).count();
+        assert!(dark * 4 < png.pixels().len(), "{name}: {dark} dark pixels");
+    }
 }
 
 #[test]

@@ -129,6 +129,11 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
         assert!(!room.path(&format!("{name}/model.safetensors")).exists());
         let log = events(&room.text(&format!("{name}/events.ndjson")));
         assert_eq!(log.last().expect("an error")["code"], code);
+        let eval = room.weft(&format!("eval --model {name}"));
+        assert_eq!(eval.code, Some(5), "{}", eval.err);
+        let next = format!("`weft train --resume {name}` goes on");
+        assert!(eval.err.contains(&next), "{}", eval.err);
+        room.good(&format!("eval --dataset sample --model {name}/checkpoints/last.safetensors"));
         // Such a folder is not overwritten by accident.
         let again = room.weft(&format!("train {options} --out {name}"));
         assert_eq!(again.code, Some(2));
@@ -139,6 +144,9 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     room.good(&format!("train {options} --quiet --out whole"));
     same(&room, "whole", "INT");
     same(&room, "whole", "TERM");
+    let record: Value = serde_json::from_slice(&room.read("INT/run.json")).expect("JSON");
+    let seconds = |name: &str| record["seconds"][name].as_f64().expect("seconds");
+    assert!(seconds("total") >= seconds("train"), "before it was resumed, too: {record}");
     let (log, printed) = (events(&room.text("INT/events.ndjson")), events(&resumed.out));
     let epochs = |events: &[Value]| events.iter().filter(|e| e["event"] == "epoch").count();
     assert!(epochs(&printed) < epochs(&log), "what is past is kept, not printed again");
@@ -169,6 +177,8 @@ fn a_folder_has_one_training_at_a_time() {
     let endless = room.command(&format!("train {options} --epochs 100000 --out r"));
     let mut run = under_way(&room, endless, "r");
     let settings = room.read("r/config.toml");
+    let listed = room.good("runs --dir .");
+    assert!(listed.err.contains("./r: its training is running"), "{}", listed.err);
     for line in ["--out r --seed 2", "--out r --force", "--resume r", "--resume r --epochs 2"] {
         let done = room.weft(&format!("train {options} {line}"));
         assert_eq!(done.code, Some(2), "{line}: {}", done.err);
@@ -337,6 +347,33 @@ fn a_run_does_not_end_before_where_it_is() {
 }
 
 #[test]
+fn a_long_training_is_told_of_while_it_runs() {
+    let room = Room::new();
+    let line = "train --dataset sample --no-plots --quiet --epochs 100000 --out r";
+    let mut run = room.spawn(line);
+    room.wait_for("r/history.csv");
+    assert!(run.try_wait().expect("a child").is_none(), "it has ended");
+    let (epochs, log) = (room.history("r").len() - 1, events(&room.text("r/events.ndjson")));
+    assert!(epochs > 0 && log[0]["event"] == "start" && log[1]["event"] == "epoch");
+    run.kill().expect("killed");
+    run.wait().expect("its end");
+}
+
+#[test]
+fn a_run_that_was_stopped_early_is_complete_whatever_the_epochs() {
+    let room = Room::new();
+    let options = "--dataset sample --no-plots --hidden 30 --quiet --checkpoint-every 10 \
+                   --val-split 0.3 --early-stopping 1 --lr 0.01";
+    room.good(&format!("train {options} --epochs 60 --out r"));
+    let before = room.read("r/run.json");
+    let done = room.weft("train --resume r --epochs 90");
+    assert_eq!(done.code, Some(2), "{}", done.err);
+    assert!(done.err.contains("that run is complete, and was stopped early"), "{}", done.err);
+    assert!(!done.err.contains("ask for more"), "{}", done.err);
+    assert!(room.read("r/run.json") == before, "nothing was touched");
+}
+
+#[test]
 fn validation_is_told_and_early_stopping_stops() {
     let room = Room::new();
     let options =
@@ -358,6 +395,9 @@ fn validation_is_told_and_early_stopping_stops() {
     for (line, part) in [
         ("--early-stopping 2", "--val-split 0.1"),
         ("--restore-best", "--val-split 0.1"),
+        ("--monitor accuracy", "--val-split 0.1"),
+        ("--val-split 0.1 --min-delta 0.01", "--early-stopping 3"),
+        ("--average-last 6", "of the last 6 of 5 epochs"),
         ("--average-ema 0.9 --average-last 2", "exclude each other"),
         ("--schedule sine", "cosine"),
         ("--val-split 1.5", "a share is needed"),

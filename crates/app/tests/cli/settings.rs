@@ -134,11 +134,28 @@ fn choices_that_do_not_go_together_are_refused() {
     refused("--optimizer adamw --nesterov", &["adamw has no Nesterov's momentum", "--nesterov"]);
     refused("--set weight_decay=0.1", &["adam has no weight decay", "--set", "--optimizer adamw"]);
     refused("--optimizer sgd --nesterov", &["--momentum 0.9"]);
+    refused("--lr-min 1e-5", &["constant has no such setting", "--schedule cosine or plateau"]);
+    refused("--schedule cosine --lr-factor 0.5", &["cosine has no", "--lr-factor", "or plateau"]);
+    refused("--schedule plateau --lr-every 3", &["plateau has no", "--schedule step"]);
+    refused("--schedule step --lr-patience 3", &["step has no", "--schedule plateau"]);
+    refused("--schedule cosine --lr-min 0.01", &["begins at 0.001, below its least", "--lr-min"]);
+    refused("--class-weights 0,0,0,0,0,0,0,0,0,0", &["all class weights are 0"]);
     refused("--class-weights 1,2", &["2 class weights for 10 classes", "--class-weights"]);
     refused("--class-weights 1,-2", &["for each class is needed"]);
     refused("--dropout 1", &["below 1"]);
     refused("--activation relo", &["relu"]);
     refused("--optimizer adem", &["adam"]);
+}
+
+#[test]
+fn a_warm_up_that_outlasts_the_run_is_told() {
+    let room = Room::new();
+    // 32 steps an epoch.
+    for (options, told) in [("--warmup 32", true), ("--warmup 31", false), ("", false)] {
+        let done = room.train("r", &format!("--epochs 1 --force {options}"));
+        let what = "warning: the learning rate grows for 32 steps, and the run has 32";
+        assert_eq!(done.err.contains(what), told, "{options}: {}", done.err);
+    }
 }
 
 #[test]

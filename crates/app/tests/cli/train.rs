@@ -43,7 +43,7 @@ fn pictures_that_cannot_be_written_cost_no_results() {
     let done = room.weft("train --dataset sample --epochs 1 --quiet --out r");
     assert_eq!(done.code, Some(5), "{}", done.err);
     assert!(done.out.contains("Test loss"), "{}", done.out);
-    for part in ["where: r/plots", "model and results are written", "--dataset sample; and"] {
+    for part in ["where: r/plots", "model and results are written", "--out r/plots; and"] {
         assert!(done.err.contains(part), "{part}: {}", done.err);
     }
     let log = events(&room.text("r/events.ndjson"));

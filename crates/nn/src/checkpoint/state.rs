@@ -86,6 +86,21 @@ impl State {
         (self.training.progress.epoch, self.training.progress.step)
     }
 
+    /// Steps that are done in all epochs.
+    pub fn steps(&self) -> u64 {
+        self.training.progress.done
+    }
+
+    /// Whether the training was stopped early, and so goes on no further whatever the number of epochs.
+    pub fn stopped_early(&self) -> bool {
+        self.training.progress.stopped_early
+    }
+
+    /// Whether a training with these settings would have nothing left to do.
+    pub fn is_over(&self, config: &FitConfig) -> bool {
+        self.training.progress.is_over(config)
+    }
+
     /// Examples that were trained on, and that were validated on.
     pub fn examples(&self) -> (usize, usize) {
         self.training.examples

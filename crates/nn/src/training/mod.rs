@@ -19,7 +19,7 @@ use crate::progress::{Progress, Rates};
 use crate::rng::{Purpose, Rng};
 use crate::step::Run;
 use crate::tensors::Tensors;
-use crate::train::{Event, FitConfig, History};
+use crate::train::{EpochStats, Event, FitConfig, History};
 use crate::weights::Weights;
 use crate::workspace::{Batches, Workspace};
 use kernels::{Owned, Panel, Team};
@@ -250,6 +250,11 @@ impl<'r> Training<'r> {
         (self.progress.epoch, self.progress.step)
     }
 
+    /// The epochs that are done.
+    pub fn epochs(&self) -> &[EpochStats] {
+        &self.progress.epochs
+    }
+
     /// The best epoch so far, counted from 1, if there is a validation set.
     pub fn best_epoch(&self) -> Option<usize> {
         self.progress.best()
@@ -333,8 +338,7 @@ impl<'r> Training<'r> {
 
     /// Whether there is nothing left to do.
     pub fn is_over(&self) -> bool {
-        let Progress { epoch, step, stopped_early, .. } = self.progress;
-        stopped_early || epoch > self.config.epochs || step == 0 && self.out_of_steps()
+        self.progress.is_over(&self.config)
     }
 
     fn out_of_steps(&self) -> bool {

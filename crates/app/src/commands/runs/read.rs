@@ -1,6 +1,6 @@
 //! What the files of a run tell.
 
-use crate::run::{CONFIG, EVENTS, HISTORY, MARKS, RECORD};
+use crate::run::{CONFIG, EVENTS, HISTORY, MARKS, RECORD, RunFolder};
 use app::plot::Epoch;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -87,6 +87,9 @@ pub(super) fn run(folder: &Path) -> Result<Option<Run>, String> {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let begun = [CONFIG, EVENTS, HISTORY].iter().chain(&MARKS);
+            if RunFolder::is_busy(folder) {
+                return Err("its training is running".to_owned());
+            }
             return match begun.into_iter().find(|name| folder.join(name).exists()) {
                 // The settings come first in the list, and are all that it takes to go on.
                 Some(&CONFIG) => {

@@ -1,12 +1,14 @@
 //! The checkpoints of a run: its state, from which it can be resumed, and its best model so far.
 
+use super::record::history_csv;
 use super::{invoked_as, quoted};
 use crate::commands::network_failure;
 use crate::config::Train;
+use crate::events::Events;
 use crate::exit::{Code, Failure, Outcome};
-use crate::run::{BEST, CHECKPOINTS, CONFIG, GOOD, LAST, RECORD, RunFolder};
+use crate::run::{BEST, CHECKPOINTS, CONFIG, EVENTS, GOOD, HISTORY, LAST, RECORD, RunFolder};
 use nn::checkpoint::{self, Metadata, State};
-use nn::{Event, FitConfig, Model, Training};
+use nn::{EpochStats, Event, FitConfig, Model, Training};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(10);
 /// …and in the middle of one if this has.
 const LATE: Duration = Duration::from_secs(60);
+/// What a run tells of itself is written down at the end of an epoch if this has gone by.
+const OFTEN: Duration = Duration::from_secs(1);
 /// The clock is looked at once in so many steps.
 const STEPS_A_LOOK: u64 = 64;
 
@@ -23,6 +27,7 @@ pub(super) struct Keeper<'k> {
     metadata: &'k Metadata,
     every: Option<u64>,
     saved: Instant,
+    told: Instant,
     steps: u64,
     /// The best epoch whose model is saved.
     best: Option<usize>,
@@ -30,8 +35,8 @@ pub(super) struct Keeper<'k> {
 
 impl<'k> Keeper<'k> {
     pub(super) fn new(config: &Train, folder: &'k RunFolder, metadata: &'k Metadata) -> Self {
-        let (every, saved) = (config.checkpoint_every, Instant::now());
-        Keeper { folder, metadata, every, saved, steps: 0, best: None }
+        let (every, now) = (config.checkpoint_every, Instant::now());
+        Keeper { folder, metadata, every, saved: now, told: now, steps: 0, best: None }
     }
 
     /// Whether the state is to be saved after an event.
@@ -55,6 +60,17 @@ impl<'k> Keeper<'k> {
         let path = self.write(LAST, bytes)?;
         self.saved = Instant::now();
         Ok(path)
+    }
+
+    /// Writes down what happened so far, for those who watch a long training from elsewhere.
+    pub(super) fn tell(&mut self, events: &Events, epochs: &[EpochStats]) {
+        if self.told.elapsed() < OFTEN {
+            return;
+        }
+        // Where that fails, so does the end of the run, and says so.
+        let _ = self.folder.write(EVENTS, events.log());
+        let _ = history_csv(epochs).and_then(|csv| self.folder.write(HISTORY, &csv));
+        self.told = Instant::now();
     }
 
     /// Saves the best model if there is a new one.
@@ -105,19 +121,20 @@ pub(super) fn open(config: &Train, run: &Path, hash: &str) -> Outcome<(RunFolder
         })?;
         check_length(&config.fit, state, &folder.join(LAST))?;
     }
-    let over = state.as_ref().is_none_or(|state| !config.changed || is_over(&config.fit, state));
-    if folder.join(RECORD).exists() && over {
-        return Err(complete(&folder, state.is_some()));
+    let over = |state: &State| !config.changed || state.is_over(&config.fit);
+    if folder.join(RECORD).exists() && state.as_ref().is_none_or(over) {
+        return Err(complete(&folder, state.as_ref()));
     }
     Ok((folder, state))
 }
 
 /// Why a run that has ended does not go on, and what does.
-fn complete(folder: &RunFolder, saved: bool) -> Failure {
+fn complete(folder: &RunFolder, state: Option<&State>) -> Failure {
     let (weft, run, config) = (invoked_as(), quoted(folder.path()), quoted(&folder.join(CONFIG)));
-    let (what, longer) = match saved {
-        true => ("there is nothing left to do", "ask for more --epochs or --max-steps, or "),
-        false => ("it has saved no state to go on from", ""),
+    let (what, longer) = match state {
+        None => ("it has saved no state to go on from", ""),
+        Some(state) if state.stopped_early() => ("was stopped early", ""),
+        Some(_) => ("there is nothing left to do", "ask for more --epochs or --max-steps, or "),
     };
     Failure::usage(format_args!("that run is complete, and {what}"))
         .at(folder.join(RECORD).display())
@@ -126,16 +143,9 @@ fn complete(folder: &RunFolder, saved: bool) -> Failure {
         ))
 }
 
-/// Whether a training with these settings would end where it is.
-fn is_over(fit: &FitConfig, state: &State) -> bool {
-    let (epoch, step) = state.position();
-    let most = fit.max_steps.is_some_and(|most| steps(state) >= most);
-    epoch > fit.epochs || step == 0 && most
-}
-
 /// A run cannot end before where it is.
 fn check_length(fit: &FitConfig, state: &State, path: &Path) -> Outcome {
-    let ((epoch, step), steps) = (state.position(), steps(state));
+    let ((epoch, step), steps) = (state.position(), state.steps());
     // Between two epochs it is not in the next one yet.
     let begun = if step == 0 { epoch - 1 } else { epoch };
     let (what, asked) = match fit.max_steps {
@@ -146,11 +156,6 @@ fn check_length(fit: &FitConfig, state: &State, path: &Path) -> Outcome {
     Err(Failure::usage(format_args!("the run is past {what} already"))
         .at(format_args!("it is in epoch {begun}, after {steps} steps; {}", path.display()))
         .next(format_args!("ask for more {asked}, or train another run to another folder")))
-}
-
-/// The steps that are done in all epochs.
-fn steps(state: &State) -> u64 {
-    state.epochs().iter().map(|epoch| epoch.steps as u64).sum::<u64>() + state.position().1 as u64
 }
 
 /// The state in a run's folder.

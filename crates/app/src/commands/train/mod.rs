@@ -23,10 +23,11 @@ use idx::Labelled;
 use keeper::Keeper;
 use nn::checkpoint::{self, Metadata, State};
 use nn::{
-    Activation, Engine, Evaluation, Event, FitConfig, History, Inputs, Labels, Model, Sequential,
-    StepTimes, Training,
+    Activation, Architecture, Engine, Evaluation, Event, FitConfig, History, Inputs, Labels, Model,
+    Sequential, StepTimes, Training,
 };
 use record::{Finished, Record, Resolved, Timings};
+use std::mem;
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -53,6 +54,8 @@ struct Job<'j> {
     hash: String,
     /// Where the run goes on.
     state: Option<&'j State>,
+    /// Until model and results are written, a signal asks for an orderly end.
+    interrupt: Interrupt,
 }
 
 /// What a training leaves, but for its model.
@@ -93,7 +96,9 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
         None => RunFolder::create(config.out.as_deref(), config.force, config.fit.seed)?,
     };
     let (dataset, train, test, events) = (&dataset, &train, &test, Events::new(config.json));
-    let mut job = Job { config, terminal, dataset, train, test, folder, events, hash, state };
+    let interrupt = Interrupt::listen()?;
+    let mut job =
+        Job { config, terminal, dataset, train, test, folder, events, hash, state, interrupt };
     let trained = job.train(training, start);
     let done = trained.and_then(|trained| job.end(trained, &model, &mut engine, start));
     if let Err(failure) = &done {
@@ -174,6 +179,7 @@ pub(super) fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Ou
     let classes = dataset.class_names.len();
     check_classes(classes, &dataset.place())?;
     let network = sequential(config, train.dims(), classes);
+    check_memory(network.architecture(), info::memory())?;
     let mut model = network.build(config.fit.seed).map_err(network_failure)?;
     if let Some(path) = &config.init {
         checkpoint::load_weights(&mut model, &load_file(path)?).map_err(|e| {
@@ -183,6 +189,27 @@ pub(super) fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Ou
         })?;
     }
     Ok(model)
+}
+
+/// A machine that cannot hold the network says so before it tries.
+fn check_memory(architecture: &Architecture, memory: Option<u64>) -> Outcome {
+    architecture.check().map_err(network_failure)?;
+    // Weights, two moments, and the last good weights.
+    let needed = 4 * (architecture.parameters() * size_of::<f32>()) as u64;
+    match memory {
+        Some(there) if needed > there => {
+            let giga = |bytes: u64| bytes as f64 / 1e9;
+            Err(Failure::usage("the network is larger than the memory of this machine")
+                .at(format_args!(
+                    "{} parameters take {:.1} GB, of {:.1} GB",
+                    Grouped(architecture.parameters()),
+                    giga(needed),
+                    giga(there)
+                ))
+                .next("take fewer units: --hidden"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Something ended the training, whose state is saved.
@@ -196,7 +223,7 @@ fn interrupted(code: Code, by: &str, folder: &RunFolder, (epoch, step): (usize, 
 impl Job<'_> {
     /// Trains, once all is told and the settings are written down.
     fn train(&mut self, training: Training<'_>, start: Instant) -> Outcome<Trained> {
-        self.greet(training.model());
+        self.greet(&training);
         let resolved = self.resolve(training.model());
         self.events.emit("start", &resolved).map_err(Failure::aloud)?;
         if !self.config.resume {
@@ -227,25 +254,31 @@ impl Job<'_> {
         // Whoever does not read on has all files nevertheless.
         let mut told = self.events.emit("result", &finished);
         self.folder.write(EVENTS, self.events.log())?;
+        // What it took before it was resumed.
+        let before = (history.seconds() - (fitted.as_secs_f64() - loaded)).max(0.0);
         let record = |plots: &[PathBuf]| {
             let timings = Timings {
                 load: loaded,
                 train: history.seconds(),
                 evaluate: (evaluated - fitted).as_secs_f64(),
                 save: (start.elapsed() - evaluated).as_secs_f64(),
-                total: start.elapsed().as_secs_f64(),
+                total: before + start.elapsed().as_secs_f64(),
             };
             Record::new(&resolved, &timings, &finished, plots).to_json()
         };
         self.folder.write(RECORD, &record(&[])?)?;
+        let (signal, _) = (self.interrupt.code(), mem::take(&mut self.interrupt));
         let (config, dataset, folder) = (self.config, self.dataset, self.folder.path());
         if !config.json {
             self.terminal.note("");
             let (history, found, total) = (&history, &found, start.elapsed().as_secs_f64());
             told = print(Results { config, dataset, history, found, total });
         }
-        let drawn = self.illustrate(model, engine, &history, record);
-        let plots = drawn.map_err(|failure| undrawn(failure, config, folder))?;
+        let drawn = match signal {
+            Some(code) => Err(Failure::new(code, "interrupted").at("before anything was drawn")),
+            None => self.illustrate(model, engine, &history, record),
+        };
+        let plots = drawn.map_err(|failure| undrawn(failure, folder))?;
         told?;
         if config.json {
             return Ok(());
@@ -255,7 +288,8 @@ impl Job<'_> {
     }
 
     /// Says what is about to happen.
-    fn greet(&self, model: &Model) {
+    fn greet(&self, training: &Training<'_>) {
+        let model = training.model();
         let sizes = model.architecture().dense().map(|d| format!("-{}", d.units));
         let sizes = sizes.fold(model.architecture().features().to_string(), |all, d| all + &d);
         let machine = self.config.machine;
@@ -281,6 +315,14 @@ impl Job<'_> {
                 None => self.terminal.note("Resumed  at the beginning: no state was saved yet"),
             }
         }
+        let fit = &self.config.fit;
+        let all = fit.epochs.saturating_mul(fit.steps(training.examples().0)) as u64;
+        let (warm_up, all) = (fit.warm_up.steps, all.min(fit.max_steps.unwrap_or(u64::MAX)));
+        if warm_up > 0 && warm_up >= all {
+            self.terminal.warn(format_args!(
+                "the learning rate grows for {warm_up} steps, and the run has {all}: see --warmup"
+            ));
+        }
         if cfg!(debug_assertions) {
             self.terminal.warn("this is a debug build and slow; build with --release");
         }
@@ -305,8 +347,7 @@ impl Job<'_> {
     /// Trains; tells also where the time of a step went.
     fn fit(&mut self, training: Training<'_>) -> Outcome<(History, Option<StepTimes>)> {
         let metadata = self.metadata();
-        let Job { config, terminal, folder, events, state, .. } = self;
-        let interrupt = Interrupt::listen()?;
+        let Job { config, terminal, folder, events, state, interrupt, .. } = self;
         let mut progress = Progress::new(*terminal, config.fit.epochs);
         let mut keeper = Keeper::new(config, folder, &metadata);
         let mut training = training.timed(STEPS_A_TIME);
@@ -349,6 +390,7 @@ impl Job<'_> {
                     let why = format!(": it {} ({error})", failure.what);
                     return Err(interrupted(failure.code, &why, folder, training.position()));
                 }
+                keeper.tell(events, training.epochs());
             }
             if due {
                 keeper.save(&training)?;
@@ -387,7 +429,7 @@ impl Job<'_> {
     /// Writes model and history; returns the model's path.
     fn save(&self, model: &Model, history: &History) -> Outcome<PathBuf> {
         let bytes = checkpoint::to_bytes(model, &self.metadata()).map_err(network_failure)?;
-        self.folder.write(HISTORY, &record::history_csv(history)?)?;
+        self.folder.write(HISTORY, &record::history_csv(&history.epochs)?)?;
         self.folder.write(MODEL, &bytes)
     }
 
@@ -407,6 +449,7 @@ impl Job<'_> {
             scale: PIXEL_SCALE,
             class_names: &self.dataset.class_names,
             test: self.test,
+            photos: self.dataset.photos(),
             folder: &self.folder.join(PLOTS),
             format: Format::Png,
         };
@@ -415,5 +458,24 @@ impl Job<'_> {
         self.folder.write(RECORD, &record)?;
         self.report(model, engine, &record)?;
         Ok(plots)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_that_no_memory_holds_is_refused() {
+        let network = Sequential::new(&[100]).dense(99, Activation::Relu);
+        let network = network.dense(10, Activation::Softmax);
+        // 101 x 99 and 100 x 10, of sixteen bytes each.
+        let needed = 16 * (9_999 + 1_000);
+        for memory in [None, Some(needed)] {
+            assert!(check_memory(network.architecture(), memory).is_ok());
+        }
+        let failure =
+            check_memory(network.architecture(), Some(needed - 1)).expect_err("too large");
+        assert!(failure.to_string().contains("10,999 parameters"), "{failure}");
     }
 }

@@ -244,10 +244,10 @@ impl<'r> Record<'r> {
 }
 
 /// A header and a row an epoch.
-pub(super) fn history_csv(history: &History) -> Outcome<Vec<u8>> {
+pub(super) fn history_csv(epochs: &[EpochStats]) -> Outcome<Vec<u8>> {
     let failed = |e: csv::Error| Failure::new(Code::Other, "cannot write the history").at(e);
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for epoch in &history.epochs {
+    for epoch in epochs {
         writer.serialize(Epoch::from(epoch)).map_err(failed)?;
     }
     writer

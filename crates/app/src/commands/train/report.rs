@@ -21,6 +21,7 @@ impl Job<'_> {
             class_names: &self.dataset.class_names,
             train: self.train,
             test: self.test,
+            photos: self.dataset.photos(),
             record: &record,
             history: &report::history(self.folder.path(), self.terminal),
             warnings: Vec::new(),

@@ -4,7 +4,7 @@ use crate::config::{MODEL, Train};
 use crate::exit::Failure;
 use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD, REPORT};
 use crate::term::Grouped;
-use app::datasets::{Dataset, Options, manifest};
+use app::datasets::Dataset;
 use app::report::over_fitting;
 use nn::{EpochStats, Evaluation, History};
 use std::fmt::{self, Display};
@@ -107,10 +107,9 @@ impl Files<'_> {
     fn next(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weft = invoked_as();
         let model = quoted(&self.folder.join(MODEL));
-        let data = data_flags(&self.config.data);
         writeln!(f, "Try next:")?;
         let images = if self.count > 12 { "0 12" } else { "0" };
-        writeln!(f, "  {weft} predict --model {model} --index {images}{data}")?;
+        writeln!(f, "  {weft} predict --model {model} --index {images}")?;
         if self.pictures {
             writeln!(f, "  {weft} predict --model {model} --image YOUR.png")?;
         }
@@ -118,30 +117,12 @@ impl Files<'_> {
     }
 }
 
-/// What names the same data on another command line, with a space before; nothing for what is taken anyway.
-fn data_flags(options: &Options) -> String {
-    let mut flags = String::new();
-    if options.sample {
-        flags += " --dataset sample";
-    } else if !options.set.is_empty() && options.set != manifest::DEFAULT {
-        flags += &format!(" --dataset {}", options.set);
-    }
-    if let Some(folder) = &options.data {
-        flags += &format!(" --data {}", quoted(folder));
-    }
-    if let Some(files) = &options.files {
-        flags += &format!(" --files {}", files.each_ref().map(|file| quoted(file)).join(","));
-    }
-    flags
-}
-
 /// The results are safe: how to have what was not drawn.
-pub(super) fn undrawn(failure: Failure, config: &Train, folder: &Path) -> Failure {
+pub(super) fn undrawn(failure: Failure, folder: &Path) -> Failure {
     let (weft, run, plots) = (invoked_as(), quoted(folder), quoted(&folder.join(PLOTS)));
-    let data = data_flags(&config.data);
     failure.next(format_args!(
-        "model and results are written; once that is mended, draw the pictures: \
-         {weft} plot --model {run} --out {plots}{data}; and the report: {weft} report {run}"
+        "model and results are written; once nothing is in the way, draw the pictures: \
+         {weft} plot --model {run} --out {plots}; and the report: {weft} report {run}"
     ))
 }
 

@@ -129,7 +129,7 @@ pub(super) fn gallery(
         let (column, row) = cell(i, columns);
         let x = MARGIN + column * (THUMB + THUMB_GAP);
         let y = MARGIN + row * (THUMB + NAME + ROW_GAP);
-        canvas.image(item.image, ColourMap::Binary, Area::new(x, y, THUMB, THUMB))?;
+        canvas.image(item.image, item.image.greys(), Area::new(x, y, THUMB, THUMB))?;
         let name = canvas.fit(&class_names[item.label], BODY, THUMB + THUMB_GAP - 6.0);
         let at = (x + THUMB / 2.0, y + THUMB + 15.0);
         canvas.label(Label::new(&name, at).end(HPos::Center))?;

@@ -3,7 +3,7 @@
 use super::bars::{Axes, MOST, NUMBERS, SCALE, Verdict, chart, count};
 use super::{MARGIN, cell, cells};
 use crate::plot::canvas::{Canvas, Label};
-use crate::plot::style::{BODY, ColourMap, LARGE};
+use crate::plot::style::{BODY, LARGE};
 use crate::plot::surface::Area;
 use crate::plot::{Error, Prediction};
 
@@ -32,7 +32,7 @@ pub(super) fn one(
     // The top of the scale needs room for its label.
     let bars = Area::new(bars_x, MARGIN + 5.0, chart_width(class_names.len()), SIDE - 5.0);
     let verdict = Verdict::of(prediction.probabilities, prediction.truth);
-    canvas.image(prediction.image, ColourMap::Binary, image)?;
+    canvas.image(prediction.image, prediction.image.greys(), image)?;
     chart(canvas, bars, prediction.probabilities, &verdict, Axes::Scale)?;
     let caption = verdict.fitted(canvas, class_names, LARGE, bars.right() - MARGIN);
     let at = (MARGIN, image.bottom() + 30.0);
@@ -75,7 +75,7 @@ pub(super) fn grid(
         let bars_x = image.right() + THUMB_GAP;
         let bars = Area::new(bars_x, y, x + w - bars_x, THUMB);
         let verdict = Verdict::of(item.probabilities, item.truth);
-        canvas.image(item.image, ColourMap::Binary, image)?;
+        canvas.image(item.image, item.image.greys(), image)?;
         chart(canvas, bars, item.probabilities, &verdict, Axes::Plain)?;
         let caption = verdict.fitted(canvas, class_names, BODY, w);
         let at = (x, image.bottom() + NUMBERS + NAME / 2.0);
