@@ -241,7 +241,6 @@ fn a_gallery_shows_dark_objects_on_white_with_their_names() {
     assert!(bitmap.count([0; 3]) >= 140 * 140);
     assert_eq!(bitmap.at(50, 50), [255; 3]);
     assert_eq!(texts(&svg(&figure)), ["Ankle boot", "Ankle boot"]);
-    // What is black in a photo is drawn black.
     let photos = items.map(|item| Labelled { image: item.image.photo(true), ..item });
     let photos = Figure::Gallery { items: &photos, class_names: &inputs.names, columns: 5 };
     assert_eq!(Bitmap::of(&photos, Size::Natural).at(50, 50), [0; 3]);
