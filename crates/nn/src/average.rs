@@ -14,14 +14,15 @@ pub enum Average {
     /// None.
     #[default]
     Off,
-    /// After every step `a += (1 - decay)(w - a)`, from `a = w` after the first (PyTorch's
-    /// `AveragedModel` with `get_ema_multi_avg_fn`).
+    /// After every step `a += (1 - decay)(w - a)`, from `a = w` after the first: PyTorch's
+    /// `AveragedModel` with `get_ema_multi_avg_fn`, but for a decay of up to 0.5, where that rounds otherwise.
     Ema {
         /// What remains of the average in a step.
         decay: f64,
     },
     /// The mean of the weights at the ends of the last epochs (stochastic weight averaging; P. Izmailov
-    /// and others, 2018).
+    /// and others, 2018). Which are the last must be known from the beginning: it goes neither with early stopping nor with
+    /// another number of epochs or steps when a training is resumed.
     Last {
         /// How many of them.
         epochs: usize,
@@ -43,11 +44,11 @@ impl Average {
 
     /// The share that weights get in the average, in which there are `count` already: after a step, or at
     /// the end of an epoch, of which `left` are to come.
-    pub(crate) fn share(self, end_of_epoch: bool, count: u64, left: usize) -> Option<f32> {
+    pub(crate) fn share(self, end_of_epoch: bool, count: u64, left: u64) -> Option<f32> {
         match self {
             Average::Ema { .. } if !end_of_epoch && count == 0 => Some(1.0),
             Average::Ema { decay } if !end_of_epoch => Some((1.0 - decay) as f32),
-            Average::Last { epochs } if end_of_epoch && left < epochs => {
+            Average::Last { epochs } if end_of_epoch && left < epochs as u64 => {
                 Some(1.0 / (count + 1) as f32)
             }
             _ => None,

@@ -68,7 +68,9 @@ impl<'a> Inputs<'a> {
     /// # Panics
     /// If they are not all there.
     pub fn slice(&self, from: usize, count: usize) -> Inputs<'a> {
-        let span = from * self.features..(from + count) * self.features;
+        let all = from.checked_add(count).filter(|end| *end <= self.len());
+        let Some(end) = all else { panic!("examples {from} and {count} more, of {}", self.len()) };
+        let span = from * self.features..end * self.features;
         let rows = match self.rows {
             Rows::U8 { data, scale } => Rows::U8 { data: &data[span], scale },
             Rows::F32(data) => Rows::F32(&data[span]),

@@ -18,7 +18,7 @@ impl Engine {
     /// set, or the best of this CPU.
     ///
     /// # Panics
-    /// If the system refuses to start a thread.
+    /// If the system refuses to start a thread, or there are to be more than a [`Team`] can have.
     pub fn new(threads: Option<usize>, isa: Option<Isa>) -> Engine {
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or_else(available);

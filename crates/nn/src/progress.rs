@@ -81,12 +81,11 @@ impl Progress {
 
     /// A step is done, of so many in an epoch.
     pub(crate) fn stepped(&mut self, losses: Losses<'_>, steps: usize, rates: Rates) -> Event {
-        let before = self.running;
-        losses.add_to(&mut self.running);
+        let batch = losses.add_to(&mut self.running);
         self.done += 1;
         self.step += 1;
         let Progress { epoch, step, done, running, .. } = *self;
-        let batch_loss = (running.loss - before.loss) / (running.examples - before.examples) as f64;
+        let batch_loss = batch.loss();
         let (loss, accuracy, lr) = (running.loss(), running.accuracy(), rates.of(done));
         Event::Step { epoch, step, steps, loss, accuracy, batch_loss, lr }
     }

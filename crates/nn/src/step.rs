@@ -61,7 +61,9 @@ impl Run<'_> {
 
     /// Takes steps, of the first of which the first layer's outputs are known, until `done` breaks.
     pub(crate) fn steps(&mut self, done: Done<'_>) {
-        if self.workspace.shares.is_some() && self.layers.len() == 2 && self.clip.is_none() {
+        let few = self.layers[0].columns() <= Team::MOST_STEP_TASKS;
+        let shares = self.workspace.shares.is_some();
+        if shares && self.layers.len() == 2 && self.clip.is_none() && few {
             return self.whole(done);
         }
         loop {

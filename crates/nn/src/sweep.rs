@@ -88,25 +88,24 @@ impl Model {
         let mut model = self.clone();
         let labels: Labels<'_> = labels.into();
         let mut training = model.train(engine, inputs, labels, &config)?;
-        let mut stopped = false;
+        let mut stopped = None;
         let over = training.advance_while(&mut |event| {
-            if let Event::Step { lr, batch_loss, .. } = *event {
-                found.note(lr, batch_loss);
-            }
-            stopped = observe(event).is_break();
-            if stopped || found.diverged {
+            let Event::Step { epoch, step, lr, batch_loss, .. } = *event else {
+                return ControlFlow::Continue(());
+            };
+            found.note(lr, batch_loss);
+            stopped = observe(event).is_break().then_some((epoch, step));
+            if stopped.is_some() || found.diverged {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         });
-        match over {
-            Ok(_) if stopped => {
-                return Err(Error::Stopped { epoch: 1, step: found.rates.len() });
-            }
-            Ok(_) => {}
-            Err(Error::Diverged { .. }) => found.diverged = true,
-            Err(error) => return Err(error),
+        match (over, stopped) {
+            (Ok(_), Some((epoch, step))) => return Err(Error::Stopped { epoch, step }),
+            (Ok(_), None) => {}
+            (Err(Error::Diverged { .. }), _) => found.diverged = true,
+            (Err(error), _) => return Err(error),
         }
         let range = found.rates.len() / 10..found.rates.len().saturating_sub(TAIL);
         found.suggestion = valley(found.smoothed.get(range.clone()).unwrap_or(&[]))
@@ -130,7 +129,8 @@ impl RateSweep {
 }
 
 /// The middle of the longest fall: of the stretch that is as long as the longest decreasing subsequence and
-/// ends where that does, as fastai's `valley` has it.
+/// ends where that does. Nearly fastai's `valley`: of a test that ended early a tenth of the steps that were taken is left out, not
+/// of those that were planned.
 fn valley(losses: &[f64]) -> Option<usize> {
     // Length of the longest decreasing subsequence that ends at each.
     let mut lengths = vec![1_usize; losses.len()];

@@ -1,5 +1,5 @@
-//! Training as its users see it: settings, events, history, and `fit`. `training.rs` goes from step to step,
-//! `step.rs` has the phases of one.
+//! Training as its users see it: settings, events, history, and `fit`. `training/mod.rs` goes from step to
+//! step, `step.rs` has the phases of one.
 
 use crate::architecture::Architecture;
 use crate::augment::Augment;
@@ -32,15 +32,15 @@ pub struct FitConfig {
     /// Share of a label that is spread evenly over all classes, in 0..1: with ε and n classes the target is
     /// `1 - ε + ε / n` for the label and `ε / n` for the others. The losses of training are those against it.
     pub label_smoothing: f64,
-    /// Gradients are multiplied by `clip_norm / norm` where the norm of all of them together is larger. Costs a
-    /// pass over the parameters.
+    /// Gradients are multiplied by `min(1, clip_norm / (norm + 1e-6))`, where the norm is that of all of them together:
+    /// PyTorch's `clip_grad_norm_`. Costs a pass over the parameters.
     pub clip_norm: Option<f64>,
     /// New batches for every epoch, or those in which the examples come. Within a batch, their order is that of
     /// [`arrange`](crate::arrange).
     pub shuffle: bool,
     /// Seed of the orders.
     pub seed: u64,
-    /// Stop after so many steps in all.
+    /// Stop after so many steps in all. The epoch that runs then ends there.
     pub max_steps: Option<u64>,
     /// Of the first layer's products.
     pub precision: Precision,
@@ -68,7 +68,7 @@ pub struct FitConfig {
 /// When to stop before the last epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
-    /// Stop after so many epochs in a row that were no improvement.
+    /// Stop after so many epochs in a row that were no improvement, one at least.
     pub patience: usize,
     /// Only an improvement by more than this is one.
     pub min_delta: f64,
@@ -161,7 +161,7 @@ impl FitConfig {
         let units: Vec<usize> = architecture.dense().map(|shape| shape.units).collect();
         let hidden = &units[..units.len().saturating_sub(1).max(1)];
         let columns = hidden.iter().min().map_or(1, |units| units.div_ceil(PANEL_COLS));
-        columns * self.batch_size.div_ceil(PANEL_COLS).max(1)
+        columns.saturating_mul(self.batch_size.div_ceil(PANEL_COLS).max(1))
     }
 
     /// Steps of one epoch of `examples`.
@@ -198,7 +198,6 @@ impl FitConfig {
         if self.batch_size == 0 {
             return bad("a batch size of 0; it must be 1 or more".to_owned());
         }
-        self.optimizer.check()?;
         if self.precision == Precision::Bf16 && !matches!(self.optimizer, Optimizer::Adam(_)) {
             let name = self.optimizer.name();
             return bad(format!("bf16 goes with adam, not with {name}"));
@@ -224,8 +223,33 @@ impl FitConfig {
             return bad(format!("a least improvement of {min_delta}"));
         }
         self.average.check()?;
+        if self.early_stopping.is_some() && matches!(self.average, Average::Last { .. }) {
+            return bad(
+                "early stopping and a mean of the last epochs: which are the last is not known"
+                    .to_owned(),
+            );
+        }
         self.schedule.check()?;
+        self.check_rates()?;
         self.warm_up.check()
+    }
+}
+
+impl FitConfig {
+    /// Checks the optimiser with the largest learning rate that the schedule gives it, and with its own.
+    fn check_rates(&self) -> Result<(), Error> {
+        let lr = self.optimizer.lr();
+        let largest = match self.schedule {
+            Schedule::Exponential { .. } if lr == 0.0 => {
+                let what = "the schedule exponential begins with a learning rate above 0";
+                return Err(Error::Setting(what.to_owned()));
+            }
+            Schedule::Cosine { min } | Schedule::Plateau { min, .. } => min,
+            Schedule::Exponential { last } => last,
+            _ => lr,
+        };
+        self.optimizer.check()?;
+        self.optimizer.with_lr(largest.max(lr)).check()
     }
 }
 
@@ -261,13 +285,13 @@ pub struct EpochStats {
     pub epoch: usize,
     /// Steps done.
     pub steps: usize,
-    /// Wall time of its steps; validation comes on top.
+    /// Wall time of its steps, and of those who observe them; validation comes on top.
     pub seconds: f64,
     /// Mean loss over its examples, each before its step.
     pub loss: f64,
     /// Share of its examples that were classified right, each before its step.
     pub accuracy: f64,
-    /// Mean loss over the validation set after the epoch, if there is one.
+    /// Mean loss over the validation set after the epoch, if there is one: without label smoothing, which is for training.
     pub val_loss: Option<f64>,
     /// Share of the validation set that is classified right after the epoch.
     pub val_accuracy: Option<f64>,

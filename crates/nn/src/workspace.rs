@@ -111,15 +111,19 @@ pub(crate) struct Losses<'a> {
 }
 
 impl Losses<'_> {
-    /// Adds them to those of the epoch.
-    pub(crate) fn add_to(self, running: &mut Running) {
+    /// Adds them to those of the epoch; returns their own sums.
+    pub(crate) fn add_to(self, running: &mut Running) -> Running {
+        let mut own = Running::default();
         for (b, block) in self.blocks.iter().enumerate() {
             for row in &block.losses[..self.batch.rows(b)] {
-                running.examples += 1;
-                running.loss += row.loss;
-                running.correct += usize::from(row.correct);
+                for sums in [&mut *running, &mut own] {
+                    sums.examples += 1;
+                    sums.loss += row.loss;
+                    sums.correct += usize::from(row.correct);
+                }
             }
         }
+        own
     }
 }
 

@@ -8,6 +8,8 @@ use nn::{
 };
 use std::ops::ControlFlow::{Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// Trains in stretches of so many events; what was told, and the model.
 fn trained(
@@ -154,4 +156,52 @@ fn a_training_that_is_timed_learns_the_same_and_its_parts_are_the_step() {
         }
         assert!(trained(Some(1_000)).1.is_none());
     }
+}
+
+#[test]
+fn after_an_error_a_training_is_over_and_the_model_keeps_its_weights() {
+    let sgd =
+        |lr, weight_decay| Optimizer::Sgd(SgdConfig { lr, weight_decay, ..SgdConfig::default() });
+    let plain = FitConfig { average: Average::Ema { decay: 0.5 }, ..FitConfig::default() };
+    // In the second step; and by the update of the last one of an epoch.
+    let early = FitConfig { optimizer: sgd(1e30, 0.0), ..plain };
+    let late = FitConfig { optimizer: sgd(3e38, 1e10), batch_size: 1_000, ..plain };
+    for config in [early, late, FitConfig { average: Average::Off, ..late }] {
+        let (data, mut engine) = (sample(), Engine::new(Some(2), None));
+        let mut model = network(&[40]).build(1).expect("a network");
+        let before = bytes(&model);
+        let training = model.train(&mut engine, inputs(&data), data.labels(), &config);
+        let mut training = training.expect("a training");
+        let error = loop {
+            match training.advance() {
+                Ok(event) => assert!(event.is_some(), "it ends without an error"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Diverged { epoch: 1, .. }), "{error}");
+        assert!(training.is_over());
+        assert_eq!(training.advance().expect("nothing to do"), None);
+        assert!(bytes(training.model()) == before);
+        let history = training.finish();
+        assert!(history.epochs.is_empty() && bytes(&model) == before);
+    }
+}
+
+#[test]
+fn time_between_stretches_is_not_that_of_an_epoch() {
+    let (data, mut engine) = (sample(), Engine::new(Some(1), None));
+    let mut model = network(&[20]).build(1).expect("a network");
+    let config = FitConfig { epochs: 1, ..FitConfig::default() };
+    let training = model.train(&mut engine, inputs(&data), data.labels(), &config);
+    let mut training = training.expect("a training");
+    let start = Instant::now();
+    let mut paused = Duration::ZERO;
+    while training.advance().expect("a step").is_some() {
+        let pause = Instant::now();
+        sleep(Duration::from_millis(2));
+        paused += pause.elapsed();
+    }
+    let all = start.elapsed() - paused;
+    let seconds = training.finish().seconds();
+    assert!(0.0 < seconds && seconds <= all.as_secs_f64(), "{seconds} of {all:?}");
 }

@@ -3,7 +3,11 @@
 mod common;
 
 use common::{bytes, fit, inputs, network, sample};
-use nn::{Augment, Average, Engine, Error, Event, FitConfig, Inputs, Model, Precision, Training};
+use nn::{
+    Augment, Average, EarlyStopping, Engine, Error, Event, FitConfig, Inputs, Model, Precision,
+    Training,
+};
+use std::ops::ControlFlow::{Break, Continue};
 
 fn weights(model: &Model) -> Vec<f32> {
     (0..2).flat_map(|l| model.weights(l).into_iter().chain(model.biases(l))).collect()
@@ -53,6 +57,16 @@ fn a_mean_is_that_of_the_last_epochs() {
     assert!(found == mix(&epochs[2..], |n| 1.0 / (n + 1) as f32));
     let one = FitConfig { average: Average::Last { epochs: 1 }, ..config };
     assert!(averaged(&one).2 == epochs[4], "the mean over one epoch is that epoch");
+}
+
+#[test]
+fn the_last_epochs_are_those_before_the_last_step() {
+    // 32 steps an epoch: 70 of them end in the third.
+    let average = Average::Last { epochs: 2 };
+    let cut = |epochs| FitConfig { epochs, average, max_steps: Some(70), ..FitConfig::default() };
+    let (_, epochs, found) = averaged(&cut(10));
+    assert!(found == mix(&epochs[1..3], |n| 1.0 / (n + 1) as f32));
+    assert!(found == averaged(&cut(3)).2);
 }
 
 #[test]
@@ -143,6 +157,14 @@ fn averages_that_make_no_sense_are_refused() {
         let refused = model.train(&mut engine, inputs(&data), data.labels(), &config);
         assert!(matches!(refused.map(drop), Err(Error::Setting(_))), "{average:?}");
     }
+    // Which epochs are the last would not be known in time.
+    let config = FitConfig {
+        average: Average::Last { epochs: 2 },
+        early_stopping: Some(EarlyStopping { patience: 1, min_delta: 0.0 }),
+        validation_split: 0.1,
+        ..FitConfig::default()
+    };
+    assert!(matches!(config.check(), Err(Error::Setting(_))));
 }
 
 #[test]
@@ -159,7 +181,7 @@ fn a_sweep_finds_where_training_begins_and_ends() {
             data.labels(),
             &config,
             sweep,
-            &mut |_| std::ops::ControlFlow::Continue(()),
+            &mut |_| Continue(()),
         )
     };
     let found = find(nn::Sweep::default()).expect("a sweep");
@@ -170,6 +192,21 @@ fn a_sweep_finds_where_training_begins_and_ends() {
     assert!((1e-4..1e-1).contains(&rate), "{rate}");
     let high = find(nn::Sweep { last: 1e4, ..nn::Sweep::default() }).expect("a sweep");
     assert!(high.diverged && high.rates.len() < 100, "{:?}", high.rates.last());
+    // 32 steps an epoch; nobody hears of epochs.
+    let mut steps = 0;
+    let stopped = model.find_learning_rate(
+        &mut Engine::new(Some(1), None),
+        inputs(&data),
+        data.labels(),
+        &config,
+        nn::Sweep::default(),
+        &mut |event| {
+            assert!(matches!(event, Event::Step { .. }));
+            steps += 1;
+            if steps == 40 { Break(()) } else { Continue(()) }
+        },
+    );
+    assert!(matches!(stopped, Err(Error::Stopped { epoch: 2, step: 8 })), "{stopped:?}");
     for sweep in [
         nn::Sweep { first: 0.0, ..nn::Sweep::default() },
         nn::Sweep { last: 1e-9, ..nn::Sweep::default() },

@@ -226,11 +226,24 @@ fn changed(file: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_mean_of_the_last_epochs_is_not_made_of_others() {
+    let average = Average::Last { epochs: 2 };
+    let config = FitConfig { epochs: 3, average, ..FitConfig::default() };
+    let mut engine = Engine::new(Some(1), None);
+    let (state, _) = state_from_bytes(&state_after(40, &config, &mut engine, &[12])).expect("one");
+    assert!(state.check_settings(&config).is_ok());
+    for other in [FitConfig { epochs: 6, ..config }, FitConfig { max_steps: Some(70), ..config }] {
+        assert!(matches!(state.check_settings(&other), Err(nn::Error::Setting(_))));
+    }
+}
+
+#[test]
 fn states_whose_parts_do_not_fit_together_are_refused() {
     let config = FitConfig { validation_split: 0.25, ..FitConfig::default() };
     let mut engine = Engine::new(Some(1), None);
     let file = state_after(30, &config, &mut engine, &[12]);
     assert!(state_from_bytes(&file).is_ok());
+    let other = "x".repeat(nn::rng::NAME.len());
     let cases = HashMap::from([
         (r#"\"batch_size\":32"#, r#"\"batch_size\":00"#),
         (r#"\"done\":29"#, r#"\"done\":28"#),
@@ -239,6 +252,9 @@ fn states_whose_parts_do_not_fit_together_are_refused() {
         (r#"m.dense_1.bias"#, r#"n.dense_1.bias"#),
         (r#"\"lr\":0.001"#, r#"\"lr\":-9e99"#),
         (r#"\"progress\""#, r#"\"regress!\""#),
+        (r#"\"averaged\":0"#, r#"\"averaged\":7"#),
+        (r#"good.dense_1.bias"#, r#"gone.dense_1.bias"#),
+        (nn::rng::NAME, &*other),
     ]);
     for (from, to) in cases {
         let refused = state_from_bytes(&changed(&file, from, to));

@@ -3,7 +3,10 @@
 mod common;
 
 use common::{bytes, first, fit, inputs, network, sample};
-use nn::{Activation, AdamConfig, Engine, Error, Event, FitConfig, Inputs, Sequential, SgdConfig};
+use nn::{
+    Activation, AdamConfig, Engine, Error, Event, FitConfig, Inputs, Schedule, Sequential,
+    SgdConfig,
+};
 use std::ops::ControlFlow;
 
 fn one_thread() -> Engine {
@@ -269,6 +272,7 @@ fn settings_that_make_no_sense_are_refused() {
     let adam = AdamConfig::default();
     let fine = FitConfig::default();
     let with = |adam: AdamConfig| FitConfig { optimizer: adam.into(), ..fine };
+    let scheduled = |lr, schedule| FitConfig { schedule, ..with(AdamConfig { lr, ..adam }) };
     let descent = SgdConfig::default();
     let sgd = |sgd: SgdConfig| FitConfig { optimizer: sgd.into(), ..fine };
     let cases = [
@@ -297,6 +301,11 @@ fn settings_that_make_no_sense_are_refused() {
         (with(AdamConfig { eps: 1e-30, beta1: 1.0 - 1e-16, ..adam }), "epsilon of 1e-30"),
         (with(AdamConfig { eps: 1.1e-40, ..adam }), "from 1.18e-40 to 1.8e19"),
         (with(AdamConfig { eps: 1e38, ..adam }), "epsilon of 1e38"),
+        // The schedule's rates count, too.
+        (scheduled(1e-3, Schedule::Cosine { min: 1e300 }), "learning rate of 1e300"),
+        (scheduled(1e-3, Schedule::Exponential { last: 1e300 }), "learning rate of 1e300"),
+        (scheduled(1e-3, Schedule::Exponential { last: 1e35 }), "with a learning rate of 1e35"),
+        (scheduled(0.0, Schedule::Exponential { last: 1.0 }), "begins with a learning rate above"),
     ];
     for (config, what) in cases {
         let error = failing(&config, &mut |_| ControlFlow::Continue(()));
@@ -460,4 +469,31 @@ fn a_training_takes_no_more_threads_than_it_keeps_busy() {
     assert_eq!(threads(&[300, 64], 32, 8), 1);
     assert_eq!(threads(&[512], 32, 3), 3);
     assert_eq!(threads(&[], 32, 8), 1);
+    let all = FitConfig { batch_size: usize::MAX, ..FitConfig::default() };
+    let model = network(&[4096]).build(1).expect("a network");
+    assert_eq!(all.most_threads(model.architecture()), usize::MAX);
+}
+
+#[test]
+fn a_hidden_layer_may_have_any_number_of_columns() {
+    // One more than a step of a team has tasks.
+    let units = (kernels::Team::MOST_STEP_TASKS + 1) * kernels::PANEL_COLS;
+    let mut model = nn::Sequential::new(&[1])
+        .dense(units, nn::Activation::Relu)
+        .dense(2, nn::Activation::Softmax)
+        .build(1)
+        .expect("a network");
+    let inputs = Inputs::f32(&[0.0, 1.0], 1).expect("two examples");
+    let config = FitConfig { epochs: 2, ..FitConfig::default() };
+    let mut engine = Engine::new(Some(2), None);
+    let history =
+        model.fit(&mut engine, inputs, &[0, 1u8], &config, &mut |_| ControlFlow::Continue(()));
+    let history = history.expect("finite losses");
+    assert!(history.epochs[1].loss < history.epochs[0].loss);
+}
+
+#[test]
+#[should_panic(expected = "examples 9223372036854775808 and 1 more, of 2")]
+fn examples_that_are_not_there_are_no_slice() {
+    let _ = Inputs::f32(&[0.0; 4], 2).expect("two examples").slice(1 << 63, 1);
 }

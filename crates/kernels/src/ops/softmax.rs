@@ -255,6 +255,7 @@ kernel! {
         let n = logits.cols();
         assert_eq!(labels.len(), rows.len(), "one label for each row");
         assert!(rows.len() <= logits.rows(), "{} labels for {} rows", rows.len(), logits.rows());
+        assert!(n > 0 || rows.is_empty(), "{} labels without a class", rows.len());
         let scale = s.splat(scale);
         if n <= LANES {
             let lines = logits.lines_mut().chunks_mut(LANES);

@@ -248,6 +248,9 @@ pub struct Team {
 }
 
 impl Team {
+    /// Tasks of a step of [`for_each_step`](Team::for_each_step), at most.
+    pub const MOST_STEP_TASKS: usize = MAX_TASKS;
+
     /// A team of `threads`, the caller among them; 0 counts as 1.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 //! Steps: phases of one job, the next of which begins while threads still do what each does for itself.
 
 use super::lend::{Cells, Zip};
-use super::{Job, MAX_TASKS, MOST_PHASES, Shared, Task, Team};
+use super::{Job, MOST_PHASES, Shared, Task, Team};
 use core::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -84,7 +84,8 @@ impl Team {
     /// ```
     ///
     /// # Panics
-    /// If a slice cannot be cut into `n` equal pieces, there are fewer `owns` than threads, or more than 4,095 tasks; and with
+    /// If a slice cannot be cut into `n` equal pieces, there are fewer `owns` than threads, or more than
+    /// [`MOST_STEP_TASKS`](Team::MOST_STEP_TASKS); and with
     /// a panic of a task, of `then` or of `between`, when no thread is in the job any more.
     pub fn for_each_step<S: Steps>(
         &mut self,
@@ -96,7 +97,7 @@ impl Team {
     ) {
         let (threads, alone) = (self.threads(), self.workers.is_empty() || n <= 1);
         assert!(owns.len() >= threads, "one's own for each of {threads} threads");
-        assert!(n <= MAX_TASKS, "{n} tasks; {MAX_TASKS} are the most");
+        assert!(n <= Team::MOST_STEP_TASKS, "{n} tasks; {} are the most", Team::MOST_STEP_TASKS);
         let (owns, items, turns) =
             (Cells::new(owns), items.cells(n), turns.map(|turn| turn.cells(n)));
         // Phases are counted on from the last one; alone, there are none.

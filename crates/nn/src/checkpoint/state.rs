@@ -5,6 +5,7 @@
 
 use super::{Header, Metadata, bad, frame, header, read_header, serialized, tensors_named};
 use crate::architecture::Architecture;
+use crate::average::Average;
 use crate::error::Error;
 use crate::model::Model;
 use crate::progress::Progress;
@@ -107,16 +108,22 @@ impl State {
     }
 
     /// Checks that a training with these settings can go on from here: only the numbers of epochs and of
-    /// steps in all may differ, and what changes no result.
+    /// steps in all may differ, and what changes no result; the numbers not if the last epochs are averaged.
     ///
     /// # Errors
     /// [`Error::Setting`] if it cannot.
     pub fn check_settings(&self, config: &FitConfig) -> Result<(), Error> {
-        let FitConfig { epochs, max_steps, skip_zeros, .. } = *config;
-        if (FitConfig { epochs, max_steps, skip_zeros, ..*self.config() }) == *config {
-            return Ok(());
+        let FitConfig { epochs, max_steps, skip_zeros, average, .. } = *config;
+        if (FitConfig { epochs, max_steps, skip_zeros, ..*self.config() }) != *config {
+            let what = "the state is that of a training with other settings";
+            return Err(Error::Setting(what.to_owned()));
         }
-        Err(Error::Setting("the state is that of a training with other settings".to_owned()))
+        let same = (epochs, max_steps) == (self.config().epochs, self.config().max_steps);
+        if !same && matches!(average, Average::Last { .. }) {
+            let what = "the last epochs are averaged, and their number is another than it was";
+            return Err(Error::Setting(what.to_owned()));
+        }
+        Ok(())
     }
 
     /// The model with the weights of the last step.
@@ -146,6 +153,13 @@ impl State {
         if self.training.progress.best().is_some() != self.set(Set::Best).is_some() {
             return Err(bad("the best epoch and its weights do not go together"));
         }
+        let Progress { averaged, step, .. } = self.training.progress;
+        if averaged > 0 && self.set(Set::Average).is_none() {
+            return Err(bad("there are no averaged weights"));
+        }
+        if step > 0 && self.set(Set::Good).is_none() {
+            return Err(bad("there are no weights of the epoch before"));
+        }
         Ok(())
     }
 }
@@ -168,10 +182,13 @@ pub fn state_to_bytes(state: &State, metadata: &Metadata) -> Result<Vec<u8>, Err
 /// [`Error::Checkpoint`] if the file is not safetensors, holds no state, or its parts do not belong
 /// together; [`Error::Architecture`] if its network cannot be built; [`Error::Setting`] if the settings in it make no sense.
 pub fn state_from_bytes(file: &[u8]) -> Result<(State, Metadata), Error> {
-    let Header { architecture, metadata, training, .. } = read_header(file)?;
+    let Header { architecture, metadata, training, rng, .. } = read_header(file)?;
     let Some(training) = training else {
         return Err(bad("it holds a model, but no state of a training"));
     };
+    if rng != crate::rng::NAME {
+        return Err(bad(format!("random numbers by {rng}; this version has {}", crate::rng::NAME)));
+    }
     let training: Fields =
         serde_json::from_value(training).map_err(|e| bad(format!("metadata: training: {e}")))?;
     let tensors = frame::tensors(file)?;

@@ -12,14 +12,17 @@ use std::time::Instant;
 impl Training<'_> {
     /// Ends the epoch that runs.
     pub(super) fn end_epoch(&mut self) -> Result<EpochStats, Error> {
-        let seconds = self.progress.seconds + self.elapsed();
+        let seconds = self.progress.seconds + self.since.elapsed().as_secs_f64();
         // The rate of the step that was the last: a plateau is not over before the epoch is noted.
         let lr = self.rates().of(self.progress.done);
         let Progress { epoch, step, running, .. } = self.progress;
+        // The last step's loss was taken before its update, which may have gone too far.
+        if !finite(&self.model.layers) {
+            return Err(self.diverged(step, f64::NAN));
+        }
         self.average(true);
         self.swap_average();
         let found = self.validate();
-        // The last step's loss was taken before its update, which may have gone too far.
         let loss = if finite(&self.model.layers) { found.map_or(0.0, |f| f.0) } else { f64::NAN };
         if !loss.is_finite() {
             return Err(self.diverged(step, loss));
@@ -41,15 +44,19 @@ impl Training<'_> {
         progress.epochs.push(stats);
         (progress.epoch, progress.step) = (epoch + 1, 0);
         (progress.running, progress.seconds) = (Running::default(), 0.0);
-        self.begun = None;
+        self.begun = false;
+        self.since = Instant::now();
         Ok(stats)
     }
 
     /// Adds the weights to the average, if that is to be done now.
     pub(super) fn average(&mut self, end_of_epoch: bool) {
-        let FitConfig { average, epochs, .. } = self.config;
+        let FitConfig { average, epochs, max_steps, .. } = self.config;
+        let steps = self.steps() as u64;
         let Progress { epoch, averaged, done, .. } = &mut self.progress;
-        let share = average.share(end_of_epoch, *averaged, epochs - *epoch);
+        let left = max_steps.map_or(u64::MAX, |most| most.saturating_sub(*done).div_ceil(steps));
+        let left = left.min((epochs - *epoch) as u64);
+        let share = average.share(end_of_epoch, *averaged, left);
         let laps = self.laps.as_ref().filter(|laps| !end_of_epoch && laps.wants(*done));
         let start = laps.map(|laps| (laps, Instant::now()));
         if let (Some(share), Some(average)) = (share, &mut self.average) {
@@ -96,7 +103,7 @@ impl Training<'_> {
             progress.waited += 1;
         }
         progress.stopped_early =
-            early_stopping.is_some_and(|e| stats.epoch > 1 && progress.waited >= e.patience.max(1));
+            early_stopping.is_some_and(|early| progress.waited >= early.patience.max(1));
         if progress.best.is_none_or(|(_, best)| measure < best) {
             progress.best = Some((stats.epoch, measure));
             match &mut self.best {

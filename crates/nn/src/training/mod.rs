@@ -26,6 +26,9 @@ use kernels::{Owned, Panel, Team};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+/// Examples have numbers of four bytes.
+const MOST_EXAMPLES: usize = u32::MAX as usize;
+
 /// Picks parameters or moments.
 type Pick = fn(&mut Owned) -> &mut Panel;
 
@@ -52,8 +55,12 @@ pub struct Training<'r> {
     /// Averaged weights, if some are.
     average: Option<Weights>,
     augmenter: Option<Augmenter>,
-    /// Start of the part of the epoch that runs, once its next batch is fetched.
-    begun: Option<Instant>,
+    /// Whether the next batch of the epoch that runs is fetched.
+    begun: bool,
+    /// Since when the seconds of the epoch are not counted yet, while steps are taken.
+    since: Instant,
+    /// After an error there is nothing more to do.
+    failed: bool,
     /// Times of the parts of some steps, if anybody wants to know.
     laps: Option<Laps>,
 }
@@ -70,6 +77,10 @@ impl<'r> Training<'r> {
         model.check_labelled(inputs, labels)?;
         if inputs.is_empty() {
             return Err(Error::Input("no examples to train on".to_owned()));
+        }
+        if inputs.len() > MOST_EXAMPLES {
+            let what = format!("{} examples; {MOST_EXAMPLES} are the most", inputs.len());
+            return Err(Error::Input(what));
         }
         let FitConfig { augment, seed, .. } = *config;
         let augmenter = Augmenter::new(augment, seed, &model.architecture, inputs.len())?;
@@ -106,7 +117,9 @@ impl<'r> Training<'r> {
             config: *config,
             progress: Progress::begin(),
             best: None,
-            begun: None,
+            begun: false,
+            since: Instant::now(),
+            failed: false,
             model,
             engine,
             team,
@@ -161,8 +174,7 @@ impl<'r> Training<'r> {
     pub fn state(&self) -> State {
         let layers = &self.model.layers;
         let copy = |weights: &Weights| Tensors::of_copy(layers, weights);
-        let mut progress = self.progress.clone();
-        progress.seconds += self.elapsed();
+        let progress = self.progress.clone();
         let sets = [
             Some(Tensors::of(layers, |owned| &owned.w)),
             Some(Tensors::of(layers, |owned| &owned.m)),
@@ -176,8 +188,12 @@ impl<'r> Training<'r> {
         State { architecture: self.model.architecture.clone(), training, sets }
     }
 
-    /// Goes on from a state of a training with the same network, examples and settings. Only the numbers
-    /// of epochs and of steps in all may differ.
+    /// Goes on from a state of a training with the same network, examples and settings, and with the same class weights and
+    /// factor of the inputs, which a state does not have. Only the numbers of epochs and of steps in all may differ, and
+    /// what changes no result.
+    ///
+    /// It goes the way of a training that was never interrupted. Of one that had come to the end of its steps, that is a
+    /// training of so many: the epoch ended there, and a schedule's run, too.
     ///
     /// ```
     /// # use nn::{Activation, Engine, FitConfig, Inputs, Sequential, checkpoint};
@@ -232,7 +248,7 @@ impl<'r> Training<'r> {
             self.average = Some(average);
         }
         self.progress = progress.clone();
-        self.begun = None;
+        self.begun = false;
         if self.config.precision == Precision::Bf16 {
             let batch = self.config.batch_size.min(self.order.len());
             self.model.halve(self.engine.isa, batch, self.inputs, self.config.augment)?;
@@ -314,13 +330,24 @@ impl<'r> Training<'r> {
     ///
     /// # Errors
     /// [`Error::Setting`] if the settings need a validation set and there is none; [`Error::Diverged`] if a
-    /// loss is not finite: the model then has the weights of the last good epoch, or its first ones.
+    /// loss is not finite: the model then has the weights of the last good epoch, or its first ones, and keeps them: the
+    /// training is over.
     pub fn advance_while(
         &mut self,
         observe: &mut dyn FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, Error> {
+        self.since = Instant::now();
+        let flow = self.go_on(observe);
+        self.progress.seconds += self.since.elapsed().as_secs_f64();
+        flow
+    }
+
+    fn go_on(
+        &mut self,
+        observe: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
         while !self.is_over() {
-            if self.begun.is_none() {
+            if !self.begun {
                 self.begin()?;
             }
             let flow = if self.progress.step < self.steps() && !self.out_of_steps() {
@@ -338,7 +365,7 @@ impl<'r> Training<'r> {
 
     /// Whether there is nothing left to do.
     pub fn is_over(&self) -> bool {
-        self.progress.is_over(&self.config)
+        self.failed || self.progress.is_over(&self.config)
     }
 
     fn out_of_steps(&self) -> bool {
@@ -357,7 +384,7 @@ impl<'r> Training<'r> {
             let what = "early stopping and the best weights need a validation set or split";
             return Err(Error::Setting(what.to_owned()));
         }
-        self.begun = Some(Instant::now());
+        self.begun = true;
         let epoch = self.progress.epoch - 1;
         self.augmenter.iter_mut().for_each(|augmenter| augmenter.set_epoch(epoch));
         let rng = || Rng::new(config.seed, Purpose::Shuffle, epoch as u64);
@@ -434,18 +461,15 @@ impl<'r> Training<'r> {
     /// Goes back to the last good weights.
     fn diverged(&mut self, step: usize, loss: f64) -> Error {
         self.good.swap(&mut self.model.layers);
+        self.failed = true;
         Error::Diverged { epoch: self.progress.epoch, step, loss }
     }
 
-    /// Seconds since the start of the part of the epoch that runs.
-    fn elapsed(&self) -> f64 {
-        self.begun.map_or(0.0, |start| start.elapsed().as_secs_f64())
-    }
-
     /// Ends the training: the model gets the weights that the settings ask for, those of the best epoch,
-    /// averaged ones, or those of the last step.
+    /// averaged ones, or those of the last step; after an error it keeps those that it has.
     pub fn finish(mut self) -> History {
         match &mut self.best {
+            _ if self.failed => {}
             Some(best) if self.config.restore_best => best.swap(&mut self.model.layers),
             _ => self.swap_average(),
         }
