@@ -179,7 +179,7 @@ impl Train {
             data: data(&settings.data)?,
             machine: Machine::resolve(&settings.machine, resolved.place("isa"))?,
             plots: output.plots,
-            report: output.plots && !run.no_report,
+            report: output.plots && output.report,
             out: resume.map(Path::to_owned).or_else(|| run.out.clone()),
             force: run.force,
             resume: resume.is_some(),

@@ -9,8 +9,31 @@ use std::path::{Path, PathBuf};
 
 /// Where runs go that have no name.
 pub(crate) const RUNS: &str = "runs";
-/// Files that say that a folder holds a run.
+/// Files that say that a folder holds a run that has ended.
 pub(crate) const MARKS: [&str; 2] = [MODEL, RECORD];
+/// All that a run writes.
+const WRITTEN: [&str; 16] = [
+    MODEL,
+    RECORD,
+    HISTORY,
+    CONFIG,
+    REPORT,
+    EVENTS,
+    LAST,
+    BEST,
+    GOOD,
+    "plots/first-image.png",
+    "plots/loss-and-accuracy.png",
+    "plots/prediction-0.png",
+    "plots/prediction-12.png",
+    "plots/predictions.png",
+    "plots/probabilities-1.png",
+    "plots/training-images.png",
+];
+/// How the file of a run's settings begins.
+pub(crate) const HEAD: &str = "# Settings of a run of weft ";
+/// Where a run waits that is replaced, until there is another.
+const BEFORE: &str = "before";
 /// Everything about a run, for people and programs.
 pub(crate) const RECORD: &str = "run.json";
 /// The epochs.
@@ -52,20 +75,44 @@ impl RunFolder {
     fn named(path: &Path, force: bool) -> Outcome<RunFolder> {
         fs::create_dir_all(path).map_err(|e| refused(path, &e))?;
         let folder = RunFolder::locked(path)?;
-        let mark = MARKS.iter().map(|m| path.join(m)).find(|m| m.exists());
-        if let Some(mark) = mark.filter(|_| !force) {
-            return Err(Failure::usage("there is a run in that folder already")
-                .at(mark.display())
-                .next("name another folder with --out, or add --force to replace the run"));
-        }
-        let last = path.join(LAST);
-        if last.exists() && !force {
-            return Err(Failure::usage("there is a run in that folder that was interrupted")
-                .at(last.display())
-                .next("go on with it by --resume, or add --force to replace it"));
-        }
+        folder.check_free(force)?;
         folder.probe()?;
         Ok(folder)
+    }
+
+    /// Nothing is replaced but a run, and that only if it is to be.
+    fn check_free(&self, force: bool) -> Outcome {
+        let there = |names: &[&str]| names.iter().map(|name| self.join(name)).find(|p| p.exists());
+        let refuse = |what: &str, file: PathBuf, next: &str| {
+            Err(Failure::usage(what).at(file.display()).next(next))
+        };
+        if let Some(mark) = there(&MARKS) {
+            let next = "name another folder with --out, or add --force to replace the run";
+            return if force {
+                Ok(())
+            } else {
+                refuse("there is a run in that folder already", mark, next)
+            };
+        }
+        if let Some(begun) = there(&[LAST, EVENTS]).or_else(|| self.settings()) {
+            let what = "there is a run in that folder that did not end";
+            let next = "go on with it by --resume, or add --force to replace it";
+            return if force { Ok(()) } else { refuse(what, begun, next) };
+        }
+        match there(&WRITTEN).or_else(|| there(&[CHECKPOINTS, PLOTS])) {
+            Some(file) => {
+                let what =
+                    "there is something in that folder that is no run's, and would be replaced";
+                refuse(what, file, "name another folder with --out")
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The file of a run's settings, if there is one: a file of that name may be somebody else's.
+    fn settings(&self) -> Option<PathBuf> {
+        let path = self.join(CONFIG);
+        fs::read(&path).is_ok_and(|text| text.starts_with(HEAD.as_bytes())).then_some(path)
     }
 
     /// The folder of a run that goes on.
@@ -81,25 +128,48 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Removes what nobody may resume any more. Of a run that is replaced goes also what tells of it, and what this one might
-    /// not draw again; its model stays until there is another.
-    pub(crate) fn forget(&self, replaced: bool) -> Outcome {
-        self.gone(fs::remove_dir_all(self.join(CHECKPOINTS)))?;
-        if !replaced {
-            return Ok(());
+    /// Puts the run that is replaced aside, with all its files and no others, until there is a new one. Of one that has no
+    /// model they are removed; what waited before still does.
+    pub(crate) fn make_room(&self) -> Outcome {
+        let whole = self.join(MODEL).exists();
+        if whole {
+            self.settle();
+            for folder in [CHECKPOINTS, PLOTS] {
+                self.below(&format!("{BEFORE}/{folder}"))?;
+            }
         }
-        for name in [RECORD, REPORT, HISTORY] {
-            self.gone(fs::remove_file(self.join(name)))?;
+        for name in WRITTEN {
+            let (from, to) = (self.join(name), self.join(BEFORE).join(name));
+            let moved = if whole { fs::rename(&from, to) } else { fs::remove_file(&from) };
+            match moved {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                // `plots` may be a file of somebody's.
+                Err(e) if e.kind() == io::ErrorKind::NotADirectory => {}
+                Err(e) => return Err(refused(&from, &e)),
+                Ok(()) => {}
+            }
         }
-        self.gone(fs::remove_dir_all(self.join(PLOTS)))
+        // Unless there is something else in them.
+        for folder in [CHECKPOINTS, PLOTS] {
+            let _ = fs::remove_dir(self.join(folder));
+        }
+        Ok(())
     }
 
-    /// What was to be removed may have been away.
-    fn gone(&self, removed: io::Result<()>) -> Outcome {
-        match removed {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(refused(&self.path, &e)),
-            _ => Ok(()),
+    /// Removes the run that waited: there is another. A file that cannot be removed stays.
+    pub(crate) fn settle(&self) {
+        let before = self.join(BEFORE);
+        if before.is_dir() {
+            WRITTEN.iter().for_each(|name| drop(fs::remove_file(before.join(name))));
+            let folders = [before.join(CHECKPOINTS), before.join(PLOTS), before];
+            folders.iter().for_each(|folder| drop(fs::remove_dir(folder)));
         }
+    }
+
+    /// The folder of the run that waits, if there is one.
+    pub(crate) fn waiting(&self) -> Option<PathBuf> {
+        let before = self.join(BEFORE);
+        before.join(MODEL).exists().then_some(before)
     }
 
     /// Makes a folder in it, if need be.

@@ -149,9 +149,17 @@ impl<'r> Facts<'r> {
         wrong
     }
 
-    /// The last epoch.
-    fn last(&self) -> Option<&Epoch> {
-        self.report.history.last()
+    /// The epoch whose weights the model has: the best where those were restored, else the last. With its number if it is not
+    /// the last.
+    fn kept(&self) -> Option<(&Epoch, Option<usize>)> {
+        let Report { history, record, .. } = self.report;
+        let restored = record["settings"]["validation"]["restore_best"].as_bool() == Some(true);
+        let best = record["result"]["best_epoch"].as_u64().filter(|_| restored);
+        let best = best.and_then(|best| usize::try_from(best).ok()).filter(|b| *b < history.len());
+        match best.and_then(|best| Some((history.get(best.checked_sub(1)?)?, best))) {
+            Some((epoch, best)) => Some((epoch, Some(best))),
+            None => history.last().map(|last| (last, None)),
+        }
     }
 }
 

@@ -45,10 +45,10 @@ pub(super) fn section(facts: &Facts<'_>) -> Markup {
             dl.tiles {
                 (tile("Test accuracy", &Percent(accuracy).to_string(), &format!("{} of {} right", grouped(facts.confusion.correct()), grouped(count)), true))
                 (tile("Test loss", &format!("{:.4}", facts.report.test_loss), "mean cross-entropy", false))
-                @if let Some(last) = facts.last() {
-                    (tile("Training accuracy", &Percent(last.accuracy).to_string(), "over the last epoch", false))
-                    @if let Some(validation) = last.validation_accuracy {
-                        (tile("Validation accuracy", &Percent(validation).to_string(), "after the last epoch", false))
+                @if let Some((epoch, best)) = facts.kept() {
+                    (tile("Training accuracy", &Percent(epoch.accuracy).to_string(), &format!("over {}", which(best)), false))
+                    @if let Some(validation) = epoch.validation_accuracy {
+                        (tile("Validation accuracy", &Percent(validation).to_string(), &format!("after {}", which(best)), false))
                     }
                 }
                 @if let Some(seconds) = facts.report.record["seconds"]["train"].as_f64() {
@@ -74,6 +74,11 @@ fn tile(name: &str, value: &str, detail: &str, main: bool) -> Markup {
     }
 }
 
+/// The last epoch, or the one whose weights were restored.
+fn which(best: Option<usize>) -> String {
+    best.map_or("the last epoch".to_owned(), |best| format!("epoch {best}, the best"))
+}
+
 fn epochs(facts: &Facts<'_>) -> String {
     match facts.report.history.len() {
         1 => "1 epoch".to_owned(),
@@ -84,10 +89,10 @@ fn epochs(facts: &Facts<'_>) -> String {
 /// What the accuracies on training and test images say.
 fn verdict(facts: &Facts<'_>) -> String {
     let (accuracy, count) = (facts.confusion.accuracy(), facts.confusion.count());
-    match facts.last() {
+    match facts.kept() {
         None => format!("The network is right about {} of the test images.", Percent(accuracy)),
-        Some(last) => {
-            over_fitting(last.accuracy, accuracy, count, facts.report.class_names.len()).join(" ")
+        Some((epoch, _)) => {
+            over_fitting(epoch.accuracy, accuracy, count, facts.report.class_names.len()).join(" ")
         }
     }
 }

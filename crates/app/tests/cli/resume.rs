@@ -360,6 +360,32 @@ fn a_long_training_is_told_of_while_it_runs() {
 }
 
 #[test]
+fn more_steps_go_on_in_the_epoch_that_was_cut() {
+    let room = Room::new();
+    // 32 steps an epoch.
+    let options = "--dataset sample --no-plots --hidden 30 --quiet --checkpoint-every 1000";
+    room.good(&format!("train {options} --epochs 3 --max-steps 40 --out r"));
+    let same_again = room.weft("train --resume r --threads 1");
+    assert!(same_again.err.contains("there is nothing left to do"), "{}", same_again.err);
+    room.good("train --resume r --max-steps 75");
+    room.good(&format!("train {options} --epochs 3 --max-steps 75 --out whole"));
+    assert!(room.read("r/model.safetensors") == room.read("whole/model.safetensors"));
+    assert_eq!(room.history("r"), room.history("whole"));
+}
+
+#[test]
+fn a_longer_run_has_another_schedule_and_says_so() {
+    let room = Room::new();
+    let options = "--dataset sample --no-plots --hidden 30 --quiet --checkpoint-every 1000";
+    for (name, told) in [("cosine", true), ("step", false)] {
+        room.good(&format!("train {options} --epochs 2 --schedule {name} --out {name}"));
+        let done = room.good(&format!("train --resume {name} --epochs 3"));
+        let what = format!("warning: the schedule {name} spans a run of another length");
+        assert_eq!(done.err.contains(&what), told, "{}", done.err);
+    }
+}
+
+#[test]
 fn a_run_that_was_stopped_early_is_complete_whatever_the_epochs() {
     let room = Room::new();
     let options = "--dataset sample --no-plots --hidden 30 --quiet --checkpoint-every 10 \

@@ -171,7 +171,7 @@ fn the_config_of_a_run_makes_that_run_again() {
         text.lines().map(|l| l.split("  #").next().unwrap_or(l).trim_end().to_owned()).collect()
     };
     let (a, b) = (room.text("a/config.toml"), room.text("b/config.toml"));
-    assert!(a.contains("# --hidden") && b.contains("# a/config.toml, line 2"), "{a}{b}");
+    assert!(a.contains("# --hidden") && b.contains("# a/config.toml, line 4"), "{a}{b}");
     assert_eq!(without_places(a), without_places(b));
 }
 

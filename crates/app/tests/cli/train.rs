@@ -37,10 +37,10 @@ fn a_run_folder_has_everything() {
 #[test]
 fn pictures_that_cannot_be_written_cost_no_results() {
     let room = Room::new();
-    std::fs::create_dir(room.path("r")).expect("a folder");
+    room.train("r", "--epochs 1 --quiet");
     // Not even root can make a folder of it.
     std::fs::write(room.path("r/plots"), "").expect("a file");
-    let done = room.weft("train --dataset sample --epochs 1 --quiet --out r");
+    let done = room.weft("train --dataset sample --epochs 1 --quiet --out r --force");
     assert_eq!(done.code, Some(5), "{}", done.err);
     assert!(done.out.contains("Test loss"), "{}", done.out);
     for part in ["where: r/plots", "model and results are written", "--out r/plots; and"] {
@@ -157,10 +157,75 @@ fn nothing_of_a_run_that_is_replaced_is_taken_for_the_new_one() {
     // Ended by its loss, the new run has no results.
     let done = room.weft("train --dataset sample --quiet --lr 1e29 --out runs/r --force");
     assert_eq!(done.code, Some(4), "{}", done.err);
-    assert_eq!(files(&room.path("runs/r")), ["config.toml", "events.ndjson", "model.safetensors"]);
+    assert_eq!(files(&room.path("runs/r")), ["before", "config.toml", "events.ndjson"]);
     let listed = room.good("runs");
-    assert!(listed.err.contains("runs/r: a run that did not end"), "{}", listed.err);
+    assert!(listed.err.contains("runs/r: its training diverged"), "{}", listed.err);
     assert_eq!(listed.out, "");
+    // The old one waits, whole, until there is another.
+    assert!(done.err.contains("; the run before is in runs/r/before"), "{}", done.err);
+    assert_eq!(room.weft("eval --dataset sample --model runs/r").code, Some(5));
+    room.good("eval --model runs/r/before");
+    assert_eq!(files(&room.path("runs/r/before/plots")).len(), 7);
+    room.good("train --dataset sample --quiet --epochs 1 --out runs/r --force");
+    room.good("eval --model runs/r");
+    assert!(!room.path("runs/r/before").exists());
+}
+
+#[test]
+fn what_is_no_run_is_not_replaced() {
+    let room = Room::new();
+    for (name, file) in [
+        ("a", "checkpoints/epoch-17.pt"),
+        ("b", "plots/figure.pdf"),
+        ("c", "config.toml"),
+        ("d", "history.csv"),
+        ("e", "report.html"),
+    ] {
+        let path = room.path(name).join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, "mine").expect("written");
+        for force in ["", "--force"] {
+            let line = format!("train --dataset sample --epochs 1 --quiet --out {name} {force}");
+            let done = room.weft(&line);
+            assert_eq!(done.code, Some(2), "{file}: {}", done.err);
+            assert!(done.err.contains("is no run's"), "{file}: {}", done.err);
+        }
+        assert_eq!(std::fs::read(&path).expect("there"), b"mine");
+    }
+    // Nor is what lies beside the files of a run.
+    room.good("train --dataset sample --epochs 1 --quiet --out r");
+    std::fs::write(room.path("r/plots/figure.pdf"), "mine").expect("written");
+    std::fs::write(room.path("r/notes"), "mine").expect("written");
+    room.train("r", "--epochs 1 --quiet --force");
+    assert_eq!(files(&room.path("r/plots")), ["figure.pdf"]);
+    assert_eq!(room.read("r/notes"), b"mine");
+}
+
+#[test]
+fn numbers_are_those_of_the_weights_that_were_restored() {
+    let room = Room::new();
+    let options = "--epochs 30 --hidden 60 --val-split 0.3 --restore-best --lr 0.01 --json --quiet";
+    let done = room.good(&format!("train --dataset sample --out r {options}"));
+    let events = events(&done.out);
+    let result = events.last().expect("a result");
+    let best = result["best_epoch"].as_u64().expect("a best epoch") as usize;
+    assert!(best < 30, "it learns the last epochs by heart");
+    assert_eq!(result["train_accuracy"], events[best]["accuracy"]);
+    assert_eq!(result["train_loss"], events[best]["loss"]);
+    let html = room.text("r/report.html");
+    let accuracy = 100.0 * events[best]["accuracy"].as_f64().expect("a share");
+    assert!(html.contains(&format!("about {accuracy:.1}% of those it learned from")));
+    assert!(html.contains(&format!("over epoch {best}, the best")));
+}
+
+#[test]
+fn a_run_without_a_report_has_none_when_it_goes_on() {
+    let room = Room::new();
+    let options = "--dataset sample --epochs 2 --checkpoint-every 10 --quiet --no-report";
+    room.good(&format!("train {options} --out r"));
+    assert!(room.text("r/config.toml").contains("report = false"));
+    room.good("train --resume r --epochs 3 --quiet");
+    assert!(room.path("r/plots").exists() && !room.path("r/report.html").exists());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `weft train --dry-run`: what a run would be, without running it.
 
-use super::{check_classes, info, network_failure, sequential};
+use super::network::{check_classes, sequential, threads};
+use super::{info, network_failure};
 use crate::commands::{locate, open};
 use crate::config::Train;
 use crate::events;
@@ -123,7 +124,7 @@ fn told(
         Grouped(steps),
         all as f64 * flops as f64 / 1e9
     );
-    let threads = super::threads(config.machine.all_threads(), fit.most_threads(architecture));
+    let threads = threads(config.machine.all_threads(), fit.most_threads(architecture));
     let _ = writeln!(text, "{threads}, {}, {}", config.machine.isa, info::cpu_name());
     text
 }

@@ -29,26 +29,41 @@ pub(super) struct Keeper<'k> {
     saved: Instant,
     told: Instant,
     steps: u64,
+    /// Steps until the training ends by their number.
+    left: Option<u64>,
+    /// Whether that was in the middle of an epoch: a longer training goes on there.
+    cut: bool,
     /// The best epoch whose model is saved.
     best: Option<usize>,
 }
 
 impl<'k> Keeper<'k> {
-    pub(super) fn new(config: &Train, folder: &'k RunFolder, metadata: &'k Metadata) -> Self {
+    pub(super) fn new(
+        config: &Train,
+        folder: &'k RunFolder,
+        metadata: &'k Metadata,
+        state: Option<&State>,
+    ) -> Self {
         let (every, now) = (config.checkpoint_every, Instant::now());
-        Keeper { folder, metadata, every, saved: now, told: now, steps: 0, best: None }
+        let left =
+            config.fit.max_steps.map(|most| most.saturating_sub(state.map_or(0, State::steps)));
+        let (steps, cut, best) = (0, false, None);
+        Keeper { folder, metadata, every, saved: now, told: now, steps, left, cut, best }
     }
 
     /// Whether the state is to be saved after an event.
     pub(super) fn is_due(&mut self, event: &Event) -> bool {
+        let ended = |this: &Self| this.every.is_some() || this.saved.elapsed() >= SOON;
         match event {
-            Event::Step { .. } => {
+            Event::Step { step, steps, .. } => {
                 self.steps += 1;
+                self.cut = self.left == Some(self.steps) && step < steps;
                 let look = self.steps.is_multiple_of(STEPS_A_LOOK);
                 self.every.is_some_and(|every| self.steps.is_multiple_of(every))
                     || look && self.saved.elapsed() >= LATE
+                    || self.cut && ended(self)
             }
-            _ => self.every.is_some() || self.saved.elapsed() >= SOON,
+            _ => !self.cut && ended(self),
         }
     }
 
@@ -58,6 +73,7 @@ impl<'k> Keeper<'k> {
         self.save_best(training)?;
         let bytes = checkpoint::state_to_bytes(&training.state(), self.metadata);
         let path = self.write(LAST, bytes)?;
+        self.folder.write(HISTORY, &history_csv(training.epochs())?)?;
         self.saved = Instant::now();
         Ok(path)
     }
@@ -121,7 +137,8 @@ pub(super) fn open(config: &Train, run: &Path, hash: &str) -> Outcome<(RunFolder
         })?;
         check_length(&config.fit, state, &folder.join(LAST))?;
     }
-    let over = |state: &State| !config.changed || state.is_over(&config.fit);
+    let no_more = |state: &State| config.fit.max_steps.is_some_and(|most| state.steps() >= most);
+    let over = |state: &State| !config.changed || state.is_over(&config.fit) || no_more(state);
     if folder.join(RECORD).exists() && state.as_ref().is_none_or(over) {
         return Err(complete(&folder, state.as_ref()));
     }
@@ -139,7 +156,8 @@ fn complete(folder: &RunFolder, state: Option<&State>) -> Failure {
     Failure::usage(format_args!("that run is complete, and {what}"))
         .at(folder.join(RECORD).display())
         .next(format_args!(
-            "{longer}begin another run with its weights: {weft} train --config {config} --init {run}"
+            "`plot --model` and `report` draw what this one did not; {longer}begin another run with its weights: \
+             {weft} train --config {config} --init {run}"
         ))
 }
 

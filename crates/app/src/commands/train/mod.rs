@@ -2,32 +2,33 @@
 
 mod dry_run;
 mod keeper;
+mod network;
 mod record;
 mod report;
 mod summary;
 
 use super::figures::Figures;
 use super::runs;
-use super::{halves, info, inputs, load_file, locate, network_failure};
+use super::{halves, info, inputs, locate, network_failure};
 use crate::config::{MODEL, Train};
 use crate::events::Events;
 use crate::exit::{Code, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::progress::Training as Progress;
-use crate::run::{CONFIG, EVENTS, HISTORY, LAST, PLOTS, RECORD, RunFolder};
-use crate::settings::ClassWeights;
+use crate::run::{CONFIG, EVENTS, HEAD, HISTORY, LAST, PLOTS, RECORD, RunFolder};
 use crate::term::{Grouped, Terminal, print};
 use app::datasets::Dataset;
 use app::plot::Format;
 use idx::Labelled;
 use keeper::Keeper;
+use network::threads;
+pub(super) use network::{class_weights, network};
 use nn::checkpoint::{self, Metadata, State};
 use nn::{
-    Activation, Architecture, Engine, Evaluation, Event, FitConfig, History, Inputs, Labels, Model,
-    Sequential, StepTimes, Training,
+    Engine, Evaluation, Event, FitConfig, History, Inputs, Labels, Model, Schedule, StepTimes,
+    Training,
 };
 use record::{Finished, Record, Resolved, Timings};
-use std::mem;
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -54,7 +55,7 @@ struct Job<'j> {
     hash: String,
     /// Where the run goes on.
     state: Option<&'j State>,
-    /// Until model and results are written, a signal asks for an orderly end.
+    /// A signal asks for an orderly end.
     interrupt: Interrupt,
 }
 
@@ -101,12 +102,17 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
         Job { config, terminal, dataset, train, test, folder, events, hash, state, interrupt };
     let trained = job.train(training, start);
     let done = trained.and_then(|trained| job.end(trained, &model, &mut engine, start));
-    if let Err(failure) = &done {
-        job.events.keep_failure(failure);
+    done.map_err(|mut failure| {
+        if let Some(before) = job.folder.waiting() {
+            let next = failure.next.take().unwrap_or_default();
+            failure =
+                failure.next(format_args!("{next}; the run before is in {}", before.display()));
+        }
+        job.events.keep_failure(&failure);
         // The failure itself is what the user must hear of.
         let _ = job.folder.write(EVENTS, job.events.log());
-    }
-    done
+        failure
+    })
 }
 
 /// The training, where the state has it or at its beginning.
@@ -125,93 +131,6 @@ fn begin<'r>(
     }
 }
 
-/// How many threads there are, of which a step can keep `most` busy.
-fn threads(threads: usize, most: usize) -> String {
-    match threads {
-        1 => "1 thread".to_owned(),
-        _ if threads <= most => format!("{threads} threads"),
-        _ => format!("{threads} threads, of which steps of this size keep {most} busy"),
-    }
-}
-
-/// The layers, for examples of these sizes.
-fn sequential(config: &Train, sizes: &[usize], classes: usize) -> Sequential {
-    let network = Sequential::new(sizes).flatten();
-    let hidden = config.hidden.iter();
-    let network = hidden.fold(network, |all, units| {
-        let all = all.dense(*units, config.activation);
-        if config.dropout > 0.0 { all.dropout(config.dropout) } else { all }
-    });
-    network.dense(classes, Activation::Softmax)
-}
-
-/// There must be something to tell apart.
-fn check_classes(classes: usize, place: &str) -> Outcome {
-    if classes > 1 {
-        return Ok(());
-    }
-    Err(Failure::new(Code::Data, "all images are of one class, so there is nothing to learn")
-        .at(place)
-        .next("take a data set of two classes or more; `weft data` says what is in it"))
-}
-
-/// The weights of the classes; none if they all count the same.
-pub(super) fn class_weights(config: &Train, labels: &[u16], classes: usize) -> Outcome<Vec<f32>> {
-    match &config.class_weights {
-        None => Ok(Vec::new()),
-        Some(ClassWeights::Given(weights)) if weights.len() == classes => Ok(weights.clone()),
-        Some(ClassWeights::Given(weights)) => {
-            let what = format!("{} class weights for {classes} classes", weights.len());
-            let place = config.resolved.place("class_weights");
-            Err(Failure::usage(what).at(place).next("give one for each class, or `balanced`"))
-        }
-        Some(ClassWeights::Balanced) => {
-            let count = |class: usize| labels.iter().filter(|l| usize::from(**l) == class).count();
-            let even = labels.len() as f64 / classes as f64;
-            let weight = |count: usize| if count == 0 { 0.0 } else { (even / count as f64) as f32 };
-            Ok((0..classes).map(count).map(weight).collect())
-        }
-    }
-}
-
-/// The network, with its first weights.
-pub(super) fn network(config: &Train, dataset: &Dataset, train: &Labelled) -> Outcome<Model> {
-    let classes = dataset.class_names.len();
-    check_classes(classes, &dataset.place())?;
-    let network = sequential(config, train.dims(), classes);
-    check_memory(network.architecture(), info::memory())?;
-    let mut model = network.build(config.fit.seed).map_err(network_failure)?;
-    if let Some(path) = &config.init {
-        checkpoint::load_weights(&mut model, &load_file(path)?).map_err(|e| {
-            Failure::new(Code::Model, e).at(path.display()).next(
-                "--init takes a safetensors file with the shapes of this network: see --hidden",
-            )
-        })?;
-    }
-    Ok(model)
-}
-
-/// A machine that cannot hold the network says so before it tries.
-fn check_memory(architecture: &Architecture, memory: Option<u64>) -> Outcome {
-    architecture.check().map_err(network_failure)?;
-    // Weights, two moments, and the last good weights.
-    let needed = 4 * (architecture.parameters() * size_of::<f32>()) as u64;
-    match memory {
-        Some(there) if needed > there => {
-            let giga = |bytes: u64| bytes as f64 / 1e9;
-            Err(Failure::usage("the network is larger than the memory of this machine")
-                .at(format_args!(
-                    "{} parameters take {:.1} GB, of {:.1} GB",
-                    Grouped(architecture.parameters()),
-                    giga(needed),
-                    giga(there)
-                ))
-                .next("take fewer units: --hidden"))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Something ended the training, whose state is saved.
 fn interrupted(code: Code, by: &str, folder: &RunFolder, (epoch, step): (usize, usize)) -> Failure {
     let path = folder.path();
@@ -226,11 +145,13 @@ impl Job<'_> {
         self.greet(&training);
         let resolved = self.resolve(training.model());
         self.events.emit("start", &resolved).map_err(Failure::aloud)?;
-        if !self.config.resume {
-            self.folder.forget(self.config.force)?;
+        if self.config.force {
+            self.folder.make_room()?;
         }
         if !self.config.resume || self.config.changed {
-            self.folder.write(CONFIG, self.config.resolved.to_toml().as_bytes())?;
+            let (version, settings) = (env!("CARGO_PKG_VERSION"), self.config.resolved.to_toml());
+            let text = format!("{HEAD}{version}: `weft train --config` takes them\n\n{settings}");
+            self.folder.write(CONFIG, text.as_bytes())?;
         }
         let loaded = start.elapsed().as_secs_f64();
         let (history, step) = self.fit(training)?;
@@ -250,7 +171,7 @@ impl Job<'_> {
         let found = self.evaluate(model, engine)?;
         let evaluated = start.elapsed();
         let model_path = self.save(model, &history)?;
-        let finished = Finished::new(&history, &found, &resolved, &model_path, step);
+        let finished = Finished::new(&history, &found, self.config, &resolved, &model_path, step);
         // Whoever does not read on has all files nevertheless.
         let mut told = self.events.emit("result", &finished);
         self.folder.write(EVENTS, self.events.log())?;
@@ -267,17 +188,14 @@ impl Job<'_> {
             Record::new(&resolved, &timings, &finished, plots).to_json()
         };
         self.folder.write(RECORD, &record(&[])?)?;
-        let (signal, _) = (self.interrupt.code(), mem::take(&mut self.interrupt));
+        self.folder.settle();
         let (config, dataset, folder) = (self.config, self.dataset, self.folder.path());
         if !config.json {
             self.terminal.note("");
             let (history, found, total) = (&history, &found, start.elapsed().as_secs_f64());
             told = print(Results { config, dataset, history, found, total });
         }
-        let drawn = match signal {
-            Some(code) => Err(Failure::new(code, "interrupted").at("before anything was drawn")),
-            None => self.illustrate(model, engine, &history, record),
-        };
+        let drawn = self.illustrate(model, engine, &history, record);
         let plots = drawn.map_err(|failure| undrawn(failure, folder))?;
         told?;
         if config.json {
@@ -323,6 +241,15 @@ impl Job<'_> {
                 "the learning rate grows for {warm_up} steps, and the run has {all}: see --warmup"
             ));
         }
+        if let Some(state) = self.state
+            && (fit.epochs, fit.max_steps) != (state.config().epochs, state.config().max_steps)
+            && matches!(fit.schedule, Schedule::Cosine { .. } | Schedule::OneCycle { .. })
+        {
+            let (name, text) = (fit.schedule.name(), "another than that of a run that had so many");
+            self.terminal.warn(format_args!(
+                "the schedule {name} spans a run of another length now: from here on the learning rate is {text}"
+            ));
+        }
         if cfg!(debug_assertions) {
             self.terminal.warn("this is a debug build and slow; build with --release");
         }
@@ -349,7 +276,7 @@ impl Job<'_> {
         let metadata = self.metadata();
         let Job { config, terminal, folder, events, state, interrupt, .. } = self;
         let mut progress = Progress::new(*terminal, config.fit.epochs);
-        let mut keeper = Keeper::new(config, folder, &metadata);
+        let mut keeper = Keeper::new(config, folder, &metadata, *state);
         let mut training = training.timed(STEPS_A_TIME);
         for stats in state.map_or(&[][..], State::epochs) {
             events.keep("epoch", &record::Epoch::from(stats))?;
@@ -433,6 +360,12 @@ impl Job<'_> {
         self.folder.write(MODEL, &bytes)
     }
 
+    /// Fails if a signal has come.
+    fn go_on(&self, when: &str) -> Outcome {
+        let code = self.interrupt.code();
+        code.map_or(Ok(()), |code| Err(Failure::new(code, "interrupted").at(when)))
+    }
+
     /// Draws the pictures and makes the report, once the results are safe: either may fail.
     fn illustrate(
         &self,
@@ -444,6 +377,7 @@ impl Job<'_> {
         if !self.config.plots {
             return Ok(Vec::new());
         }
+        self.go_on("before anything was drawn")?;
         let figures = Figures {
             model,
             scale: PIXEL_SCALE,
@@ -456,26 +390,8 @@ impl Job<'_> {
         let plots = figures.tutorial(engine, self.train, &runs::History::from(history))?;
         let record = record(&plots)?;
         self.folder.write(RECORD, &record)?;
+        self.go_on("before the report was made")?;
         self.report(model, engine, &record)?;
         Ok(plots)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_that_no_memory_holds_is_refused() {
-        let network = Sequential::new(&[100]).dense(99, Activation::Relu);
-        let network = network.dense(10, Activation::Softmax);
-        // 101 x 99 and 100 x 10, of sixteen bytes each.
-        let needed = 16 * (9_999 + 1_000);
-        for memory in [None, Some(needed)] {
-            assert!(check_memory(network.architecture(), memory).is_ok());
-        }
-        let failure =
-            check_memory(network.architecture(), Some(needed - 1)).expect_err("too large");
-        assert!(failure.to_string().contains("10,999 parameters"), "{failure}");
     }
 }

@@ -180,15 +180,16 @@ impl Finished {
     pub(super) fn new(
         history: &History,
         found: &Evaluation,
+        config: &Train,
         resolved: &Resolved,
         model: &Path,
         step: Option<StepTimes>,
     ) -> Finished {
-        let last = history.epochs.last();
+        let kept = kept(history, config);
         Finished {
             train_seconds: history.seconds(),
-            train_loss: last.map_or(f64::NAN, |e| e.loss),
-            train_accuracy: last.map_or(f64::NAN, |e| e.accuracy),
+            train_loss: kept.map_or(f64::NAN, |e| e.loss),
+            train_accuracy: kept.map_or(f64::NAN, |e| e.accuracy),
             test_loss: found.loss,
             test_accuracy: found.accuracy,
             epochs: history.epochs.len(),
@@ -201,6 +202,12 @@ impl Finished {
             step: step.map(Step::from),
         }
     }
+}
+
+/// The epoch whose weights the model has: the last, or the best where those were restored.
+pub(super) fn kept<'h>(history: &'h History, config: &Train) -> Option<&'h EpochStats> {
+    let best = history.best.filter(|_| config.fit.restore_best);
+    best.map_or(history.epochs.last(), |best| history.epochs.get(best - 1))
 }
 
 /// Where the time went, in seconds.

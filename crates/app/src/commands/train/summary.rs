@@ -1,5 +1,6 @@
 //! What a person reads when a run is done.
 
+use super::record::kept;
 use crate::config::{MODEL, Train};
 use crate::exit::Failure;
 use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD, REPORT};
@@ -63,9 +64,9 @@ impl Display for Results<'_> {
         }
         let (right, all) = (Grouped(correct), Grouped(count));
         writeln!(f, "Test loss {loss:.4}, test accuracy {accuracy:.4}: {right} of {all} right.")?;
-        if let Some(last) = self.history.epochs.last() {
+        if let Some(epoch) = kept(self.history, self.config) {
             let classes = self.dataset.class_names.len();
-            let [first, second] = over_fitting(last.accuracy, accuracy, count, classes);
+            let [first, second] = over_fitting(epoch.accuracy, accuracy, count, classes);
             writeln!(f, "{first}\n{second}")?;
         }
         Ok(())
