@@ -120,6 +120,16 @@ pub(crate) fn figure_format(out: &Path) -> Outcome<Format> {
     })
 }
 
+/// Refuses a name that ends as those of another kind of file do: it may be one that is needed, such as the record of a run.
+pub(crate) fn check_ending(path: &Path, ending: &str, flag: &str, example: &str) -> Outcome {
+    if path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending)) {
+        return Ok(());
+    }
+    Err(Failure::usage(format_args!("the file to write must end in .{ending}"))
+        .at(format_args!("{flag} {}", path.display()))
+        .next(format_args!("say it as in {flag} {example}")))
+}
+
 /// The model file to write: without an ending the path is that of its folder, unless a file is there.
 pub(crate) fn model_to_write(path: &Path) -> PathBuf {
     let folder = path.is_dir() || (path.extension().is_none() && !path.exists());

@@ -2,7 +2,7 @@
 
 use super::load;
 use crate::cli::{ExportArgs, PixelType};
-use crate::config::model_file;
+use crate::config::{check_ending, model_file};
 use crate::exit::{Code, Failure, Outcome};
 use crate::run::write;
 use crate::term::{Terminal, print};
@@ -11,6 +11,7 @@ use std::fs::canonicalize;
 use std::path::Path;
 
 pub(crate) fn run(args: &ExportArgs, terminal: Terminal) -> Outcome {
+    check_ending(&args.onnx, "onnx", "--onnx", "model.onnx")?;
     let path = model_file(&args.model.model);
     let loaded = load(&path)?;
     spare(&path, &args.onnx)?;

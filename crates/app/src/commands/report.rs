@@ -18,6 +18,9 @@ use serde_json::Value;
 use std::path::Path;
 
 pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
+    if let Some(out) = &args.out {
+        config::check_ending(out, "html", "--out", REPORT)?;
+    }
     let file = config::model_file(&args.run);
     let loaded = load(&file)?;
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();

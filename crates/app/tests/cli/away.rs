@@ -18,6 +18,24 @@ fn a_model_is_exported_as_onnx() {
     let own = room.weft("export --model r --onnx r/model.safetensors");
     assert_eq!(own.code, Some(2), "{}", own.err);
     assert_eq!(room.read("r/model.safetensors"), weights, "the model is as it was");
+    std::fs::write(room.path("own.onnx"), &weights).expect("written");
+    let own = room.weft("export --model own.onnx --onnx own.onnx");
+    assert_eq!(own.code, Some(2), "{}", own.err);
+    assert_eq!(room.read("own.onnx"), weights, "whatever it is called");
+}
+
+#[test]
+fn an_export_replaces_no_file_of_another_kind() {
+    let room = Room::new();
+    room.train("r", "--epochs 1 --quiet");
+    let history = room.text("r/history.csv");
+    for out in ["r/history.csv", "m.txt", "m"] {
+        let done = room.weft(&format!("export --model r --onnx {out}"));
+        assert_eq!(done.code, Some(2), "{out}: {}", done.err);
+        assert!(done.err.contains(&format!("where: --onnx {out}")), "{}", done.err);
+        assert!(done.err.contains("next:  say it as in --onnx model.onnx"), "{}", done.err);
+    }
+    assert!(room.text("r/history.csv") == history, "the history is as it was");
 }
 
 #[test]

@@ -65,6 +65,22 @@ fn a_model_alone_has_a_report_too() {
 }
 
 #[test]
+fn a_report_replaces_no_file_of_another_kind() {
+    let room = Room::new();
+    room.train("r", "--epochs 1 --quiet");
+    let record = room.text("r/run.json");
+    for out in ["r/run.json", "r/history.csv", "r.pdf", "html", "r/.html"] {
+        let done = room.weft(&format!("report r --out {out}"));
+        assert_eq!(done.code, Some(2), "{out}: {}", done.err);
+        assert!(done.err.contains(&format!("where: --out {out}")), "{}", done.err);
+        assert!(done.err.contains("next:  say it as in --out report.html"), "{}", done.err);
+        assert!(!done.err.contains("Measuring"), "{}", done.err);
+    }
+    assert!(room.text("r/run.json") == record, "the record is as it was");
+    room.good("report r --out R.HTML");
+}
+
+#[test]
 fn text_of_others_is_escaped() {
     let room = Room::new();
     let names = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"];
