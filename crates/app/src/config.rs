@@ -373,9 +373,10 @@ pub(crate) struct Compare {
 }
 
 impl Compare {
-    pub(crate) fn resolve(args: &cli::CompareArgs) -> Compare {
+    pub(crate) fn resolve(args: &cli::CompareArgs) -> Outcome<Compare> {
+        args.out.as_deref().map(figure_format).transpose()?;
         let (runs, dir) = (args.runs.clone(), runs_below(&args.below));
-        Compare { runs, dir, out: args.out.clone(), json: args.json }
+        Ok(Compare { runs, dir, out: args.out.clone(), json: args.json })
     }
 }
 

@@ -58,7 +58,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Outcome {
         Some(Command::Runs(args)) => match &args.action {
             None => commands::runs::run(&config::Runs::resolve(args), terminal),
             Some(RunsAction::Compare(compare)) => {
-                commands::runs::compare(&config::Compare::resolve(compare), terminal)
+                commands::runs::compare(&config::Compare::resolve(compare)?, terminal)
             }
         },
         Some(Command::Completions(args)) => commands::shell::completions(args),

@@ -214,6 +214,12 @@ impl Figures<'_> {
     }
 }
 
+/// Writes a figure that `--out` names, or could.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Outcome {
+    let next = "name another file with --out, in a folder that is there, writable and not full";
+    run::write(path, bytes).map_err(|failure| failure.next(next))
+}
+
 /// An image of a data set as figures take it.
 pub(super) fn image(data: &Labelled, index: usize) -> Outcome<Image<'_>> {
     let (height, width) = data.shape();

@@ -1,12 +1,11 @@
 //! `weft lr-find`: which learning rate to take.
 
 use super::train::{PIXEL_SCALE, class_weights, network, quoted};
-use super::{inputs, locate, network_failure, open};
+use super::{figures, inputs, locate, network_failure, open};
 use crate::config::{LrFind, figure_format};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
 use crate::progress::Counted;
-use crate::run::write;
 use crate::term::{Terminal, print, print_bytes};
 use app::datasets::Half;
 use app::plot::{Figure, Size, render};
@@ -48,15 +47,24 @@ pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
     let found = model.find_learning_rate(&mut engine, images, labels, fit, sweep, &mut observe);
     counted.finish();
     let found = found.map_err(network_failure)?;
-    let plot = train.plots.then(|| draw(config, &found)).transpose()?;
+    let (plot, failed) = match train.plots.then(|| draw(config, &found)).transpose() {
+        Ok(plot) => (plot, Ok(())),
+        Err(failure) => (None, Err(failure)),
+    };
+    // What was found is worth having without its picture, too.
+    let told = tell(config, &found, plot);
+    failed.and(told)
+}
+
+fn tell(config: &LrFind, found: &RateSweep, plot: Option<PathBuf>) -> Outcome {
     if config.json {
-        let RateSweep { rates, losses, smoothed, suggestion, diverged, .. } = &found;
+        let RateSweep { rates, losses, smoothed, suggestion, diverged, .. } = found;
         let (suggestion, diverged) = (*suggestion, *diverged);
         let plot = plot.map(|path| path.display().to_string());
         let event = Found { suggestion, diverged, rates, losses, smoothed, plot };
         return print_bytes(&events::line("lr-find", &event)?);
     }
-    print(told(&found, config, plot))
+    print(told(found, config, plot))
 }
 
 fn draw(config: &LrFind, found: &RateSweep) -> Outcome<PathBuf> {
@@ -66,7 +74,7 @@ fn draw(config: &LrFind, found: &RateSweep) -> Outcome<PathBuf> {
     let bytes = render(&figure, figure_format(path)?, Size::Natural).map_err(|e| {
         Failure::new(Code::Other, e).at("drawing the losses").next("leave it out: --no-plots")
     })?;
-    write(path, &bytes)?;
+    figures::write(path, &bytes)?;
     Ok(path.clone())
 }
 

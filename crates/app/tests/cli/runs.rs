@@ -129,9 +129,33 @@ fn what_cannot_be_compared_is_said() {
         assert!(done.err.contains(part), "{part}: {}", done.err);
     }
     assert_eq!(room.weft("runs compare a").code, Some(2));
-    assert_eq!(room.weft("runs compare a b --out curves.gif").code, Some(2));
+    let done = room.weft("runs compare a b --out curves.gif");
+    assert_eq!((done.code, &*done.out), (Some(2), ""), "{}", done.err);
     // A run whose history is gone is compared without its curve.
     fs::remove_file(room.path("runs/b/history.csv")).expect("removed");
     let done = room.good("runs compare a b");
     assert!(done.err.contains("no curve: runs/b/history.csv"), "{}", done.err);
+}
+
+#[test]
+fn what_was_compared_is_told_without_its_picture() {
+    let room = three();
+    // Nothing can be written in the place of a folder, not even by root.
+    fs::create_dir(room.path("runs/comparison.png")).expect("a folder");
+    for (line, place) in
+        [("runs compare a b", "comparison.png"), ("runs compare a b --out r/c.svg", "r/c.svg")]
+    {
+        let done = room.weft(line);
+        assert_eq!(done.code, Some(5), "{line}: {}", done.err);
+        assert!(done.out.contains("network.hidden") && done.out.contains("test accuracy"));
+        assert!(!done.out.contains("The curves"), "{}", done.out);
+        assert!(done.err.contains(place), "{}", done.err);
+        let next = done.err.split("\n  next:  ").nth(1).expect("what to do next");
+        assert!(next.contains("--out"), "{next}");
+        let done = room.weft(&format!("{line} --json"));
+        assert_eq!(done.code, Some(5), "{line}: {}", done.err);
+        let all = events(&done.out);
+        assert_eq!((&all[0]["event"], &all[1]["event"]), (&"comparison".into(), &"error".into()));
+        assert!(all[0]["figure"].is_null(), "{}", done.out);
+    }
 }

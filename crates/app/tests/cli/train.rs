@@ -366,3 +366,20 @@ fn a_learning_rate_is_found_and_drawn() {
     room.good("lr-find --dataset sample --no-plots --out none.png");
     assert!(!room.path("none.png").exists());
 }
+
+#[test]
+fn a_learning_rate_that_was_found_is_told_without_its_picture() {
+    let room = Room::new();
+    let line = "lr-find --dataset sample --hidden 8 --out none/rates.png";
+    let done = room.weft(line);
+    assert_eq!(done.code, Some(5), "{}", done.err);
+    assert!(done.out.contains("Try next:\n  weft train --lr "), "{}", done.out);
+    assert!(!done.out.contains("are drawn in"), "{}", done.out);
+    let next = done.err.split("\n  next:  ").nth(1).expect("what to do next");
+    assert!(done.err.contains("none/rates.png") && next.contains("--out"), "{}", done.err);
+    let done = room.weft(&format!("{line} --json"));
+    assert_eq!(done.code, Some(5), "{}", done.err);
+    let all = events(&done.out);
+    assert_eq!((&all[0]["event"], &all[1]["event"]), (&"lr-find".into(), &"error".into()));
+    assert!(all[0]["suggestion"].is_number() && all[0]["plot"].is_null(), "{}", done.out);
+}

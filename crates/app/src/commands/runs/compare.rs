@@ -2,10 +2,11 @@
 
 use super::read::{self, Run};
 use super::{columns, lines, seconds};
+use crate::commands::figures;
 use crate::config::{Compare, figure_format};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
-use crate::run::{self, HISTORY, RECORD};
+use crate::run::{HISTORY, RECORD};
 use crate::term::{Terminal, print, print_bytes};
 use app::plot::{self, Curve, Epoch, Figure, Size};
 use serde::Serialize;
@@ -30,13 +31,27 @@ pub(crate) fn run(config: &Compare, terminal: Terminal) -> Outcome {
     let runs =
         config.runs.iter().map(|name| find(&config.dir, name)).collect::<Outcome<Vec<_>>>()?;
     let settings = settings(&runs);
-    let figure = draw(config, &runs, terminal)?;
+    let (figure, failed) = match draw(config, &runs, terminal) {
+        Ok(figure) => (figure, Ok(())),
+        Err(failure) => (None, Err(failure)),
+    };
+    // What differs is worth having without a picture, too.
+    let told = tell(config, &runs, &settings, figure);
+    failed.and(told)
+}
+
+fn tell(
+    config: &Compare,
+    runs: &[Run],
+    settings: &[Difference],
+    figure: Option<PathBuf>,
+) -> Outcome {
     if config.json {
         let figure = figure.map(|path| path.display().to_string());
-        let all = Compared { runs: &runs, settings: &settings, figure };
+        let all = Compared { runs, settings, figure };
         return print_bytes(&events::line("comparison", &all)?);
     }
-    print(told(&runs, &settings))?;
+    print(told(runs, settings))?;
     figure.map_or(Ok(()), |path| print(format_args!("\nThe curves: {}\n", path.display())))
 }
 
@@ -135,6 +150,6 @@ fn draw(config: &Compare, runs: &[Run], terminal: Terminal) -> Outcome<Option<Pa
     let bytes = plot::render(&figure, format, Size::Natural).map_err(|e| {
         Failure::new(Code::Other, e).at("drawing the curves").next("compare other runs")
     })?;
-    run::write(&path, &bytes)?;
+    figures::write(&path, &bytes)?;
     Ok(Some(path))
 }
