@@ -120,6 +120,10 @@ fn failure(error: Error) -> Failure {
         Error::Folder { path, what } => Failure::new(Code::Data, what)
             .at(path.display())
             .next("put the pictures of each class into a folder with the name of the class"),
+        Error::Few { path, what } => Failure::new(Code::Data, what).at(path.display()).next(
+            "add pictures, two of each class at least; \
+             or say which are for what: folders train/CLASS and test/CLASS",
+        ),
         error @ Error::Sizes { .. } => Failure::new(Code::Data, error)
             .next("say which size the images shall have: --size 32x32"),
         error @ Error::Useless { .. } => {

@@ -50,6 +50,14 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A class has no picture to train on, or there is none to test with.
+    #[error("{}: {what}", path.display())]
+    Few {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
+    },
     /// The pictures have different sizes and none was asked for.
     #[error("the pictures have different sizes: {}", sizes(found))]
     Sizes {

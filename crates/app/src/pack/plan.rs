@@ -43,10 +43,11 @@ type Found = BTreeMap<(Vec<natural::Piece>, String), Vec<PathBuf>>;
 /// are in an order drawn with `seed`, so that no half begins with one class.
 ///
 /// # Errors
-/// [`Error::Io`] if a folder cannot be read, [`Error::Folder`] if there are fewer than two classes, or one has no
-/// picture to train on, or there is none to test with.
+/// [`Error::Io`] if a folder cannot be read, [`Error::Folder`] if there are fewer than two classes or too many,
+/// [`Error::Few`] if one has no picture to train on, or there is none to test with.
 pub fn plan(folder: &Path, split: f64, seed: u64) -> Result<Plan, Error> {
     let wrong = |what: String| Err(Error::Folder { path: folder.to_owned(), what });
+    let few = |what: String| Err(Error::Few { path: folder.to_owned(), what });
     let mut others = 0;
     let halves = [folder.join("train"), folder.join("test")];
     let split_before = halves.iter().all(|half| half.is_dir());
@@ -69,10 +70,10 @@ pub fn plan(folder: &Path, split: f64, seed: u64) -> Result<Plan, Error> {
         return wrong(format!("{} classes; {MOST_CLASSES} are the most", names.len()));
     }
     if let Some((_, name)) = keys.iter().find(|key| train.get(**key).is_none_or(Vec::is_empty)) {
-        return wrong(format!("there is no picture of class `{name}` to train on"));
+        return few(format!("there is no picture of class `{name}` to train on"));
     }
     if test.values().all(Vec::is_empty) {
-        return wrong("there is no picture to test with".to_owned());
+        return few("there is no picture to test with".to_owned());
     }
     let half = |found: &Found, number: u64| {
         let class = |key| keys.binary_search(&key).unwrap_or_default() as u16;

@@ -7,6 +7,7 @@ mod golden;
 mod help;
 mod look;
 mod own;
+mod pack;
 mod predict;
 mod report;
 mod resume;

@@ -22,7 +22,7 @@ fn drawing(class: usize, number: u32, side: u32) -> GrayImage {
 }
 
 /// Folders of drawings below `root`.
-fn put_drawings(room: &Room, root: &str, each: u32, side: u32) {
+pub(crate) fn put_drawings(room: &Room, root: &str, each: u32, side: u32) {
     for (class, name) in CLASSES.iter().enumerate() {
         let folder = room.path(root).join(name);
         std::fs::create_dir_all(&folder).expect("a folder");

@@ -1,0 +1,39 @@
+//! Folders of pictures that are too few for a data set.
+
+use crate::own::put_drawings;
+use crate::{Done, Room};
+
+/// Packs a folder that must be refused, and nothing made.
+fn refused(room: &Room, line: &str) -> Done {
+    let done = room.weft(&format!("data pack {line} --out mine --size 16x16"));
+    assert_eq!(done.code, Some(3), "{line}: {}", done.err);
+    assert!(!room.path("mine").exists(), "nothing is written");
+    done
+}
+
+#[test]
+fn one_picture_a_class_is_too_few_not_in_the_wrong_place() {
+    let room = Room::new();
+    put_drawings(&room, "d", 1, 16);
+    let done = refused(&room, "d");
+    for part in ["no picture to test with", "where: d\n", "next:  add pictures", "test/CLASS"] {
+        assert!(done.err.contains(part), "{part}: {}", done.err);
+    }
+    // What it says to do helps, either way.
+    put_drawings(&room, "more", 2, 16);
+    room.good("data pack more --out more-packed");
+    put_drawings(&room, "divided/train", 1, 16);
+    put_drawings(&room, "divided/test", 1, 16);
+    room.good("data pack divided --out divided-packed");
+}
+
+#[test]
+fn a_class_with_pictures_to_test_with_alone_needs_more() {
+    let room = Room::new();
+    put_drawings(&room, "d/train", 2, 16);
+    put_drawings(&room, "d/test", 1, 16);
+    std::fs::remove_dir_all(room.path("d/train/cross")).expect("removed");
+    let done = refused(&room, "d");
+    assert!(done.err.contains("no picture of class `cross` to train on"), "{}", done.err);
+    assert!(done.err.contains("where: d\n  next:  add pictures"), "{}", done.err);
+}
