@@ -164,11 +164,7 @@ pub fn pack(
     for (half, pictures) in plan.halves.iter().enumerate() {
         let (images, labels) =
             decode(pictures, look, work, &mut packed.skipped, &mut |n| progress(done + n))?;
-        if labels.is_empty()
-            && let Some(Skipped { path, what }) = packed.skipped.pop()
-        {
-            return Err(Error::Useless { count: pictures.len(), path, what });
-        }
+        check_left(plan, half, &labels, &packed.skipped)?;
         done += pictures.len();
         packed.images[half] = labels.len();
         halves.push((images, labels));
@@ -199,6 +195,30 @@ pub fn pack(
         fs::rename(whole.path().join(&name), &path).map_err(|source| Error::Io { path, source })?;
     }
     Ok(packed)
+}
+
+/// Checks that without the bad pictures there still are some of each class to train on, and some to test with, as [`plan`]
+/// does with them.
+fn check_left(plan: &Plan, half: usize, labels: &[u16], skipped: &[Skipped]) -> Result<(), Error> {
+    let pictures = &plan.halves[half];
+    let mut left = vec![0_usize; plan.classes.len()];
+    labels.iter().for_each(|label| left[usize::from(*label)] += 1);
+    let training = half == 0;
+    let lost = |picture: &&Picture| {
+        labels.is_empty() || (training && left[usize::from(picture.class)] == 0)
+    };
+    let Some(Picture { path, class }) = pictures.iter().find(lost) else { return Ok(()) };
+    // None of its class, or of the half, is left, so it is one of those that were skipped.
+    let bad = skipped.iter().find(|skipped| skipped.path == *path);
+    let (path, what) = (path.clone(), bad.map_or_else(String::new, |bad| bad.what.clone()));
+    if training && labels.is_empty() {
+        return Err(Error::Useless { count: pictures.len(), path, what });
+    }
+    let class = &plan.classes[usize::from(*class)];
+    let of =
+        if training { format!("of class `{class}` to train on") } else { "to test with".into() };
+    let what = format!("there is no picture {of} that can be used; {}: {what}", path.display());
+    Err(Error::Few { path: plan.folder.clone(), what })
 }
 
 /// Labels as the smallest type that has them all.

@@ -20,6 +20,8 @@ pub struct Picture {
 /// What is to be packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// The folder that the pictures are in.
+    pub folder: PathBuf,
     /// Names of the classes.
     pub classes: Vec<String>,
     /// Pictures to train on, and to test with, each half in an order of its own.
@@ -86,7 +88,7 @@ pub fn plan(folder: &Path, split: f64, seed: u64) -> Result<Plan, Error> {
     };
     let first = names.len() as u64;
     let halves = [half(&train, first), half(&test, first + 1)];
-    Ok(Plan { halves, classes: names, others })
+    Ok(Plan { folder: folder.to_owned(), halves, classes: names, others })
 }
 
 /// In an order drawn with a seed, another one for each number.

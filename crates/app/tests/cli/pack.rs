@@ -11,6 +11,10 @@ fn refused(room: &Room, line: &str) -> Done {
     done
 }
 
+fn spoil(room: &Room, picture: &str) {
+    std::fs::write(room.path(picture), "no picture").expect("written");
+}
+
 #[test]
 fn one_picture_a_class_is_too_few_not_in_the_wrong_place() {
     let room = Room::new();
@@ -36,4 +40,32 @@ fn a_class_with_pictures_to_test_with_alone_needs_more() {
     let done = refused(&room, "d");
     assert!(done.err.contains("no picture of class `cross` to train on"), "{}", done.err);
     assert!(done.err.contains("where: d\n  next:  add pictures"), "{}", done.err);
+}
+
+#[test]
+fn bad_pictures_are_not_skipped_until_a_class_is_without_any() {
+    let room = Room::new();
+    put_drawings(&room, "d/train", 2, 16);
+    put_drawings(&room, "d/test", 1, 16);
+    spoil(&room, "d/train/ring 2/0.png");
+    spoil(&room, "d/test/cross/0.png");
+    room.good("data pack d --out some-are-left --skip-bad");
+    spoil(&room, "d/train/ring 2/1.png");
+    let done = refused(&room, "d --skip-bad");
+    let told = "no picture of class `ring 2` to train on that can be used; d/train/ring 2/";
+    assert!(done.err.contains(told), "{}", done.err);
+    assert!(done.err.contains("where: d\n  next:  add pictures"), "{}", done.err);
+}
+
+#[test]
+fn bad_pictures_are_not_skipped_until_none_is_left_to_test_with() {
+    let room = Room::new();
+    put_drawings(&room, "d/train", 2, 16);
+    put_drawings(&room, "d/test", 1, 16);
+    for class in ["cross", "ring 2", "ring 10"] {
+        spoil(&room, &format!("d/test/{class}/0.png"));
+    }
+    let done = refused(&room, "d --skip-bad");
+    let told = "no picture to test with that can be used; d/test/";
+    assert!(done.err.contains(told) && done.err.contains("where: d\n"), "{}", done.err);
 }
