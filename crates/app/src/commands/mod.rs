@@ -120,6 +120,27 @@ fn load(path: &Path) -> Outcome<Loaded> {
     Ok(Loaded { model, metadata })
 }
 
+/// What to do about a model that is [`unsound`].
+const ANEW: &str = "train it anew, with a smaller learning rate (--lr)";
+
+/// What is wrong with a model that gives no numbers, or has some that are none, as after a training that diverged: weft keeps
+/// no such model, but other programs do.
+fn unsound(model: &Model, outputs: &[f32]) -> Option<&'static str> {
+    let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+    let mut layers = 0..model.architecture().dense().count();
+    if !layers.all(|i| finite(&model.weights(i)) && finite(&model.biases(i))) {
+        return Some("some of the model's weights are not finite");
+    }
+    (!finite(outputs)).then_some("some of the model's outputs are not finite")
+}
+
+/// Says so if what is about to be told of a model means little.
+fn warn_if_unsound(model: &Model, outputs: &[f32], terminal: Terminal) {
+    if let Some(what) = unsound(model, outputs) {
+        terminal.warn(format_args!("{what}, so this says little: {ANEW}"));
+    }
+}
+
 impl Loaded {
     /// Names of the classes: the model's, else those of the data it is used on.
     fn class_names(&self, dataset: Option<&Dataset>) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use super::figures::Figures;
 use super::runs::History;
-use super::{halves, inputs, load, locate, network_failure};
+use super::{ANEW, halves, inputs, load, locate, network_failure, unsound};
 use crate::cli::ReportArgs;
 use crate::config::{self, Machine};
 use crate::exit::{Code, Failure, Outcome};
@@ -43,7 +43,9 @@ pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
         history: &history(&folder, terminal),
         warnings: warnings(&dataset, &loaded.metadata)?,
     };
-    let html = subject.html(&mut engine)?;
+    let html = subject
+        .render(&mut engine)
+        .map_err(|failure| subject.blame(failure, &file, &mut engine))?;
     let out = args.out.clone().unwrap_or_else(|| folder.join(REPORT));
     run::write(&out, html.as_bytes())?;
     for warning in std::mem::take(&mut subject.warnings) {
@@ -69,8 +71,27 @@ pub(super) struct Subject<'s> {
 }
 
 impl Subject<'_> {
-    /// The text of the file.
+    /// The text of the file, at the end of a training.
     pub(super) fn html(&self, engine: &mut Engine) -> Outcome<String> {
+        let next = || Some("train with --no-report".to_owned());
+        self.render(engine).map_err(|e| Failure { next: e.next.or_else(next), ..e })
+    }
+
+    /// What keeps a model that is there from having a report: often the model itself.
+    fn blame(&self, failure: Failure, file: &Path, engine: &mut Engine) -> Failure {
+        let outputs = inputs(self.test, self.scale)
+            .and_then(|images| self.model.predict(engine, images).map_err(network_failure));
+        match unsound(self.model, &outputs.unwrap_or_default()) {
+            Some(what) => Failure::new(failure.code, what).at(file.display()).next(ANEW),
+            None => {
+                let next = || Some("`weft eval` tells the numbers without a report".to_owned());
+                Failure { next: failure.next.or_else(next), ..failure }
+            }
+        }
+    }
+
+    /// The text of the file.
+    fn render(&self, engine: &mut Engine) -> Outcome<String> {
         let images = inputs(self.test, self.scale)?;
         let found =
             self.model.evaluate(engine, images, self.test.labels()).map_err(network_failure)?;
@@ -105,9 +126,7 @@ impl Subject<'_> {
             record: self.record,
             warnings: &self.warnings,
         })
-        .map_err(|e| {
-            Failure::new(Code::Other, e).at("making the report").next("train with --no-report")
-        })
+        .map_err(|e| Failure::new(Code::Other, e).at("making the report"))
     }
 }
 

@@ -17,6 +17,7 @@ mod streams;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod train;
+mod unsound;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,48 @@
+//! Models of other programs that are no use.
+
+use crate::{Room, events};
+
+/// A model all of whose weights and biases are this number.
+fn put_model(room: &Room, name: &str, value: f32) {
+    room.train("trained", "--epochs 1 --hidden 8 --quiet --force");
+    let mut file = room.read("trained/model.safetensors");
+    let length = u64::from_le_bytes(file[..8].try_into().expect("a length"));
+    let floats = &mut file[8 + length as usize..];
+    floats.chunks_exact_mut(4).for_each(|float| float.copy_from_slice(&value.to_le_bytes()));
+    std::fs::write(room.path(name), file).expect("written");
+}
+
+#[test]
+fn a_model_that_gives_no_numbers_is_told() {
+    let room = Room::new();
+    put_model(&room, "nan", f32::NAN);
+    put_model(&room, "huge", f32::MAX);
+    room.train("sound", "--epochs 1 --quiet");
+    for line in ["eval", "eval --json", "predict --index 0", "predict --all --csv"] {
+        for (model, what) in [("nan", "weights"), ("huge", "outputs")] {
+            let done = room.good(&format!("{line} --dataset sample --model {model}"));
+            let told = format!("warning: some of the model's {what} are not finite");
+            assert!(done.err.contains(&told) && done.err.contains("--lr"), "{line}: {}", done.err);
+            assert!(!done.out.is_empty() && !done.out.contains("warning"), "{}", done.out);
+        }
+        let done = room.good(&format!("{line} --dataset sample --model sound"));
+        assert_eq!(done.err, "", "{line}");
+    }
+    events(&room.good("eval --dataset sample --model nan --json").out);
+}
+
+#[test]
+fn a_model_without_a_report_says_what_is_wrong_with_it() {
+    let room = Room::new();
+    put_model(&room, "nan", f32::NAN);
+    put_model(&room, "huge", f32::MAX);
+    for (model, what) in [("nan", "weights"), ("huge", "outputs")] {
+        let done = room.weft(&format!("report {model} --dataset sample --out r.html"));
+        assert_eq!(done.code, Some(1), "{}", done.err);
+        let told = format!("error: some of the model's {what} are not finite\n  where: {model}\n");
+        assert!(done.err.contains(&told), "{}", done.err);
+        assert!(!done.err.contains("--no-report"), "nobody trains: {}", done.err);
+        assert!(done.err.contains("next:  train it anew"), "{}", done.err);
+        assert!(!room.path("r.html").exists());
+    }
+}
