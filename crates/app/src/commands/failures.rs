@@ -120,6 +120,14 @@ pub(super) fn no_image(path: &Path) -> Failure {
     data("a file of images holds no image").at(path.display()).next(mend(path))
 }
 
+/// A file whose images are empty: there would be nothing for a network to look at.
+pub(super) fn no_pixel(path: &Path, dims: &[usize]) -> Failure {
+    let sizes: Vec<String> = dims.iter().map(usize::to_string).collect();
+    data("the images in a file have no pixels")
+        .at(format_args!("{}: each is {}", path.display(), sizes.join("x")))
+        .next(mend(path))
+}
+
 /// What to do about a file that is not right: what was fetched into the cache can be fetched again, others are the user's, as
 /// is what was unpacked from those.
 fn mend(file: &Path) -> &'static str {

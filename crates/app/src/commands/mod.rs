@@ -24,7 +24,7 @@ use crate::progress::Download;
 use crate::run::LAST;
 use crate::term::Terminal;
 use app::datasets::{self, Dataset, Half};
-use failures::{data_failure, network_failure, no_image};
+use failures::{data_failure, network_failure, no_image, no_pixel};
 use idx::Labelled;
 use nn::checkpoint::{self, Metadata};
 use nn::{Inputs, Model};
@@ -68,6 +68,9 @@ fn open(dataset: &Dataset, half: Half) -> Outcome<Labelled> {
     let labelled = dataset.open(half).map_err(data_failure)?;
     if labelled.is_empty() {
         return Err(no_image(&dataset.images(half)));
+    }
+    if labelled.features() == 0 {
+        return Err(no_pixel(&dataset.images(half), labelled.dims()));
     }
     Ok(labelled)
 }

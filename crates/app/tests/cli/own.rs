@@ -277,6 +277,7 @@ fn data_that_cannot_be_learned_from_says_why() {
     put_set(&room, "two", &[4, 5], 2);
     put_set(&room, "mixed", &[4, 5], 2);
     put_set(&room, "wide", &[4, 9], 2);
+    put_set(&room, "flat", &[0, 4], 2);
     for name in ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
         let (wide, mixed) = (room.path("wide").join(name), room.path("mixed").join(name));
         std::fs::copy(wide, mixed).expect("a copy");
@@ -287,6 +288,7 @@ fn data_that_cannot_be_learned_from_says_why() {
         ("--data one", "of one class", "two classes or more"),
         ("--data one --dry-run", "of one class", "two classes or more"),
         ("--data mixed", "[4, 5] and [4, 9]", "side by side"),
+        ("--data flat", "where: flat/train-images-idx3-ubyte: each is 0x4", "name other data"),
         ("--data two --classes latin1", "where: latin1", "UTF-8"),
         ("--data two --classes short", "label 1", "a class for every label"),
         ("--data two/classes.txt", "where: two/classes.txt: Not a directory", "check the path"),
