@@ -178,7 +178,7 @@ impl Train {
         let settings = resolved.settings.clone();
         let settings::Settings { network, output, .. } = &settings;
         let fit = fit::config(&settings, &resolved)?;
-        fit.check().map_err(Failure::setting)?;
+        fit.check().map_err(|error| refused(error, &fit, resolved.place("lr")))?;
         Ok(Train {
             hidden: hidden(&network.hidden, resolved.place("hidden"))?,
             activation: network.activation,
@@ -202,6 +202,19 @@ impl Train {
     }
 }
 
+/// A setting that the library refuses. What it says of those that no flag sets, such as Adam's epsilon, is due to the
+/// learning rate: with another it would take them.
+fn refused(error: nn::Error, fit: &FitConfig, place: &str) -> Failure {
+    let usual = FitConfig { optimizer: fit.optimizer.with_lr(1e-3), ..*fit };
+    if usual.check().is_err() {
+        return Failure::setting(error);
+    }
+    let lr = fit.optimizer.lr();
+    Failure::usage(format_args!("the learning rate is too large for {}", fit.optimizer.name()))
+        .at(format_args!("{place}: a learning rate of {lr:?}"))
+        .next("choose a smaller one; `weft lr-find` looks for one that is good")
+}
+
 /// `weft lr-find`
 #[derive(Debug)]
 pub(crate) struct LrFind {
@@ -220,6 +233,8 @@ impl LrFind {
                 .at(format_args!("--from {first:e} --to {last:e}"))
                 .next("exchange them, or leave them out"));
         }
+        let begin = FitConfig { optimizer: train.fit.optimizer.with_lr(first), ..train.fit };
+        begin.check().map_err(|error| refused(error, &begin, "--from"))?;
         if train.plots {
             figure_format(&args.out)?;
         }

@@ -74,15 +74,19 @@ fn numbers_that_cannot_be_say_which_can() {
 fn a_setting_that_cannot_be_is_code_2_before_anything_is_done() {
     let room = Room::new();
     for (flags, what) in [
-        ("--lr 1e30", "a learning rate of 1e30"),
+        ("--lr 1e30", "too large for adam\n  where: --lr: a learning rate of 1e30"),
+        ("--lr 1e30 --optimizer adamw", "too large for adamw\n  where: --lr"),
         ("--lr 1e39", "a learning rate of 1e39"),
         ("--precision bf16 --optimizer sgd", "bf16 goes with adam, not with sgd"),
     ] {
         for command in ["train --out r", "train --dry-run", "lr-find"] {
             let done = fails(&room, 2, &format!("{command} --data no/such/folder {flags}"));
             assert!(done.err.contains(what), "{}", done.err);
+            assert!(!done.err.contains("epsilon"), "no flag sets it: {}", done.err);
         }
     }
+    let done = fails(&room, 2, "lr-find --data no/such/folder --from 1e30 --to 1e31");
+    assert!(done.err.contains("where: --from: a learning rate of 1e30"), "{}", done.err);
     assert!(!room.path("r").exists());
 }
 
