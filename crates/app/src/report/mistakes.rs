@@ -65,7 +65,8 @@ pub(super) fn worst(facts: &Facts<'_>) -> Result<Option<Section>, Error> {
         count => format!("these are the {count}"),
     };
     let body = html! {
-        p { "The network was surest and wrong here. Some of the labels may be wrong instead." }
+        p { "To these images the network gave the right class the least probability. \
+            Some of the labels may be wrong instead." }
         div.gallery { @for figure in &figures { (figure) } }
         p.note { (grouped(mistakes.len())) " of " (grouped(facts.truths.len()))
             " test images are classified wrong; " (these) " with the highest loss." }

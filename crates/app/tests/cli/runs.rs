@@ -135,6 +135,15 @@ fn what_cannot_be_compared_is_said() {
     fs::remove_file(room.path("runs/b/history.csv")).expect("removed");
     let done = room.good("runs compare a b");
     assert!(done.err.contains("no curve: runs/b/history.csv"), "{}", done.err);
+    // So is one whose history has no epoch.
+    let history = room.text("runs/a/history.csv");
+    let heads = history.lines().next().expect("heads").to_owned() + "\n";
+    for empty in [String::new(), heads] {
+        fs::write(room.path("runs/b/history.csv"), empty).expect("written");
+        let done = room.good("runs compare a b");
+        let told = "no curve: runs/b/history.csv: there is no epoch in it";
+        assert!(done.err.contains(told), "{}", done.err);
+    }
 }
 
 #[test]

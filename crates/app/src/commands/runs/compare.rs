@@ -131,13 +131,16 @@ fn draw(config: &Compare, runs: &[Run], terminal: Terminal) -> Outcome<Option<Pa
     for (run, name) in runs.iter().zip(names(runs)) {
         let path = run.folder.join(HISTORY);
         match read::history(&path) {
+            Ok(history) if history.training.is_empty() => {
+                terminal
+                    .warn(format_args!("no curve: {}: there is no epoch in it", path.display()));
+            }
             Ok(history) => epochs.push((name, history.training, history.validation)),
             Err(error) => terminal.warn(format_args!("no curve: {}: {error}", path.display())),
         }
     }
     let curves: Vec<Curve<'_>> = epochs
         .iter()
-        .filter(|(_, training, _)| !training.is_empty())
         .map(|(name, training, validation)| Curve { name, training, validation })
         .collect();
     if curves.is_empty() {
