@@ -3,6 +3,7 @@
 mod away;
 mod look;
 mod pack;
+mod tip;
 
 pub(crate) use away::{ExportArgs, ForeignArgs, ImportArgs, PixelType};
 pub(crate) use look::{DescribeArgs, ReportArgs, ShowArgs};
@@ -54,7 +55,8 @@ Examples:
 /// Reads a command line.
 pub(crate) fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = with_negatives(Cli::command());
-    let matches = command.try_get_matches_from_mut(args)?;
+    let matches = command.try_get_matches_from_mut(args);
+    let matches = matches.map_err(|error| tip::with_tip(error, &command, args))?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 

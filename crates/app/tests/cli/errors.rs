@@ -43,6 +43,29 @@ fn options_that_are_wrong_are_code_2() {
 }
 
 #[test]
+fn a_model_that_is_named_without_its_flag_is_told_the_flag() {
+    let room = Room::new();
+    const TIP: &str = "tip: a model or a run is named with --model: say --model runs/first\n";
+    for line in [
+        "eval runs/first",
+        "--color never eval --json runs/first",
+        "predict runs/first --index 0",
+        "plot runs/first --out p",
+        "export runs/first --onnx m.onnx",
+        "info runs/first",
+    ] {
+        let done = room.weft(line);
+        assert_eq!(done.code, Some(2), "weft {line}\n{}", done.err);
+        assert!(done.err.contains(TIP), "weft {line}\n{}", done.err);
+    }
+    for line in ["train runs/first", "eval --nonsense", "eval --model a runs/first", "eval eval"] {
+        let done = room.weft(line);
+        assert_eq!(done.code, Some(2), "weft {line}\n{}", done.err);
+        assert_eq!(done.err.contains("say --model"), line == "eval eval", "{}", done.err);
+    }
+}
+
+#[test]
 fn numbers_that_cannot_be_say_which_can() {
     let room = Room::new();
     let whole = "a whole number ";
