@@ -97,7 +97,7 @@ impl Model {
         Ok(out)
     }
 
-    /// Loss and accuracy over labelled examples.
+    /// Loss and accuracy over labelled examples; both are 0 if there are none.
     ///
     /// # Errors
     /// [`Error::Input`] if the examples do not fit the network, or the labels the examples; [`Error::Setting`] if the labels have

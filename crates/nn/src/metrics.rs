@@ -85,7 +85,7 @@ impl<'s, L: Copy + Into<usize>> Scored<'s, L> {
     }
 
     /// Share of the examples whose class is among the `k` most probable; of equal probabilities the first count as
-    /// larger, and NaN is never among them.
+    /// larger, and NaN is never among them (in [`confusion`](Scored::confusion) a row that begins with NaN is taken for its first class).
     pub fn top_k(&self, k: usize) -> f64 {
         let within = |(truth, row): &(usize, &[f32])| {
             let (before, after) = row.split_at(*truth);

@@ -392,7 +392,8 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// As [`fit`](Model::fit).
+    /// [`Error::Input`], [`Error::Setting`] and [`Error::Machine`] as of [`fit`](Model::fit). That a validation set is missing shows in
+    /// the first step, since [`validate_on`](Training::validate_on) may bring it.
     pub fn train<'r>(
         &'r mut self,
         engine: &'r mut Engine,

@@ -150,7 +150,7 @@ impl<'r> Training<'r> {
             return Err(Error::Input("no examples to validate on".to_owned()));
         }
         if self.held.is_some() {
-            let what = "a validation set and a validation split; one of them is enough";
+            let what = "there is a validation set or split already; one is enough";
             return Err(Error::Setting(what.to_owned()));
         }
         self.held = Some(Held { inputs, labels, rows: None });
