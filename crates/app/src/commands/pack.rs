@@ -6,6 +6,7 @@ use crate::config::available_threads;
 use crate::exit::{Code, Failure, Outcome};
 use crate::progress::Counted;
 use crate::term::{Grouped, Terminal, print};
+use app::datasets::{CLASSES, FILES};
 use app::pack::{self, Error, Fit, Look, Packed, Plan, RECORD, Work};
 use std::path::Path;
 
@@ -36,11 +37,15 @@ fn count(plan: &Plan) -> usize {
 
 /// What is there must not be lost.
 fn free(out: &Path, force: bool) -> Outcome {
-    let marks = ["train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", RECORD];
-    match marks.iter().map(|name| out.join(name)).find(|path| path.exists()) {
-        Some(mark) if !force => Err(Failure::usage("there is a data set in that folder already")
-            .at(mark.display())
-            .next("name another folder with --out, or add --force to replace the data set")),
+    let sets =
+        FILES.as_flattened().iter().flat_map(|name| [(*name).to_owned(), format!("{name}.gz")]);
+    let mut all = sets.chain([RECORD.to_owned(), CLASSES.to_owned()]).map(|name| out.join(name));
+    match all.find(|path| path.exists()) {
+        Some(mark) if !force => {
+            Err(Failure::usage("there is a data set in that folder, or part of one")
+                .at(mark.display())
+                .next("name another folder with --out, or add --force to replace the data set"))
+        }
         _ => Ok(()),
     }
 }

@@ -55,7 +55,7 @@ pub const CLASS_NAMES: [&str; 10] = [
 ];
 
 /// The four files of a set.
-static FILES: [[&str; 2]; 2] = [
+pub static FILES: [[&str; 2]; 2] = [
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],
     ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
 ];
@@ -73,7 +73,7 @@ const SAMPLE: [[&[u8]; 2]; 2] = [
 ];
 
 /// Names of classes, one a line, that a folder may have beside its files.
-const CLASSES: &str = "classes.txt";
+pub const CLASSES: &str = "classes.txt";
 
 /// What can go wrong with data.
 #[derive(Debug, thiserror::Error)]

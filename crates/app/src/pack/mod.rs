@@ -12,6 +12,7 @@ mod plan;
 pub use picture::{Fit, Look, load};
 pub use plan::{Picture, Plan, plan};
 
+use crate::datasets::{CLASSES, FILES};
 use crate::store;
 use parallel::map;
 use std::collections::BTreeMap;
@@ -180,14 +181,14 @@ pub fn pack(
         names.push(name);
         Ok(())
     };
-    for ((images, labels), name) in halves.iter().zip(["train", "t10k"]) {
+    for ((images, labels), [of_images, of_labels]) in halves.iter().zip(FILES) {
         let dims = [labels.len(), look.height as usize, look.width as usize];
-        write(format!("{name}-images-idx3-ubyte"), &|to| idx::write(to, &dims, images))?;
+        write(of_images.to_owned(), &|to| idx::write(to, &dims, images))?;
         let classes = plan.classes.len();
-        write(format!("{name}-labels-idx1-ubyte"), &|to| write_labels(to, labels, classes))?;
+        write(of_labels.to_owned(), &|to| write_labels(to, labels, classes))?;
     }
     let lines: String = plan.classes.iter().map(|name| format!("{name}\n")).collect();
-    write("classes.txt".to_owned(), &|to| to.write_all(lines.as_bytes()))?;
+    write(CLASSES.to_owned(), &|to| to.write_all(lines.as_bytes()))?;
     let record = record(plan, look, &packed);
     write(RECORD.to_owned(), &|to| to.write_all(record.as_bytes()))?;
     for name in names {

@@ -69,3 +69,18 @@ fn bad_pictures_are_not_skipped_until_none_is_left_to_test_with() {
     let told = "no picture to test with that can be used; d/test/";
     assert!(done.err.contains(told) && done.err.contains("where: d\n"), "{}", done.err);
 }
+
+#[test]
+fn no_file_of_a_name_that_a_set_has_is_replaced() {
+    let room = Room::new();
+    put_drawings(&room, "d", 4, 16);
+    std::fs::create_dir(room.path("mine")).expect("a folder");
+    for name in ["classes.txt", "t10k-labels-idx1-ubyte", "train-labels-idx1-ubyte.gz"] {
+        std::fs::write(room.path("mine").join(name), "mine").expect("written");
+        let done = room.weft("data pack d --out mine");
+        assert_eq!(done.code, Some(2), "{name}: {}", done.err);
+        assert!(done.err.contains(&format!("where: mine/{name}")), "{}", done.err);
+        std::fs::remove_file(room.path("mine").join(name)).expect("as it was");
+    }
+    room.good("data pack d --out mine");
+}

@@ -118,11 +118,16 @@ fn many_outputs<S: Simd>(
     dx: &mut Panel,
     room: &mut Panel,
 ) -> bool {
-    let (inputs, vectors) = (room.rows(), room.vectors());
+    let (inputs, rows, vectors) = (room.rows(), room.cols(), room.vectors());
     let (of, views) = (w.count(), stretch.ahead.count());
     for from in (0..of).step_by(MOST_BLOCKS) {
         let count = MOST_BLOCKS.min(of - from);
-        let pairs = Pairs::new(count, |q| (w.get(from + q).a(), dz_t.get(from + q).b()));
+        let pairs = Pairs::new(count, |q| {
+            let (w, dz_t) = (w.get(from + q), dz_t.get(from + q));
+            assert_eq!((w.rows(), w.cols()), (inputs, dz_t.rows()), "weights between them");
+            assert_eq!(dz_t.cols(), rows, "a gradient for each row");
+            (w.a(), dz_t.b())
+        });
         let share = from * views / of..(from + count) * views / of;
         let first = stretch.first && from == 0;
         let into = IntoPanel { out: &mut *room, at: 0, first, last: None, ahead: () };
@@ -145,6 +150,7 @@ fn many_outputs<S: Simd>(
 fn few_outputs<S: Simd>(s: S, w: View<'_>, dz_t: View<'_>, gate: Gate<'_>, dx: &mut Panel) -> bool {
     let (outputs, vectors) = (dz_t.rows(), dx.vectors());
     assert_eq!((w.rows(), w.cols()), (dx.cols(), outputs), "weights between them");
+    assert_eq!(dz_t.cols(), dx.rows(), "a gradient for each row");
     let mut w_t = [[Line::ZERO; PANEL_COLS / LANES]; LANES];
     for v in 0..vectors {
         let mut block = [s.splat(0.0); LANES];

@@ -8,7 +8,7 @@ use crate::panel::{Blocks, PANEL_COLS, Panel, View};
 use crate::tile::{multiply_all, row_vectors, unroll};
 
 /// Inputs that are listed at once.
-const SLAB: usize = 992;
+const SLAB: usize = 1024;
 
 kernel! {
     /// `out = act(x W + b)` for one row of inputs and all panels of the weights, which are finite: the bits of

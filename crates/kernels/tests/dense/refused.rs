@@ -133,3 +133,43 @@ fn more_blocks_of_inputs_than_of_gradients_are_refused() {
 fn fewer_blocks_of_inputs_than_of_gradients_are_refused() {
     update((1, 2), 2, dense);
 }
+
+/// Gradients of 20 or 4 outputs, of so many rows, through weights of 9 inputs into a panel of 3 rows.
+fn backward(outputs: usize, rows: usize, inputs: usize) {
+    let (w, dz_t) = (Panel::zeros(inputs, outputs), Panel::zeros(outputs, rows));
+    let (mut dx, mut room) = (Panel::zeros(3, 9), Panel::zeros(9, 3));
+    let (w, dz_t) = (|_: usize| w.view(), |_: usize| dz_t.view());
+    let (w, dz_t) = (Blocks::new(1, &w), Blocks::new(1, &dz_t));
+    dense_backward_input(Isa::best(), w, dz_t, Gate::Open, &mut dx, &mut room);
+}
+
+#[test]
+fn gradients_that_fit_are_not_refused() {
+    backward(4, 3, 9);
+    backward(20, 3, 9);
+}
+
+#[test]
+#[should_panic(expected = "a gradient for each row")]
+fn gradients_of_more_rows_are_refused() {
+    backward(20, 4, 9);
+}
+
+#[test]
+#[should_panic(expected = "a gradient for each row")]
+fn gradients_of_few_outputs_and_more_rows_are_refused() {
+    backward(4, 4, 9);
+}
+
+#[test]
+#[should_panic(expected = "weights between them")]
+fn weights_of_more_inputs_are_refused() {
+    backward(20, 3, 10);
+}
+
+#[test]
+#[should_panic(expected = "1 labels without a class")]
+fn labels_without_a_class_are_refused() {
+    let (mut logits, mut rows) = (Panel::zeros(1, 0), [RowLoss::default()]);
+    softmax_cross_entropy(Isa::best(), &mut logits, &[0], 1.0, &mut rows);
+}
