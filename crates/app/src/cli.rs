@@ -194,7 +194,7 @@ pub(crate) struct RunArgs {
     /// Folder for model, history, events and plots [default: runs/DATE-TIME-seedN]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the run that is in the folder of --out, which waits in before/ until this one has a model
+    /// Replace the run that is in the folder of --out, which waits in replaced-run/ until this one has a model
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
     /// Print settings, network and work of the run, as a config file, and do not run it

@@ -33,7 +33,7 @@ const WRITTEN: [&str; 16] = [
 /// How the file of a run's settings begins.
 pub(crate) const HEAD: &str = "# Settings of a run of weft ";
 /// Where a run waits that is replaced, until there is another.
-const BEFORE: &str = "before";
+const BEFORE: &str = "replaced-run";
 /// Everything about a run, for people and programs.
 pub(crate) const RECORD: &str = "run.json";
 /// The epochs.

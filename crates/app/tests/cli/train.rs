@@ -157,18 +157,18 @@ fn nothing_of_a_run_that_is_replaced_is_taken_for_the_new_one() {
     // Ended by its loss, the new run has no results.
     let done = room.weft("train --dataset sample --quiet --lr 1e29 --out runs/r --force");
     assert_eq!(done.code, Some(4), "{}", done.err);
-    assert_eq!(files(&room.path("runs/r")), ["before", "config.toml", "events.ndjson"]);
+    assert_eq!(files(&room.path("runs/r")), ["config.toml", "events.ndjson", "replaced-run"]);
     let listed = room.good("runs");
     assert!(listed.err.contains("runs/r: its training diverged"), "{}", listed.err);
     assert_eq!(listed.out, "");
     // The old one waits, whole, until there is another.
-    assert!(done.err.contains("; the run before is in runs/r/before"), "{}", done.err);
+    assert!(done.err.contains("; the run before is in runs/r/replaced-run"), "{}", done.err);
     assert_eq!(room.weft("eval --dataset sample --model runs/r").code, Some(5));
-    room.good("eval --model runs/r/before");
-    assert_eq!(files(&room.path("runs/r/before/plots")).len(), 7);
+    room.good("eval --model runs/r/replaced-run");
+    assert_eq!(files(&room.path("runs/r/replaced-run/plots")).len(), 7);
     room.good("train --dataset sample --quiet --epochs 1 --out runs/r --force");
     room.good("eval --model runs/r");
-    assert!(!room.path("runs/r/before").exists());
+    assert!(!room.path("runs/r/replaced-run").exists());
 }
 
 #[test]

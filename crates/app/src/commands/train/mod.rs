@@ -188,7 +188,9 @@ impl Job<'_> {
             Record::new(&resolved, &timings, &finished, plots).to_json()
         };
         self.folder.write(RECORD, &record(&[])?)?;
-        self.folder.settle();
+        if self.config.force || self.config.resume {
+            self.folder.settle();
+        }
         let (config, dataset, folder) = (self.config, self.dataset, self.folder.path());
         if !config.json {
             self.terminal.note("");
