@@ -83,30 +83,22 @@ impl RunFolder {
     /// Nothing is replaced but a run, and that only if it is to be.
     fn check_free(&self, force: bool) -> Outcome {
         let there = |names: &[&str]| names.iter().map(|name| self.join(name)).find(|p| p.exists());
-        let refuse = |what: &str, file: PathBuf, next: &str| {
-            Err(Failure::usage(what).at(file.display()).next(next))
-        };
-        if let Some(mark) = there(&MARKS) {
+        let begun = || there(&[LAST, EVENTS]).or_else(|| self.settings());
+        let others = || there(&WRITTEN).or_else(|| there(&[CHECKPOINTS, PLOTS]));
+        let (what, file, next) = if let Some(mark) = there(&MARKS) {
             let next = "name another folder with --out, or add --force to replace the run";
-            return if force {
-                Ok(())
-            } else {
-                refuse("there is a run in that folder already", mark, next)
-            };
-        }
-        if let Some(begun) = there(&[LAST, EVENTS]).or_else(|| self.settings()) {
-            let what = "there is a run in that folder that did not end";
+            ("there is a run in that folder already", mark, next)
+        } else if let Some(begun) = begun() {
             let next = "go on with it by --resume, or add --force to replace it";
-            return if force { Ok(()) } else { refuse(what, begun, next) };
-        }
-        match there(&WRITTEN).or_else(|| there(&[CHECKPOINTS, PLOTS])) {
-            Some(file) => {
-                let what =
-                    "there is something in that folder that is no run's, and would be replaced";
-                refuse(what, file, "name another folder with --out")
-            }
-            None => Ok(()),
-        }
+            ("there is a run in that folder that did not end", begun, next)
+        } else if let Some(file) = others() {
+            let what = "there is something in that folder that is no run's, and would be replaced";
+            let next = "name another folder with --out";
+            return Err(Failure::usage(what).at(file.display()).next(next));
+        } else {
+            return Ok(());
+        };
+        if force { Ok(()) } else { Err(Failure::usage(what).at(file.display()).next(next)) }
     }
 
     /// The file of a run's settings, if there is one: a file of that name may be somebody else's.

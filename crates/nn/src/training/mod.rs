@@ -29,6 +29,15 @@ use std::time::Instant;
 /// Examples have numbers of four bytes.
 const MOST_EXAMPLES: usize = u32::MAX as usize;
 
+/// Checks that there are examples, and that all have a number.
+fn check_count(examples: usize) -> Result<(), Error> {
+    match examples {
+        0 => Err(Error::Input("no examples to train on".to_owned())),
+        1..=MOST_EXAMPLES => Ok(()),
+        _ => Err(Error::Input(format!("{examples} examples; {MOST_EXAMPLES} are the most"))),
+    }
+}
+
 /// Picks parameters or moments.
 type Pick = fn(&mut Owned) -> &mut Panel;
 
@@ -75,13 +84,7 @@ impl<'r> Training<'r> {
     ) -> Result<Training<'r>, Error> {
         config.check()?;
         model.check_labelled(inputs, labels)?;
-        if inputs.is_empty() {
-            return Err(Error::Input("no examples to train on".to_owned()));
-        }
-        if inputs.len() > MOST_EXAMPLES {
-            let what = format!("{} examples; {MOST_EXAMPLES} are the most", inputs.len());
-            return Err(Error::Input(what));
-        }
+        check_count(inputs.len())?;
         let FitConfig { augment, seed, .. } = *config;
         let augmenter = Augmenter::new(augment, seed, &model.architecture, inputs.len())?;
         let (chosen, held) = split(inputs, labels, config)?;
