@@ -65,7 +65,7 @@ impl Scratch {
     /// Nothing yet, for products that are cut as if caches had so many bytes.
     #[doc(hidden)]
     pub fn with_caches(first: usize, second: usize) -> Scratch {
-        let caches = Caches { first, second };
+        let caches = Caches { first, second, ..Caches::USUAL };
         Scratch { lines: Vec::new(), limits: Some([Limits::of(caches), Limits::narrow(caches)]) }
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Limits {
 impl Limits {
     #[inline(always)]
     pub(super) fn of(caches: Caches) -> Limits {
-        let Caches { first, second } = caches;
+        let Caches { first, second, .. } = caches;
         let (half, slim) = (second / size_of::<f32>() / 2, caches.slim());
         Limits {
             block: half.min(BLOCK),
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn caches_of_2_mb_and_1_mb() {
         let of = |first: usize, second: usize| {
-            Limits::of(Caches { first: first << 10, second: second << 10 })
+            Limits::of(Caches { first: first << 10, second: second << 10, ..Caches::USUAL })
         };
         let large = of(48, 2048);
         assert_eq!((large.block, large.half, large.near), (7 << 15, 1 << 18, 1 << 13));
@@ -130,7 +130,9 @@ mod tests {
         assert_eq!((small.block, small.half, small.near), (1 << 17, 1 << 17, 5461));
         assert_eq!((small.slim, small.ahead, small.asks), (true, true, ASKS_SLIM));
         assert_eq!((small.depth(1), small.depth(200), small.depth(5000)), (1024, 655, 512));
-        let narrow = |first: usize| Limits::narrow(Caches { first: first << 10, second: 1 << 20 });
+        let narrow = |first: usize| {
+            Limits::narrow(Caches { first: first << 10, second: 1 << 20, ..Caches::USUAL })
+        };
         assert_eq!(narrow(48), large);
         assert_eq!((narrow(32).block, narrow(32).depth(1), narrow(32).asks), (7 << 15, 1024, 0));
         assert!(narrow(32).ahead && !narrow(32).slim && narrow(32).half == small.near);

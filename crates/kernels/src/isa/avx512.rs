@@ -1,7 +1,7 @@
 //! AVX-512: a vector is one 512-bit register.
 
 use super::bits::{Compress, Listing, Table};
-use super::{Kernel, LANES, Part, ROUND, Simd, has};
+use super::{Caches, Kernel, LANES, Part, ROUND, Simd, has};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX-512 F, BW, DQ and VL.
@@ -207,18 +207,20 @@ impl Simd for Avx512 {
         unsafe { _mm512_maskz_mov_ps(are_normal(self, x), x) }
     }
     #[inline(always)]
-    fn store_normal(self, x: __m512, to: &mut [f32; LANES]) {
+    fn masks_stores(self) -> bool {
+        Caches::here().masks_stores()
+    }
+    #[inline(always)]
+    fn store_normal<const MASKS: bool>(self, x: __m512, to: &mut [f32; LANES]) {
+        if const { !MASKS } {
+            return self.store(self.normal(x), to);
+        }
         // Two stores instead of a move and a store: stores have ports of their own, moves take those of multiply-adds.
         // SAFETY: the token proves AVX-512F; the reference covers the sixteen floats that are written.
         unsafe {
             _mm512_storeu_ps(to.as_mut_ptr(), _mm512_setzero_ps());
             _mm512_mask_storeu_ps(to.as_mut_ptr(), are_normal(self, x), x);
         }
-    }
-    #[inline(always)]
-    fn sqrt_normal(self, a: __m512) -> __m512 {
-        // SAFETY: the token proves AVX-512F; no memory is touched.
-        unsafe { _mm512_maskz_sqrt_ps(are_normal(self, a), a) }
     }
     #[inline(always)]
     fn lit(self, x: __m512) -> u16 {

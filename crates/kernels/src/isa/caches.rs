@@ -1,4 +1,5 @@
-//! How large the caches of a core are: asked of the CPU once, since under a hypervisor that takes long.
+//! What kind of core this is, above all how large its caches are: asked of the CPU once, since under a hypervisor that takes
+//! long.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,11 +9,13 @@ pub(crate) struct Caches {
     /// Of the first level, for data.
     pub(crate) first: usize,
     pub(crate) second: usize,
+    /// Whether it is AMD's, by where it says this.
+    pub(crate) amd: bool,
 }
 
 impl Caches {
     /// Of many cores: where nothing is known.
-    pub(crate) const USUAL: Caches = Caches { first: 48 << 10, second: 2 << 20 };
+    pub(crate) const USUAL: Caches = Caches { first: 48 << 10, second: 2 << 20, amd: false };
 
     /// Whether the core is of a kind that has 32 KB in the first level, and takes four instructions a cycle, two of them
     /// multiply-adds: what there is beside them then counts.
@@ -21,20 +24,29 @@ impl Caches {
         self.first <= 32 << 10
     }
 
+    /// Whether a store by mask over another one takes as long as two stores: it does not where masked stores are slow.
+    #[inline]
+    pub(crate) fn masks_stores(self) -> bool {
+        !self.amd
+    }
+
     /// Those of this CPU.
     #[inline]
     pub(crate) fn here() -> Caches {
-        /// Kilobytes of the second level and, in the low bits, of the first; 0 before anybody asked.
+        /// Kilobytes of the second level, below them those of the first, and below these whether it is AMD's; 0 before
+        /// anybody asked.
         static FOUND: AtomicUsize = AtomicUsize::new(0);
         const LOW: usize = 12;
         // Two threads that both ask get the same answer.
         let mut found = FOUND.load(Ordering::Relaxed);
         if found == 0 {
-            let Caches { first, second } = asked().unwrap_or(Caches::USUAL);
-            found = ((second >> 10) << LOW) | (first >> 10).min((1 << LOW) - 1);
+            let Caches { first, second, amd } = asked().unwrap_or(Caches::USUAL);
+            let sizes = ((second >> 10) << LOW) | (first >> 10).min((1 << LOW) - 1);
+            found = (sizes << 1) | usize::from(amd);
             FOUND.store(found, Ordering::Relaxed);
         }
-        Caches { first: (found % (1 << LOW)) << 10, second: (found >> LOW) << 10 }
+        let (sizes, amd) = (found >> 1, found & 1 == 1);
+        Caches { first: (sizes % (1 << LOW)) << 10, second: (sizes >> LOW) << 10, amd }
     }
 }
 
@@ -66,7 +78,7 @@ fn asked() -> Option<Caches> {
         }
     }
     let [first, second] = levels;
-    (first >= 1 << 10 && second >= first).then_some(Caches { first, second })
+    (first >= 1 << 10 && second >= first).then_some(Caches { first, second, amd })
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -168,15 +168,15 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn normal(self, x: Self::V) -> Self::V {
         self.flush(x, f32::MIN_POSITIVE)
     }
-    /// Writes `normal(x)`.
+    /// Whether this core is faster at [`store_normal`](Simd::store_normal) by masks.
     #[inline(always)]
-    fn store_normal(self, x: Self::V, to: &mut [f32; LANES]) {
-        self.store(self.normal(x), to);
+    fn masks_stores(self) -> bool {
+        false
     }
-    /// `sqrt(normal(a))`
+    /// Writes `normal(x)`, by `MASKS` with stores instead of moves where there are masks.
     #[inline(always)]
-    fn sqrt_normal(self, a: Self::V) -> Self::V {
-        self.sqrt(self.normal(a))
+    fn store_normal<const MASKS: bool>(self, x: Self::V, to: &mut [f32; LANES]) {
+        self.store(self.normal(x), to);
     }
     /// Bit `l` is that of lane `l`: whether it is other than zero.
     fn lit(self, x: Self::V) -> u16;

@@ -119,34 +119,44 @@ pub(super) fn moments<S: Simd>(
     (s.fma(s.sub(g, m), s.splat(step.rate1), m), s.fma(s.fms(g, g, v), s.splat(step.rate2), v))
 }
 
-/// What `m` is divided by, given the new `v`.
+/// What `m` is divided by, given the root of the new `v`.
 #[inline(always)]
-pub(super) fn root<S: Simd>(s: S, step: &AdamStep, v: S::V) -> S::V {
-    s.fma(s.sqrt_normal(v), s.splat(step.per_alpha), s.splat(step.eps))
+pub(super) fn divisor<S: Simd>(s: S, step: &AdamStep, root: S::V) -> S::V {
+    s.fma(root, s.splat(step.per_alpha), s.splat(step.eps))
 }
 
 /// One vector of parameters after the step, given the first moment and what that is divided by.
 #[inline(always)]
-pub(super) fn stepped<S: Simd>(s: S, w: S::V, m: S::V, root: S::V) -> S::V {
-    s.fnma(m, s.recip(root), w)
+pub(super) fn stepped<S: Simd>(s: S, w: S::V, m: S::V, divisor: S::V) -> S::V {
+    s.fnma(m, s.recip(divisor), w)
 }
 
 impl Rule for AdamStep {
     const ROOTS: bool = true;
     #[inline(always)]
-    fn moments<S: Simd>(&self, s: S, g: S::V, [m, v]: [&mut [f32; LANES]; 2]) -> S::V {
+    fn moments<S: Simd, const MASKS: bool>(
+        &self,
+        s: S,
+        g: S::V,
+        [m, v]: [&mut [f32; LANES]; 2],
+    ) -> S::V {
         let (new_m, new_v) = moments(s, self, g, (s.load(m), s.load(v)));
-        s.store_normal(new_m, m);
-        s.store_normal(new_v, v);
-        new_v
+        s.store_normal::<MASKS>(new_m, m);
+        s.store_normal::<MASKS>(new_v, v);
+        s.normal(new_v)
     }
     #[inline(always)]
     fn root<S: Simd>(&self, s: S, v: S::V) -> S::V {
-        root(s, self, v)
+        divisor(s, self, s.sqrt(v))
     }
     #[inline(always)]
-    fn parameters<S: Simd>(&self, s: S, root: S::V, [w, m]: [&mut [f32; LANES]; 2]) -> S::V {
-        let new = stepped(s, s.load(w), s.load(m), root);
+    fn parameters<S: Simd, const MASKS: bool>(
+        &self,
+        s: S,
+        divisor: S::V,
+        [w, m]: [&mut [f32; LANES]; 2],
+    ) -> S::V {
+        let new = stepped(s, s.load(w), s.load(m), divisor);
         s.store(new, w);
         new
     }
@@ -155,18 +165,28 @@ impl Rule for AdamStep {
 impl Rule for AdamWStep {
     const ROOTS: bool = true;
     #[inline(always)]
-    fn moments<S: Simd>(&self, s: S, g: S::V, mv: [&mut [f32; LANES]; 2]) -> S::V {
-        self.adam.moments(s, g, mv)
+    fn moments<S: Simd, const MASKS: bool>(
+        &self,
+        s: S,
+        g: S::V,
+        mv: [&mut [f32; LANES]; 2],
+    ) -> S::V {
+        self.adam.moments::<S, MASKS>(s, g, mv)
     }
     #[inline(always)]
     fn root<S: Simd>(&self, s: S, v: S::V) -> S::V {
         self.adam.root(s, v)
     }
     #[inline(always)]
-    fn parameters<S: Simd>(&self, s: S, root: S::V, [w, m]: [&mut [f32; LANES]; 2]) -> S::V {
+    fn parameters<S: Simd, const MASKS: bool>(
+        &self,
+        s: S,
+        divisor: S::V,
+        [w, m]: [&mut [f32; LANES]; 2],
+    ) -> S::V {
         let old = s.mul(s.load(w), s.splat(self.keep));
-        let new = stepped(s, old, s.load(m), root);
-        s.store_normal(new, w);
+        let new = stepped(s, old, s.load(m), divisor);
+        s.store_normal::<MASKS>(new, w);
         new
     }
 }

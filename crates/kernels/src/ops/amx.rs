@@ -153,9 +153,10 @@ impl<const V: usize> Update<'_, V> {
         for j in 0..V {
             let g = s.mul(s.load(&g[j][r].0), s.splat(self.scale));
             let (new_m, new_v) = adam::moments(s, step, g, (s.load(&m[j].0), s.load(&v[j].0)));
-            (new[j], roots[j]) = (s.normal(new_m), adam::root(s, step, new_v));
+            let new_v = s.normal(new_v);
+            (new[j], roots[j]) = (s.normal(new_m), adam::divisor(s, step, s.sqrt(new_v)));
             s.store(new[j], &mut m[j].0);
-            s.store_normal(new_v, &mut v[j].0);
+            s.store(new_v, &mut v[j].0);
         }
         Waiting { m: new, roots }
     }

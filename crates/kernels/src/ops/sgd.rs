@@ -36,7 +36,12 @@ pub struct SgdStep {
 impl Rule for SgdStep {
     const ROOTS: bool = false;
     #[inline(always)]
-    fn moments<S: Simd>(&self, _: S, g: S::V, _: [&mut [f32; LANES]; 2]) -> S::V {
+    fn moments<S: Simd, const MASKS: bool>(
+        &self,
+        _: S,
+        g: S::V,
+        _: [&mut [f32; LANES]; 2],
+    ) -> S::V {
         g
     }
     #[inline(always)]
@@ -44,7 +49,12 @@ impl Rule for SgdStep {
         g
     }
     #[inline(always)]
-    fn parameters<S: Simd>(&self, s: S, g: S::V, [w, m]: [&mut [f32; LANES]; 2]) -> S::V {
+    fn parameters<S: Simd, const MASKS: bool>(
+        &self,
+        s: S,
+        g: S::V,
+        [w, m]: [&mut [f32; LANES]; 2],
+    ) -> S::V {
         let old = s.load(w);
         let g = s.fma(old, s.splat(self.decay), g);
         let mut d = g;
@@ -57,7 +67,7 @@ impl Rule for SgdStep {
             }
         }
         let new = s.fma(d, s.splat(-self.lr), old);
-        s.store_normal(new, w);
+        s.store_normal::<MASKS>(new, w);
         new
     }
 }
@@ -82,10 +92,10 @@ kernel! {
         let (ws, w_rest) = w.as_chunks_mut::<LANES>();
         let (ms, m_rest) = m.as_chunks_mut::<LANES>();
         for ((g, w), m) in gs.iter().zip(ws).zip(ms) {
-            step.parameters(s, s.load(g), [w, m]);
+            step.parameters::<_, false>(s, s.load(g), [w, m]);
         }
         let mut rest = [&*w_rest, m_rest].map(|from| s.to_array(s.load_first(from)));
-        step.parameters(s, s.load_first(g_rest), rest.each_mut());
+        step.parameters::<_, false>(s, s.load_first(g_rest), rest.each_mut());
         for (from, to) in rest.iter().zip([w_rest, m_rest]) {
             s.store_first(s.load(from), to);
         }

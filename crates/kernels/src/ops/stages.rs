@@ -9,19 +9,30 @@ pub(super) trait Rule: Copy {
     /// Whether there are roots to be taken. Without, all is done at once.
     const ROOTS: bool;
     /// Replaces a vector of moments `m` and `v`; returns what [`root`](Rule::root) takes, the new `v` if there are roots.
-    fn moments<S: Simd>(&self, s: S, g: S::V, mv: [&mut [f32; LANES]; 2]) -> S::V;
+    /// `MASKS` is how denormals become zero ([`Simd::store_normal`]).
+    fn moments<S: Simd, const MASKS: bool>(
+        &self,
+        s: S,
+        g: S::V,
+        mv: [&mut [f32; LANES]; 2],
+    ) -> S::V;
     /// What [`parameters`](Rule::parameters) takes.
     fn root<S: Simd>(&self, s: S, v: S::V) -> S::V;
     /// Replaces a vector of parameters, of which `m` is the first moment; returns the new ones, or what they are before
     /// denormals become zero.
-    fn parameters<S: Simd>(&self, s: S, with: S::V, wm: [&mut [f32; LANES]; 2]) -> S::V;
+    fn parameters<S: Simd, const MASKS: bool>(
+        &self,
+        s: S,
+        with: S::V,
+        wm: [&mut [f32; LANES]; 2],
+    ) -> S::V;
 }
 
 /// All stages of one vector.
 #[inline(always)]
 fn at_once<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES]; 3]) -> S::V {
-    let v = rule.moments(s, g, [&mut *m, v]);
-    rule.parameters(s, rule.root(s, v), [w, m])
+    let v = rule.moments::<S, false>(s, g, [&mut *m, v]);
+    rule.parameters::<S, false>(s, rule.root(s, v), [w, m])
 }
 
 /// Most vectors of a tile, on any ISA.
@@ -73,7 +84,7 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
         let rooted = rooted.start + k..rooted.end;
         let (w, m) = (&mut self.w[rooted.clone()], &mut self.m[rooted]);
         for ((w, m), Line(with)) in w.iter_mut().zip(m).zip(&self.with[k..]) {
-            let new = self.rule.parameters(s, s.load(with), [w, m]);
+            let new = self.rule.parameters::<S, false>(s, s.load(with), [w, m]);
             self.check = s.fma(new, s.splat(0.0), self.check);
         }
         for (v, Line(with)) in self.v[moved.start + k..moved.end].iter().zip(&mut self.with[k..]) {
@@ -81,24 +92,39 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
         }
         let (m, v) = (&mut self.m[at + k..], &mut self.v[at + k..]);
         for ((m, v), g) in m.iter_mut().zip(v).zip(&g[k..]) {
-            self.rule.moments(s, s.load(g), [m, v]);
+            self.rule.moments::<S, false>(s, s.load(g), [m, v]);
         }
     }
 
     /// As many vectors from each of three places go through the last stage, the second and the first. One loop does so, a
     /// vector of each in turn: the divider takes a root while multiply-adds make a reciprocal.
     #[inline(always)]
-    fn together(&mut self, s: S, (rooted, moved): (usize, usize), g: &[[f32; LANES]], at: usize) {
+    fn together(&mut self, s: S, before: (usize, usize), g: &[[f32; LANES]], at: usize) {
+        if s.masks_stores() {
+            self.together_by::<true>(s, before, g, at);
+        } else {
+            self.together_by::<false>(s, before, g, at);
+        }
+    }
+
+    #[inline(always)]
+    fn together_by<const MASKS: bool>(
+        &mut self,
+        s: S,
+        (rooted, moved): (usize, usize),
+        g: &[[f32; LANES]],
+        at: usize,
+    ) {
         let (rule, n, mut check) = (self.rule, g.len(), self.check);
         let ((old_m, m), (old_v, v)) = (self.m.split_at_mut(at), self.v.split_at_mut(at));
         let (w, old_m) = (&mut self.w[rooted..rooted + n], &mut old_m[rooted..rooted + n]);
         let old = w.iter_mut().zip(old_m).zip(&old_v[moved..moved + n]);
         let new = m[..n].iter_mut().zip(&mut v[..n]).zip(g);
         for ((((w, old_m), old_v), ((m, v), g)), Line(with)) in old.zip(new).zip(&mut self.with) {
-            let new = rule.parameters(s, s.load(with), [w, old_m]);
+            let new = rule.parameters::<S, MASKS>(s, s.load(with), [w, old_m]);
             check = s.fma(new, s.splat(0.0), check);
             s.store(rule.root(s, s.load(old_v)), with);
-            rule.moments(s, s.load(g), [m, v]);
+            rule.moments::<S, MASKS>(s, s.load(g), [m, v]);
         }
         self.check = check;
     }
