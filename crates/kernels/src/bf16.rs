@@ -1,7 +1,7 @@
-//! Matrices of bf16 numbers, in tiles as [`Amx`](crate::Amx) reads them.
+//! Matrices of bf16 numbers, in tiles as [`Bf16`](crate::Bf16) reads them.
 //!
 //! bf16 is the upper half of an `f32`: its range, and eight bits of precision. Numbers are rounded to the
-//! nearest, to even where two are as near, and denormals to zero; see [`round`](crate::twin::amx::round).
+//! nearest, to even where two are as near, and denormals to zero; see [`round`](crate::twin::bf16::round).
 
 use crate::isa::{LANES, Line16, Tile, WORDS};
 use alloc::vec::Vec;

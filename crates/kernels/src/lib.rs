@@ -7,7 +7,7 @@
 //!
 //! It is for programs that multiply `f32` matrices or train and run small dense networks on a CPU, and want the same
 //! bits from every run, number of threads and machine with fused multiply-add. It has one type of number (bf16 only
-//! inside AMX products), no tensors of more than two dimensions, no convolutions, and no graph that finds gradients.
+//! inside products of bf16), no tensors of more than two dimensions, no convolutions, and no graph that finds gradients.
 //!
 //! # Choosing an entry point
 //!
@@ -19,7 +19,7 @@
 //! | work on slices | [`exp_in_place`], [`map_in_place`] and [`map_backward`] with any [`Elementwise`] function, [`softmax`], [`pixels`], [`lerp`], [`adam_step`], [`adamw_step`], [`sgd_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
 //! | train a layer that is more than a core's cache holds | the same with [`dense_forward_stretch`], [`dense_backward_stretch`] and [`dense_update_far`] |
-//! | train a layer with products of bf16 numbers | [`Amx`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
+//! | train a layer with products of bf16 numbers | [`Bf16`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
 //! | use several cores | [`Team`]: give each thread `&mut` of its own panels |
 //! | call products from C or Fortran | `libweft_blas`, which the crate `cblas` makes of this one |
 //! | choose or name the instructions | [`Isa`], the first argument of kernels, behind scratch or threads where there are some |
@@ -120,7 +120,7 @@
 //!
 //! # Features
 //!
-//! - `std` (default): threads ([`Team`], [`gemm_on`]), `$WEFT_ISA` ([`Isa::from_env`]), AMX, [`meter`], and a scratch for
+//! - `std` (default): threads ([`Team`], [`gemm_on`]), `$WEFT_ISA` ([`Isa::from_env`]), [`Bf16`], [`meter`], and a scratch for
 //!   [`gemm`] that each thread keeps.
 //! - Without it (`default-features = false`) the crate is `no_std` and needs `alloc`. Instruction sets are found as
 //!   before, by CPUID, on x86-64 with an operating system; elsewhere the portable one serves. [`gemm`] asks for memory
@@ -170,16 +170,16 @@ pub use gemm::{Epilogue, Scratch, gemm, gemm_in, gemm_then};
 #[cfg(feature = "std")]
 pub use gemm::{gemm_on, gemm_threads};
 pub use isa::Portable;
-pub use isa::{
-    Amx, Isa, IsaError, Kernel, LANES, Line, MatMut, MatRef, Simd, large_pages, prefetch,
-};
 #[cfg(target_arch = "x86_64")]
 pub use isa::{Avx2, Avx512};
+pub use isa::{
+    Bf16, Isa, IsaError, Kernel, LANES, Line, MatMut, MatRef, Simd, Unit16, large_pages, prefetch,
+};
 pub use ops::adam::{AdamStep, AdamWStep, adam_step, adamw_step};
-pub use ops::amx::{forward16, update16};
 pub use ops::backward::{Gate, dense_backward_input, dense_backward_stretch, transpose};
 pub use ops::bf16::{pairs16, pixels16, round16, transpose16};
 pub use ops::dense::{Then, dense_forward, dense_forward_stretch};
+pub use ops::dense16::{forward16, update16};
 pub use ops::elementwise::{Elementwise, activate, map_backward, map_in_place};
 pub use ops::exp::exp_in_place;
 pub use ops::gradient::{bias_gradient, dense_gradient, squares};

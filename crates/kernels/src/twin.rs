@@ -13,7 +13,7 @@
 //! assert_eq!(x.map(f32::to_bits), want.map(f32::to_bits));
 //! ```
 
-pub mod amx;
+pub mod bf16;
 
 use crate::isa::{Isa, LANES, ROUND, fold};
 use crate::math;

@@ -9,7 +9,7 @@ use crate::data::{Inputs, Row};
 use crate::error::Error;
 use crate::layer::Part;
 use crate::own::load_row;
-use kernels::{AdamStep, Amx, Blocks, Isa, Left16, Line, Panel, Right16, Then, View};
+use kernels::{AdamStep, Bf16, Blocks, Isa, Left16, Line, Panel, Right16, Then, View};
 use serde::{Deserialize, Serialize};
 
 /// In what precision the large products are.
@@ -20,8 +20,8 @@ pub enum Precision {
     /// `f32`: the same bits on every machine with fused multiply-add.
     #[default]
     F32,
-    /// The products of the first layer in bf16, which needs a CPU with AMX: the same bits on all of those,
-    /// but not those of `f32`.
+    /// The products of the first layer in bf16, which needs a CPU with AMX or with AVX-512 for bf16: the same bits on all of
+    /// either kind, but not those of `f32`.
     Bf16,
 }
 
@@ -43,16 +43,15 @@ impl Precision {
 /// The token for bf16, which goes with AVX-512: who asks for other instructions does not get these.
 ///
 /// # Errors
-/// [`Error::Machine`] if this CPU has no AMX, the system keeps it, or `isa` is another one.
-pub(crate) fn amx(isa: Isa) -> Result<Amx, Error> {
+/// [`Error::Machine`] if this CPU has neither AMX nor AVX-512 for bf16, or `isa` is another one.
+pub(crate) fn token(isa: Isa) -> Result<Bf16, Error> {
     if isa.name() != "avx512" {
         return Err(Error::Machine(format!(
-            "bf16 needs AMX beside avx512, and this run uses {isa}"
+            "bf16 goes with avx512, and this run uses {isa}"
         )));
     }
-    Amx::new().ok_or_else(|| {
-        let what =
-            "bf16 needs a CPU with AMX (amx_tile, amx_bf16) and a system that lets it be used";
+    Bf16::new().ok_or_else(|| {
+        let what = "bf16 needs a CPU that multiplies such numbers, by AVX-512 (avx512_bf16) or AMX (amx_bf16)";
         Error::Machine(what.to_owned())
     })
 }
@@ -61,7 +60,7 @@ pub(crate) fn amx(isa: Isa) -> Result<Amx, Error> {
 /// faster to make than to fetch from another core.
 #[derive(Clone, Debug)]
 pub(crate) struct Half {
-    amx: Amx,
+    token: Bf16,
     weights: Right16,
     x: Left16,
     x_t: Left16,
@@ -75,7 +74,7 @@ pub(crate) struct Half {
 impl Half {
     /// For a column in one part, and batches of these inputs.
     pub(crate) fn new(
-        amx: Amx,
+        token: Bf16,
         part: &Part,
         batch: usize,
         inputs: Inputs<'_>,
@@ -83,18 +82,18 @@ impl Half {
     ) -> Half {
         let (features, cols) = (part.owned.w.rows(), part.owned.w.cols());
         let mut weights = Right16::zeros(features, cols);
-        kernels::pairs16(amx, part.owned.w.view(), &mut weights, 0);
+        kernels::pairs16(token, part.owned.w.view(), &mut weights, 0);
         let (x, x_t) = (Left16::zeros(batch, features), Left16::zeros(features, batch));
         let rows = if inputs.is_u8() { 0 } else { batch };
         let floats = Panel::zeros(rows, features);
         let images = if inputs.is_u8() && augment.is_on() { batch * features } else { 0 };
         let images = vec![0; images];
-        Half { amx, weights, x, x_t, dz: Right16::zeros(batch, cols), floats, images }
+        Half { token, weights, x, x_t, dz: Right16::zeros(batch, cols), floats, images }
     }
 
     /// Takes the examples at these indices.
     pub(crate) fn gather(&mut self, isa: Isa, inputs: Inputs<'_>, order: &[u32]) {
-        let Half { amx, x, x_t, dz, floats, images, .. } = self;
+        let Half { token, x, x_t, dz, floats, images, .. } = self;
         if x.rows() != order.len() {
             x.set_shape(order.len(), x.depth());
             x_t.set_shape(x_t.rows(), order.len());
@@ -106,12 +105,12 @@ impl Half {
             Row::F32(_) => &[],
         };
         match inputs.augmenter {
-            None if inputs.is_u8() => kernels::pixels16(*amx, &bytes, x),
+            None if inputs.is_u8() => kernels::pixels16(*token, &bytes, x),
             Some(augmenter) if inputs.is_u8() => {
                 for (i, image) in images.chunks_exact_mut(features).take(order.len()).enumerate() {
                     augmenter.apply(order[i], bytes(i), image);
                 }
-                kernels::pixels16(*amx, &|i| &images[i * features..][..features], x);
+                kernels::pixels16(*token, &|i| &images[i * features..][..features], x);
             }
             augmenter => {
                 for (i, &at) in order.iter().enumerate() {
@@ -123,17 +122,17 @@ impl Half {
                         (row, _) => load_row(isa, row, floats, i),
                     }
                 }
-                kernels::round16(*amx, floats.view().rows_at(0, order.len()), x, 0);
+                kernels::round16(*token, floats.view().rows_at(0, order.len()), x, 0);
             }
         }
-        kernels::transpose16(*amx, x, x_t);
+        kernels::transpose16(*token, x, x_t);
     }
 
     /// Outputs for the examples, into panels of rows.
     pub(crate) fn forward(&self, part: &Part, then: Then, inputs: Inputs<'_>, out: &mut [Panel]) {
         let Some(bias) = &part.bias else { unreachable!("a column in one part has its biases") };
         let epilogue = (bias.w.lines(), then);
-        kernels::forward16(self.amx, &self.x, &[&self.weights], inputs.scale(), epilogue, out);
+        kernels::forward16(self.token, &self.x, &[&self.weights], inputs.scale(), epilogue, out);
     }
 
     /// A step of Adam, given the gradients of the outputs by blocks of rows.
@@ -147,12 +146,12 @@ impl Half {
     ) {
         let mut row = 0;
         for block in (0..blocks).map(dz) {
-            kernels::pairs16(self.amx, block, &mut self.dz, row);
+            kernels::pairs16(self.token, block, &mut self.dz, row);
             row += block.rows();
         }
         let (x, dz16, scale) = ((&self.x_t, 0), &self.dz, inputs.scale());
         let weights = &mut self.weights;
-        kernels::update16(self.amx, x, dz16, scale, &mut part.owned, weights, adam);
+        kernels::update16(self.token, x, dz16, scale, &mut part.owned, weights, adam);
         if let Some(bias) = &mut part.bias {
             kernels::bias_update(isa, Blocks::new(blocks, dz), bias, adam);
         }

@@ -412,7 +412,7 @@ impl Model {
         inputs: Inputs<'_>,
         augment: Augment,
     ) -> Result<(), Error> {
-        let amx = half::amx(isa)?;
+        let token = half::token(isa)?;
         if self.layers.len() < 2 {
             let what = "bf16 is for networks with a hidden layer; this one has none";
             return Err(Error::Setting(what.to_owned()));
@@ -423,7 +423,7 @@ impl Model {
             return Err(Error::Setting(what.to_owned()));
         }
         for part in &mut first.parts {
-            part.half = Some(Box::new(Half::new(amx, part, batch, inputs, augment)));
+            part.half = Some(Box::new(Half::new(token, part, batch, inputs, augment)));
         }
         Ok(())
     }

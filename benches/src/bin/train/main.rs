@@ -117,6 +117,6 @@ fn train(
 
 /// The precisions that this machine has.
 fn precisions() -> Vec<Precision> {
-    let bf16 = kernels::Amx::new().map(|_| Precision::Bf16);
+    let bf16 = kernels::Bf16::new().map(|_| Precision::Bf16);
     std::iter::once(Precision::F32).chain(bf16).collect()
 }

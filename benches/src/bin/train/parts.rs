@@ -2,7 +2,7 @@
 
 use crate::{L2_BYTES, Machine};
 use benches::{Spread, Subject, in_turn, seconds};
-use kernels::{AdamStep, Amx, Blocks, Left16, Line, Owned, Panel, Right16, RowLoss, Then};
+use kernels::{AdamStep, Bf16, Blocks, Left16, Line, Owned, Panel, Right16, RowLoss, Then};
 
 /// The tutorial: batch, inputs, and half of its hidden units: what a thread of two does.
 const BATCH: usize = 32;
@@ -31,8 +31,8 @@ fn blocks(cols: usize) -> Vec<Panel> {
 /// All parts in turn.
 pub(crate) fn table(machine: Machine, rounds: usize) {
     let mut subjects = full(machine);
-    if let Some(amx) = Amx::new() {
-        subjects.extend(half(amx, machine));
+    if let Some(token) = Bf16::new() {
+        subjects.extend(half(token, machine));
     }
     let (mut subjects, bounds): (Vec<_>, Vec<_>) = subjects.into_iter().unzip();
     let spreads = in_turn(&mut subjects, rounds);
@@ -94,16 +94,16 @@ fn full(Machine { isa, peak, l2, .. }: Machine) -> Vec<Part> {
 }
 
 /// Parts of a step in bf16.
-fn half(amx: Amx, Machine { l2, .. }: Machine) -> Vec<Part> {
+fn half(token: Bf16, Machine { l2, .. }: Machine) -> Vec<Part> {
     let pixels: Vec<u8> = (0..BATCH * INPUTS).map(|i| (i * 7 % 256) as u8).collect();
     let mut x = Left16::zeros(BATCH, INPUTS);
     let rows = |i: usize| &pixels[i * INPUTS..][..INPUTS];
-    kernels::pixels16(amx, &rows, &mut x);
+    kernels::pixels16(token, &rows, &mut x);
     let mut x_t = Left16::zeros(INPUTS, BATCH);
-    kernels::transpose16(amx, &x, &mut x_t);
+    kernels::transpose16(token, &x, &mut x_t);
     let mut dz = Right16::zeros(BATCH, UNITS);
     for (b, block) in blocks(UNITS).iter().enumerate() {
-        kernels::pairs16(amx, block.view(), &mut dz, b * BATCH / 2);
+        kernels::pairs16(token, block.view(), &mut dz, b * BATCH / 2);
     }
     let (mut gathered, mut transposed) = (x.clone(), x_t.clone());
     let mut out = blocks(UNITS);
@@ -114,18 +114,18 @@ fn half(amx: Amx, Machine { l2, .. }: Machine) -> Vec<Part> {
     let fetch = Subject::new("bf16: pixels in both layouts, 32 rows", move || {
         let rows = |i: usize| &pixels[i * INPUTS..][..INPUTS];
         per(&mut || {
-            kernels::pixels16(amx, &rows, &mut gathered);
-            kernels::transpose16(amx, &gathered, &mut transposed);
+            kernels::pixels16(token, &rows, &mut gathered);
+            kernels::transpose16(token, &gathered, &mut transposed);
         })
     });
     let forward = Subject::new("bf16: forward 32x784x64", move || {
         let bias = (&[Line::ZERO; 4][..], Then::Relu);
-        per(&mut || kernels::forward16(amx, &x, &[&same], 1.0 / 255.0, bias, &mut out))
+        per(&mut || kernels::forward16(token, &x, &[&same], 1.0 / 255.0, bias, &mut out))
     });
     let update = Subject::new("bf16: update 784x64 with Adam", move || {
         let scale = 1.0 / 255.0;
         per(&mut || {
-            kernels::update16(amx, (&x_t, 0), &dz, scale, &mut owned, &mut weights, step);
+            kernels::update16(token, (&x_t, 0), &dz, scale, &mut owned, &mut weights, step);
         })
     });
     vec![(fetch, None), (forward, None), (update, Some(L2_BYTES as f64 / l2))]

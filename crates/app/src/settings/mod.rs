@@ -90,7 +90,7 @@ pub(crate) struct Training {
     /// Multiply an image's loss by the weight of its class: one for each class, 1,0.5,…, or balanced
     #[arg(long, value_name = "W,W,…|balanced")]
     pub(crate) class_weights: Option<ClassWeights>,
-    /// Of the first layer's products: f32, or bf16 where the CPU has AMX (other bits, but sooner)
+    /// Of the first layer's products: f32, or bf16 where the CPU has products of it (other bits, but sooner)
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub(crate) precision: Precision,
     /// Multiply by pixels that are zero, too: the same model, later

@@ -8,13 +8,13 @@
 //! registers. That is what makes results independent of the ISA: the same lanes do the same operations
 //! in the same order.
 
-mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bits;
 mod caches;
+mod half;
 mod listed;
 mod matrix;
 mod operand;
@@ -24,16 +24,16 @@ mod portable;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
-pub use amx::Amx;
-pub(crate) use amx::{
-    Kernel16, Line16, NO_SUMS, Square, Sums, Tile, Tiles, Vector, WORDS, kernel16,
-};
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub(crate) use bits::{Bits, Listing, MARKED, Marks, ROOM, Table};
 pub(crate) use caches::Caches;
+pub(crate) use half::{
+    Adder, Kernel16, Line16, NO_SUMS, Square, Sums, Tile, Vector, WORDS, kernel16,
+};
+pub use half::{Bf16, Unit16};
 pub(crate) use listed::Listed;
 pub use matrix::{MatMut, MatRef};
 pub(crate) use operand::{

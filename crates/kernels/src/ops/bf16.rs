@@ -8,29 +8,29 @@ kernel16! {
     /// `to[i, k] = from(i)[k]`, exactly.
     ///
     /// ```
-    /// use kernels::{Amx, Left16, pixels16};
+    /// use kernels::{Bf16, Left16, pixels16};
     /// let (images, mut x) = ([[0, 128, 255]; 2], Left16::zeros(2, 3));
-    /// if let Some(amx) = Amx::new() {
-    ///     pixels16(amx, &|i| &images[i], &mut x);
+    /// if let Some(token) = Bf16::new() {
+    ///     pixels16(token, &|i| &images[i], &mut x);
     ///     assert_eq!((x.get(1, 1), x.get(1, 2)), (128.0, 255.0));
     /// }
     /// ```
     ///
     /// # Panics
     /// If a row has not as many bytes as `to` is deep.
-    pub fn pixels16<'f, 'x>(amx, from: &'f (dyn Fn(usize) -> &'x [u8] + Sync), to: &'f mut Left16) {
+    pub fn pixels16<'f, 'x>(token, from: &'f (dyn Fn(usize) -> &'x [u8] + Sync), to: &'f mut Left16) {
         for i in 0..to.rows() {
             let row = from(i);
             assert_eq!(row.len(), to.depth(), "bytes of row {i}");
             let (whole, rest) = row.as_chunks::<WORDS>();
             let tiles = to.row_tiles_mut(i / LANES);
             for (bytes, tile) in whole.iter().zip(&mut *tiles) {
-                amx.bytes(bytes, &mut tile[i % LANES]);
+                token.bytes(bytes, &mut tile[i % LANES]);
             }
             if let Some(tile) = tiles.get_mut(whole.len()) {
                 let mut bytes = [0; WORDS];
                 bytes[..rest.len()].copy_from_slice(rest);
-                amx.bytes(&bytes, &mut tile[i % LANES]);
+                token.bytes(&bytes, &mut tile[i % LANES]);
             }
         }
     }
@@ -40,29 +40,29 @@ kernel16! {
     /// `to[i, at + k] = from[i, k]`, rounded. What is left of the line after the last column becomes zero.
     ///
     /// ```
-    /// use kernels::{Amx, Left16, Panel, round16};
+    /// use kernels::{Bf16, Left16, Panel, round16};
     /// let (mut from, mut to) = (Panel::zeros(2, 3), Left16::zeros(2, 3));
     /// from.set(1, 2, 1.001);
-    /// if let Some(amx) = Amx::new() {
-    ///     round16(amx, from.view(), &mut to, 0);
+    /// if let Some(token) = Bf16::new() {
+    ///     round16(token, from.view(), &mut to, 0);
     ///     assert_eq!(to.get(1, 2), 1.0);
     /// }
     /// ```
     ///
     /// # Panics
     /// If the rows differ, `at` is no multiple of 32, or the columns do not fit.
-    pub fn round16<'f, 'x>(amx, from: View<'x>, to: &'f mut Left16, at: usize) {
+    pub fn round16<'f, 'x>(token, from: View<'x>, to: &'f mut Left16, at: usize) {
         assert_eq!(from.rows(), to.rows(), "rows");
         let columns = at.is_multiple_of(WORDS) && at + from.cols() <= to.depth();
         assert!(columns, "columns {at}+{} of {}", from.cols(), to.depth());
-        let s = amx.simd();
+        let s = token.simd();
         for i in 0..from.rows() {
             let tiles = &mut to.row_tiles_mut(i / LANES)[at / WORDS..];
             for (k, tile) in (0..from.cols()).step_by(WORDS).zip(tiles) {
                 let low = s.load(from.vector(i, k / LANES));
                 let more = k + LANES < from.cols();
                 let high = if more { s.load(from.vector(i, k / LANES + 1)) } else { s.splat(0.0) };
-                amx.round([low, high], &mut tile[i % LANES]);
+                token.round([low, high], &mut tile[i % LANES]);
             }
         }
     }
@@ -72,18 +72,18 @@ kernel16! {
     /// `to = fromᵀ`.
     ///
     /// ```
-    /// use kernels::{Amx, Left16, pixels16, transpose16};
+    /// use kernels::{Bf16, Left16, pixels16, transpose16};
     /// let (mut x, mut xt) = (Left16::zeros(1, 3), Left16::zeros(3, 1));
-    /// if let Some(amx) = Amx::new() {
-    ///     pixels16(amx, &|_| &[7, 8, 9], &mut x);
-    ///     transpose16(amx, &x, &mut xt);
+    /// if let Some(token) = Bf16::new() {
+    ///     pixels16(token, &|_| &[7, 8, 9], &mut x);
+    ///     transpose16(token, &x, &mut xt);
     ///     assert_eq!(xt.get(2, 0), 9.0);
     /// }
     /// ```
     ///
     /// # Panics
     /// If `to` does not have `from`'s shape transposed.
-    pub fn transpose16<'a>(amx, from: &'a Left16, to: &'a mut Left16) {
+    pub fn transpose16<'a>(token, from: &'a Left16, to: &'a mut Left16) {
         assert_eq!((from.rows(), from.depth()), (to.depth(), to.rows()), "shape of a transpose");
         const ZEROS: Tile = [Line16::ZERO; LANES];
         // 32 rows by 32: two tiles above each other become two above each other.
@@ -92,7 +92,7 @@ kernel16! {
             let lower = if (2 * i + 1) * LANES < from.rows() { from.row_tiles(2 * i + 1) } else { &[] };
             for (k, tile) in upper.iter().enumerate() {
                 let mut columns = [ZEROS; 2];
-                amx.transpose(&[tile, lower.get(k).unwrap_or(&ZEROS)], &mut columns);
+                token.transpose(&[tile, lower.get(k).unwrap_or(&ZEROS)], &mut columns);
                 for (c, columns) in columns.iter().enumerate() {
                     if (2 * k + c) * LANES < to.rows() {
                         to.row_tiles_mut(2 * k + c)[i] = *columns;
@@ -107,27 +107,27 @@ kernel16! {
     /// `to[at + k, j] = from[k, j]`, rounded. Of an odd number of rows the last is paired with zeros.
     ///
     /// ```
-    /// use kernels::{Amx, Panel, Right16, pairs16};
+    /// use kernels::{Bf16, Panel, Right16, pairs16};
     /// let (mut from, mut to) = (Panel::zeros(3, 2), Right16::zeros(3, 2));
     /// from.set(2, 1, 5.0);
-    /// if let Some(amx) = Amx::new() {
-    ///     pairs16(amx, from.view(), &mut to, 0);
+    /// if let Some(token) = Bf16::new() {
+    ///     pairs16(token, from.view(), &mut to, 0);
     ///     assert_eq!(to.get(2, 1), 5.0);
     /// }
     /// ```
     ///
     /// # Panics
     /// If the columns differ, `at` is odd, or the rows do not fit.
-    pub fn pairs16<'f, 'x>(amx, from: View<'x>, to: &'f mut Right16, at: usize) {
+    pub fn pairs16<'f, 'x>(token, from: View<'x>, to: &'f mut Right16, at: usize) {
         assert_eq!(from.cols(), to.cols(), "columns");
         let rows = at.is_multiple_of(2) && at + from.rows() <= to.depth();
         assert!(rows, "rows {at}+{} of {}", from.rows(), to.depth());
-        let s = amx.simd();
+        let s = token.simd();
         for k in (0..from.rows()).step_by(2) {
             let (line, more) = ((at + k) % WORDS / 2, k + 1 < from.rows());
             for (v, tile) in to.depth_tiles_mut((at + k) / WORDS).iter_mut().enumerate() {
                 let odd = if more { s.load(from.vector(k + 1, v)) } else { s.splat(0.0) };
-                amx.pairs([s.load(from.vector(k, v)), odd], &mut tile[line]);
+                token.pairs([s.load(from.vector(k, v)), odd], &mut tile[line]);
             }
         }
     }

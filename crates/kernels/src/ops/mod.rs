@@ -2,10 +2,10 @@
 
 pub(crate) mod adam;
 mod ahead;
-pub(crate) mod amx;
 pub(crate) mod backward;
 pub(crate) mod bf16;
 pub(crate) mod dense;
+pub(crate) mod dense16;
 mod divisor;
 pub(crate) mod elementwise;
 pub(crate) mod exp;

@@ -1,23 +1,22 @@
-//! The kernels of bf16 products equal their twins bit for bit, where there is AMX; and the twins are right.
+//! The kernels of bf16 products equal their twins bit for bit, where the CPU has such products; and the twins are right.
 
 mod common;
 
 use common::{Gen, assert_bits, assert_padding_is_zero, panel_of};
-use kernels::twin::amx as twin;
+use kernels::twin::bf16 as twin;
 use kernels::*;
 use proptest::prelude::*;
 
-/// The token; or none, and then the test has tested nothing and says so.
+/// The tokens; or none, and then the test has tested nothing and says so.
 #[expect(clippy::print_stderr, reason = "whoever reads the output should know")]
-fn amx(test: &str) -> Option<Amx> {
-    let amx = Amx::new();
-    if amx.is_none() {
-        eprintln!(
-            "SKIPPED {test}: this machine has no AMX for bf16, or the system does not allow it"
-        );
+fn tokens(test: &str) -> impl Iterator<Item = Bf16> {
+    if Bf16::new().is_none() {
+        eprintln!("SKIPPED {test}: this machine has no AMX and no AVX-512 for bf16");
     }
-    amx
+    Bf16::available()
 }
+
+const UNITS: [Unit16; 2] = [Unit16::Tiles, Unit16::Pairs];
 
 /// What the numbers of a test look like.
 #[derive(Clone, Copy, Debug)]
@@ -56,15 +55,15 @@ impl Kind {
     }
 }
 
-fn left(amx: Amx, rows: usize, depth: usize, from: &[f32]) -> Left16 {
+fn left(token: Bf16, rows: usize, depth: usize, from: &[f32]) -> Left16 {
     let mut to = Left16::zeros(rows, depth);
-    round16(amx, panel_of(rows, depth, from).view(), &mut to, 0);
+    round16(token, panel_of(rows, depth, from).view(), &mut to, 0);
     to
 }
 
-fn right(amx: Amx, depth: usize, cols: usize, from: &[f32]) -> Right16 {
+fn right(token: Bf16, depth: usize, cols: usize, from: &[f32]) -> Right16 {
     let mut to = Right16::zeros(depth, cols);
-    pairs16(amx, panel_of(depth, cols, from).view(), &mut to, 0);
+    pairs16(token, panel_of(depth, cols, from).view(), &mut to, 0);
     to
 }
 
@@ -113,15 +112,20 @@ fn rounding_is_to_nearest_even_and_denormals_are_zero() {
 
 #[test]
 fn rounding_equals_its_twin() {
-    let Some(amx) = amx("rounding") else { return };
-    let mut g = Gen::new(2);
-    for cols in [1, 15, 16, 17, 32, 33, 64, 100] {
-        let x = Kind::Any.numbers(&mut g, 200 * cols);
-        let (left, right) = (left(amx, 200, cols, &x), right(amx, 200, cols, &x));
-        for (at, x) in x.iter().enumerate() {
-            let (i, j) = (at / cols, at % cols);
-            let got = [left.get(i, j), right.get(i, j)];
-            assert_eq!(got.map(|x| (x.to_bits() >> 16) as u16), [twin::round(*x); 2], "of {x:e}");
+    for token in tokens("rounding") {
+        let mut g = Gen::new(2);
+        for cols in [1, 15, 16, 17, 32, 33, 64, 100] {
+            let x = Kind::Any.numbers(&mut g, 200 * cols);
+            let (left, right) = (left(token, 200, cols, &x), right(token, 200, cols, &x));
+            for (at, x) in x.iter().enumerate() {
+                let (i, j) = (at / cols, at % cols);
+                let got = [left.get(i, j), right.get(i, j)];
+                assert_eq!(
+                    got.map(|x| (x.to_bits() >> 16) as u16),
+                    [twin::round(*x); 2],
+                    "of {x:e}"
+                );
+            }
         }
     }
 }
@@ -139,68 +143,80 @@ fn what_is_denormal_after_rounding_is_zero() {
         (a[0], b[0]) = (pow2(-63), pow2(-63));
         (a[2], b[2]) = (-factor * pow2(-e / 2), pow2(e / 2 - e));
         let want = if stays { f32::MIN_POSITIVE } else { 0.0 };
-        assert_eq!(twin::add_products(0.0, &a, &b), want, "2^-126 - {factor} · 2^-{e}");
-        let Some(amx) = amx("the edge of denormals") else { continue };
-        let mut out = [Panel::zeros(16, 1)];
-        let (a, b) = (left(amx, 1, 32, &a), right(amx, 32, 1, &b));
-        forward16(amx, &a, &[&b], 1.0, (&[Line::ZERO], Then::Linear), &mut out);
-        assert_eq!(out[0].get(0, 0), want, "2^-126 - {factor} · 2^-{e}");
+        for unit in UNITS {
+            let got = twin::add_products(unit, 0.0, &a, &b);
+            assert_eq!(got, want, "{unit:?}: 2^-126 - {factor} · 2^-{e}");
+        }
+        for token in tokens("the edge of denormals") {
+            let mut out = [Panel::zeros(16, 1)];
+            let (a, b) = (left(token, 1, 32, &a), right(token, 32, 1, &b));
+            forward16(token, &a, &[&b], 1.0, (&[Line::ZERO], Then::Linear), &mut out);
+            assert_eq!(out[0].get(0, 0), want, "{token:?}: 2^-126 - {factor} · 2^-{e}");
+        }
     }
 }
 
 #[test]
 fn bytes_are_exact_and_rows_become_columns() {
-    let Some(amx) = amx("bytes") else { return };
-    let mut g = Gen::new(3);
-    for (rows, depth) in [(1, 1), (16, 32), (17, 33), (32, 784), (33, 31), (5, 64), (70, 100)] {
-        let bytes: Vec<u8> = (0..rows * depth).map(|_| g.bits() as u8).collect();
-        let (mut x, mut xt) = (Left16::zeros(rows, depth), Left16::zeros(depth, rows));
-        pixels16(amx, &|i| &bytes[i * depth..][..depth], &mut x);
-        transpose16(amx, &x, &mut xt);
-        for (at, byte) in bytes.iter().enumerate() {
-            let (i, k) = (at / depth, at % depth);
-            assert_eq!([x.get(i, k), xt.get(k, i)], [f32::from(*byte); 2], "{rows}x{depth}");
+    for token in tokens("bytes") {
+        let mut g = Gen::new(3);
+        for (rows, depth) in [(1, 1), (16, 32), (17, 33), (32, 784), (33, 31), (5, 64), (70, 100)] {
+            let bytes: Vec<u8> = (0..rows * depth).map(|_| g.bits() as u8).collect();
+            let (mut x, mut xt) = (Left16::zeros(rows, depth), Left16::zeros(depth, rows));
+            pixels16(token, &|i| &bytes[i * depth..][..depth], &mut x);
+            transpose16(token, &x, &mut xt);
+            for (at, byte) in bytes.iter().enumerate() {
+                let (i, k) = (at / depth, at % depth);
+                assert_eq!([x.get(i, k), xt.get(k, i)], [f32::from(*byte); 2], "{rows}x{depth}");
+            }
+            // What is past the last row and column is compared too.
+            let floats: Vec<f32> = bytes.iter().map(|b| f32::from(*b)).collect();
+            assert_eq!(x, left(token, rows, depth, &floats));
+            assert_eq!(xt, left(token, depth, rows, &transposed(rows, depth, &floats)));
         }
-        // What is past the last row and column is compared too.
-        let floats: Vec<f32> = bytes.iter().map(|b| f32::from(*b)).collect();
-        assert_eq!(x, left(amx, rows, depth, &floats));
-        assert_eq!(xt, left(amx, depth, rows, &transposed(rows, depth, &floats)));
     }
 }
 
 #[test]
 fn parts_of_an_operand_go_where_they_belong() {
-    let Some(amx) = amx("parts") else { return };
-    let mut g = Gen::new(4);
-    let x = g.floats(70 * 64);
-    let panel = panel_of(70, 64, &x);
-    let mut whole = Left16::zeros(70, 64);
-    round16(amx, panel.view().cols_at(32, 32), &mut whole, 32);
-    round16(amx, panel.view().cols_at(0, 32), &mut whole, 0);
-    assert_eq!(whole, left(amx, 70, 64, &x));
-    let mut whole = Right16::zeros(70, 64);
-    pairs16(amx, panel.view().rows_at(38, 32), &mut whole, 38);
-    pairs16(amx, panel.view().rows_at(0, 38), &mut whole, 0);
-    assert_eq!(whole, right(amx, 70, 64, &x));
+    for token in tokens("parts") {
+        let mut g = Gen::new(4);
+        let x = g.floats(70 * 64);
+        let panel = panel_of(70, 64, &x);
+        let mut whole = Left16::zeros(70, 64);
+        round16(token, panel.view().cols_at(32, 32), &mut whole, 32);
+        round16(token, panel.view().cols_at(0, 32), &mut whole, 0);
+        assert_eq!(whole, left(token, 70, 64, &x));
+        let mut whole = Right16::zeros(70, 64);
+        pairs16(token, panel.view().rows_at(38, 32), &mut whole, 38);
+        pairs16(token, panel.view().rows_at(0, 38), &mut whole, 0);
+        assert_eq!(whole, right(token, 70, 64, &x));
+    }
 }
 
-fn check_forward(amx: Amx, (batch, inputs, cols): (usize, usize, usize), kind: Kind, g: &mut Gen) {
+fn check_forward(
+    token: Bf16,
+    (batch, inputs, cols): (usize, usize, usize),
+    kind: Kind,
+    g: &mut Gen,
+) {
     let (x, w) = (kind.numbers(g, batch * inputs), kind.numbers(g, inputs * cols));
     let (bias, scale) = (g.floats(cols), g.float());
-    let x16 = left(amx, batch, inputs, &x);
+    let x16 = left(token, batch, inputs, &x);
     // In two parts, where there are enough inputs, and in one.
     let cut = inputs / 2 / 32 * 32;
     let parts = [(0, cut), (cut, inputs)];
-    let parts = parts.map(|(from, to)| right(amx, to - from, cols, &w[from * cols..to * cols]));
-    let whole = right(amx, inputs, cols, &w);
+    let parts = parts.map(|(from, to)| right(token, to - from, cols, &w[from * cols..to * cols]));
+    let whole = right(token, inputs, cols, &w);
     let bias_lines = panel_of(1, cols, &bias);
     for then in [Then::Linear, Then::Relu] {
-        let want = twin::forward((batch, inputs, cols), &x, &w, scale, (&bias, then));
+        let want = twin::forward(token.unit(), (batch, inputs, cols), &x, &w, scale, (&bias, then));
         for (w, rows) in [(&[&whole][..], 16), (&[&whole], 48), (&[&parts[0], &parts[1]], 32)] {
             let mut out = vec![Panel::zeros(rows, cols); batch.div_ceil(rows)];
-            forward16(amx, &x16, w, scale, (bias_lines.lines(), then), &mut out);
-            let what =
-                format_args!("{batch}x{inputs}x{cols} of {kind:?}, {then:?}, by {rows} rows");
+            forward16(token, &x16, w, scale, (bias_lines.lines(), then), &mut out);
+            let what = format_args!(
+                "{token:?}: {batch}x{inputs}x{cols} of {kind:?}, {then:?}, by {rows} rows"
+            );
             let got: Vec<f32> = out.iter().flat_map(all_of).collect();
             let (got, rest) = got.split_at(batch * cols);
             assert_bits(got, &want, what);
@@ -212,7 +228,12 @@ fn check_forward(amx: Amx, (batch, inputs, cols): (usize, usize, usize), kind: K
     }
 }
 
-fn check_update(amx: Amx, (batch, inputs, cols): (usize, usize, usize), kind: Kind, g: &mut Gen) {
+fn check_update(
+    token: Bf16,
+    (batch, inputs, cols): (usize, usize, usize),
+    kind: Kind,
+    g: &mut Gen,
+) {
     let scale = g.float().abs();
     // The part begins at the second tile of inputs.
     let from = 16 * (g.bits() % 2) as usize;
@@ -223,17 +244,19 @@ fn check_update(amx: Amx, (batch, inputs, cols): (usize, usize, usize), kind: Ki
     for t in 1..=3 {
         let (x, dz) = (kind.numbers(g, batch * all), kind.numbers(g, batch * cols));
         let step = AdamStep::new(0.01, 0.9, 0.999, 1e-7, t);
-        let xt = left(amx, all, batch, &transposed(batch, all, &x));
-        let dz16 = right(amx, batch, cols, &dz);
-        update16(amx, (&xt, from), &dz16, scale, &mut owned, &mut w16, step);
-        let gradient = twin::gradient((batch, all, cols), &x, &dz, scale);
+        let xt = left(token, all, batch, &transposed(batch, all, &x));
+        let dz16 = right(token, batch, cols, &dz);
+        update16(token, (&xt, from), &dz16, scale, &mut owned, &mut w16, step);
+        let gradient = twin::gradient(token.unit(), (batch, all, cols), &x, &dz, scale);
         twin::TWIN.adam_step(&step, &gradient[from * cols..], (&mut w, &mut m, &mut v));
-        let what = |part| format!("{part} of {inputs}x{cols}, {batch} rows of {kind:?}, step {t}");
+        let what = |part| {
+            format!("{token:?}: {part} of {inputs}x{cols}, {batch} rows of {kind:?}, step {t}")
+        };
         assert_bits(&all_of(&owned.m), &m, format_args!("{}", what("m")));
         assert_bits(&all_of(&owned.v), &v, format_args!("{}", what("v")));
         assert_bits(&all_of(&owned.w), &w, format_args!("{}", what("w")));
         if !matches!(kind, Kind::Any) {
-            assert_eq!(w16, right(amx, inputs, cols, &w), "{}", what("w16"));
+            assert_eq!(w16, right(token, inputs, cols, &w), "{}", what("w16"));
             for panel in [&owned.w, &owned.m, &owned.v] {
                 assert_padding_is_zero(panel, format_args!("{}", what("padding")));
             }
@@ -243,10 +266,11 @@ fn check_update(amx: Amx, (batch, inputs, cols): (usize, usize, usize), kind: Ki
 
 #[test]
 fn the_layer_of_the_images_equals_its_twin() {
-    let Some(amx) = amx("784 inputs") else { return };
-    let mut g = Gen::new(5);
-    check_forward(amx, (32, 784, 64), Kind::Bytes, &mut g);
-    check_update(amx, (32, 784, 64), Kind::Plain, &mut g);
+    for token in tokens("784 inputs") {
+        let mut g = Gen::new(5);
+        check_forward(token, (32, 784, 64), Kind::Bytes, &mut g);
+        check_update(token, (32, 784, 64), Kind::Plain, &mut g);
+    }
 }
 
 proptest! {
@@ -260,8 +284,8 @@ proptest! {
     fn forward_equals_its_twin(
         shape in (1..50_usize, 1..150_usize, 1..=64_usize), kind in 0..5_usize, seed: u64,
     ) {
-        if let Some(amx) = amx("forward16") {
-            check_forward(amx, shape, Kind::ALL[kind], &mut Gen::new(seed));
+        for token in tokens("forward16") {
+            check_forward(token, shape, Kind::ALL[kind], &mut Gen::new(seed));
         }
     }
 
@@ -269,8 +293,8 @@ proptest! {
     fn update_equals_its_twin(
         shape in (1..70_usize, 1..80_usize, 1..=64_usize), kind in 0..5_usize, seed: u64,
     ) {
-        if let Some(amx) = amx("update16") {
-            check_update(amx, shape, Kind::ALL[kind], &mut Gen::new(seed));
+        for token in tokens("update16") {
+            check_update(token, shape, Kind::ALL[kind], &mut Gen::new(seed));
         }
     }
 }
@@ -286,31 +310,34 @@ fn the_twin_agrees_with_f64_over_rounded_operands() {
         let exact = |(a, b): (f32, f32)| f64::from(twin::rounded(a)) * f64::from(twin::rounded(b));
         let want: f64 = ab().map(exact).sum();
         let sizes: f64 = ab().map(|ab| exact(ab).abs()).sum();
-        let got = f64::from(twin::dot(ab()));
-        let steps = 18.0 + n as f64 / 32.0;
-        assert!((got - want).abs() <= steps * sizes * 2f64.powi(-24), "{n}: {got} for {want}");
+        for (unit, steps) in UNITS.into_iter().zip([18.0 + n as f64 / 32.0, 2.0 + n as f64]) {
+            let got = f64::from(twin::dot(unit, ab()));
+            let off = (got - want).abs();
+            assert!(off <= steps * sizes * 2f64.powi(-24), "{unit:?}, {n}: {got} for {want}");
+        }
     }
 }
 
 #[test]
 #[should_panic(expected = "inputs")]
 fn another_number_of_inputs_is_refused() {
-    let Some(amx) = amx("shapes") else { panic!("inputs: nothing to test") };
+    let Some(token) = tokens("shapes").next() else { panic!("inputs: nothing to test") };
     let mut out = [Panel::zeros(16, 1)];
     let (x, w) = (Left16::zeros(1, 2), Right16::zeros(3, 1));
-    forward16(amx, &x, &[&w], 1.0, (&[Line::ZERO], Then::Linear), &mut out);
+    forward16(token, &x, &[&w], 1.0, (&[Line::ZERO], Then::Linear), &mut out);
 }
 
 #[test]
 fn threads_have_their_own_tiles() {
-    let Some(amx) = amx("threads") else { return };
-    std::thread::scope(|scope| {
-        for seed in 0..4 {
-            scope.spawn(move || {
-                for _ in 0..5 {
-                    check_forward(amx, (20, 70, 33), Kind::Wide, &mut Gen::new(seed));
-                }
-            });
-        }
-    });
+    for token in tokens("threads") {
+        std::thread::scope(|scope| {
+            for seed in 0..4 {
+                scope.spawn(move || {
+                    for _ in 0..5 {
+                        check_forward(token, (20, 70, 33), Kind::Wide, &mut Gen::new(seed));
+                    }
+                });
+            }
+        });
+    }
 }

@@ -3,167 +3,18 @@
 //! A tile register never holds anything from one block of assembly to the next; only their shape, which is
 //! the thread's, outlives a block, and [`Tiles`] stands for that.
 
-use super::{Kernel16, Line16, Square, Sums, Tile};
-use crate::isa::{Avx512, LANES, Simd};
+use super::{Line16, Square, Sums, Tile};
+use crate::isa::LANES;
 use core::arch::asm;
-use core::arch::x86_64::*;
+use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::cell::Cell;
 use core::marker::PhantomData;
-use std::sync::OnceLock;
-
-/// Proof that this CPU has AMX for bf16 and AVX-512 with bf16, and that this process may use them.
-///
-/// ```
-/// match kernels::Amx::new() {
-///     Some(_) => println!("products of bf16 numbers by tiles"),
-///     None => println!("this machine has no AMX"),
-/// }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Amx {
-    avx512: Avx512,
-}
 
 /// Bytes of a tile.
 const TILE: usize = size_of::<Tile>();
 
 /// Bytes of its rows.
 const ROW: usize = size_of::<Line16>();
-
-impl Amx {
-    /// The token, if this CPU has the instructions and the system lets this process use them. Linux only:
-    /// it wants to be asked, once a process.
-    pub fn new() -> Option<Self> {
-        static MAY: OnceLock<bool> = OnceLock::new();
-        let may = MAY.get_or_init(|| {
-            std::is_x86_feature_detected!("avx512bf16") && has_tiles() && permitted()
-        });
-        Avx512::new().filter(|_| *may).map(|avx512| Amx { avx512 })
-    }
-
-    /// Runs a kernel compiled with these instructions.
-    #[inline]
-    pub(crate) fn run<K: Kernel16>(self, kernel: K) -> K::Out {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-        fn inner<K: Kernel16>(token: Amx, kernel: K) -> K::Out {
-            kernel.run(token)
-        }
-        // SAFETY: `self` exists, so `new` found AVX-512 with bf16, and `Avx512::new` the rest.
-        unsafe { inner(self, kernel) }
-    }
-
-    /// The token of the vectors.
-    #[inline(always)]
-    pub(crate) fn simd(self) -> Avx512 {
-        self.avx512
-    }
-
-    /// Gives this thread's tile registers their shape.
-    ///
-    /// # Panics
-    /// If they have it already.
-    #[inline(always)]
-    pub(crate) fn tiles(self) -> Tiles {
-        assert!(!SHAPED.replace(true), "the tiles of this thread are in use");
-        // SAFETY: `new` found AMX and got the permission to use it; the 64 bytes that are read are static.
-        unsafe {
-            asm!("ldtilecfg [{0}]", in(reg) &raw const SHAPE, options(readonly, nostack, preserves_flags));
-        }
-        Tiles(PhantomData)
-    }
-
-    /// Thirty-two floats, rounded to bf16.
-    #[inline(always)]
-    pub(crate) fn round(self, [low, high]: [__m512; 2], to: &mut Line16) {
-        // SAFETY: the token proves AVX-512F and BF16; `store` has its own.
-        unsafe { store(bits(_mm512_cvtne2ps_pbh(high, low)), to) }
-    }
-
-    /// Two rows of sixteen floats, rounded to bf16, the two of a column beside each other.
-    #[inline(always)]
-    pub(crate) fn pairs(self, [even, odd]: [__m512; 2], to: &mut Line16) {
-        // SAFETY: the token proves AVX-512F, BW and BF16; the indices are 64 initialised bytes; `store`
-        // has its own.
-        unsafe {
-            let order = _mm512_loadu_si512(INTERLEAVE.0.as_ptr().cast());
-            let rows = bits(_mm512_cvtne2ps_pbh(odd, even));
-            store(_mm512_permutexvar_epi16(order, rows), to);
-        }
-    }
-
-    /// Thirty-two bytes as bf16 numbers, which hold them exactly.
-    #[inline(always)]
-    pub(crate) fn bytes(self, from: &[u8; 2 * LANES], to: &mut Line16) {
-        let mut floats = [self.avx512.splat(0.0); 2];
-        for (bytes, floats) in from.as_chunks::<LANES>().0.iter().zip(&mut floats) {
-            // SAFETY: the token proves AVX-512F; the reference covers the sixteen bytes that are read.
-            *floats = unsafe {
-                let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
-                _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
-            };
-        }
-        self.round(floats, to);
-    }
-
-    /// The transpose of 32 rows of 32 numbers: tiles of rows in k become tiles of columns in rows.
-    #[inline(always)]
-    pub(crate) fn transpose(self, from: &[&Tile; 2], to: &mut [Tile; 2]) {
-        // Two numbers of a row stay together while pairs are transposed as if they were floats. Then the
-        // first of each, and the second, of two vectors are packed into one, which goes quarter by quarter:
-        // so one transposition takes the even groups of four rows, the other the odd ones.
-        let mut halves = [[self.avx512.splat(0.0); LANES]; 2];
-        for (odd, half) in halves.iter_mut().enumerate() {
-            for (l, row) in half.iter_mut().enumerate() {
-                let i = (2 * (l / 4) + odd) * 4 + l % 4;
-                let Line16(line) = &from[i / LANES][i % LANES];
-                // SAFETY: the token proves AVX-512F; the reference covers the 64 bytes that are read.
-                *row = unsafe { _mm512_loadu_ps(line.as_ptr().cast()) };
-            }
-            self.avx512.transpose(half);
-        }
-        for p in 0..LANES {
-            // SAFETY: the token proves AVX-512F and BW; no memory is touched. `store` has its own.
-            unsafe {
-                let (a, b) = (_mm512_castps_si512(halves[0][p]), _mm512_castps_si512(halves[1][p]));
-                let low = _mm512_set1_epi32(0xffff);
-                let first = _mm512_packus_epi32(_mm512_and_si512(a, low), _mm512_and_si512(b, low));
-                let second =
-                    _mm512_packus_epi32(_mm512_srli_epi32::<16>(a), _mm512_srli_epi32::<16>(b));
-                let column = &mut to[2 * p / LANES];
-                store(first, &mut column[2 * p % LANES]);
-                store(second, &mut column[2 * p % LANES + 1]);
-            }
-        }
-    }
-}
-
-/// Where the words of a line come from when two halves are interleaved.
-#[repr(C, align(64))]
-struct Order([u16; 2 * LANES]);
-static INTERLEAVE: Order = {
-    let mut order = [0; 2 * LANES];
-    let mut i = 0;
-    while i < LANES {
-        (order[2 * i], order[2 * i + 1]) = (i as u16, (LANES + i) as u16);
-        i += 1;
-    }
-    Order(order)
-};
-
-/// The bits of thirty-two bf16 numbers.
-#[inline(always)]
-fn bits(words: __m512bh) -> __m512i {
-    // SAFETY: both types are 64 bytes in a vector register, of which every bit pattern is valid.
-    unsafe { core::mem::transmute(words) }
-}
-
-/// # Safety
-/// The CPU has AVX-512F.
-#[inline(always)]
-unsafe fn store(words: __m512i, to: &mut Line16) {
-    // SAFETY: the caller vouches for the instruction; the reference covers the 64 bytes that are written.
-    unsafe { _mm512_storeu_si512(to.0.as_mut_ptr().cast(), words) }
-}
 
 /// The shape of eight tiles of sixteen rows of 64 bytes, as LDTILECFG reads it: palette, first row, 14
 /// bytes for later, sixteen words with the bytes of a row, sixteen bytes with the rows.
@@ -197,7 +48,7 @@ pub(crate) struct Tiles(PhantomData<*const ()>);
 impl Drop for Tiles {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: `Amx::tiles` made this on a CPU with AMX. No other `Tiles` of the thread is left without
+        // SAFETY: who called `new` vouched for AMX. No other `Tiles` of the thread is left without
         // its registers: there is one at most.
         unsafe { asm!("tilerelease", options(nomem, nostack, preserves_flags)) }
         SHAPED.set(false);
@@ -212,9 +63,26 @@ fn assert_holds(tiles: &[Tile], depth: usize, step: usize) {
 }
 
 impl Tiles {
+    /// Gives this thread's tile registers their shape.
+    ///
+    /// # Panics
+    /// If they have it already.
+    ///
+    /// # Safety
+    /// The CPU has AMX for bf16, and this process the permission to use it.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Tiles {
+        assert!(!SHAPED.replace(true), "the tiles of this thread are in use");
+        // SAFETY: the caller vouches for AMX; the 64 bytes that are read are static.
+        unsafe {
+            asm!("ldtilecfg [{0}]", in(reg) &raw const SHAPE, options(readonly, nostack, preserves_flags));
+        }
+        Tiles(PhantomData)
+    }
+
     /// `sums[i][j] += Σ a[i][k] b[j][k · step]`, k through all of `a[0]`, for i and j of 0 and 1. The
     /// product of two tiles is that of the matrices in them, rounded as
-    /// [`twin::amx::add_products`](crate::twin::amx::add_products) says.
+    /// [`twin::bf16::add_products`](crate::twin::bf16::add_products) says.
     ///
     /// # Panics
     /// If `a` has no tiles or different numbers of them, or `b` too few.
@@ -355,7 +223,7 @@ impl Tiles {
 
 /// Whether the CPU says it has tiles, and products of bf16 with them: leaf 7, bits 24 and 22 of EDX.
 #[allow(unused_unsafe, reason = "CPUID is a safe function only since Rust 1.94")]
-fn has_tiles() -> bool {
+pub(super) fn has_tiles() -> bool {
     const BITS: u32 = 1 << 24 | 1 << 22;
     // SAFETY: every x86-64 CPU has CPUID, and its leaf 0.
     unsafe { __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & BITS == BITS }
@@ -364,7 +232,7 @@ fn has_tiles() -> bool {
 /// Asks the system for the permission to use the data of tiles, state component 18 of XSAVE; threads share
 /// it. See `Documentation/arch/x86/xstate.rst` of Linux.
 #[cfg(target_os = "linux")]
-fn permitted() -> bool {
+pub(super) fn permitted() -> bool {
     const ARCH_PRCTL: isize = 158;
     const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
     const XTILEDATA: usize = 18;
@@ -385,6 +253,6 @@ fn permitted() -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn permitted() -> bool {
+pub(super) fn permitted() -> bool {
     false
 }

@@ -1,10 +1,11 @@
-//! Twins of the kernels that multiply bf16 numbers with [`Amx`](crate::Amx). Operands are given as `f32` and
+//! Twins of the kernels that multiply bf16 numbers with [`Bf16`](crate::Bf16). Operands are given as `f32` and
 //! rounded here.
 //!
-//! What TDPBF16PS computes was found by comparing bits, as Intel's manual says it: two chains of fused
-//! multiply-adds beside each other, and denormals are zeros going in and coming out.
+//! What TDPBF16PS and VDPBF16PS compute was found by comparing bits, as Intel's manual says it: chains of fused
+//! multiply-adds, and denormals are zeros going in and coming out.
 
 use super::{Twin, indices};
+use crate::isa::Unit16;
 use crate::math::fma;
 use crate::ops::dense::Then;
 use alloc::vec::Vec;
@@ -16,7 +17,7 @@ const PAIRS: usize = 16;
 /// a quiet NaN: VCVTNEPS2BF16.
 ///
 /// ```
-/// assert_eq!(kernels::twin::amx::round(1.0), 0x3f80);
+/// assert_eq!(kernels::twin::bf16::round(1.0), 0x3f80);
 /// ```
 pub fn round(x: f32) -> u16 {
     let bits = x.to_bits();
@@ -31,22 +32,34 @@ pub fn round(x: f32) -> u16 {
 /// The number a float is rounded to, as a float.
 ///
 /// ```
-/// assert_eq!(kernels::twin::amx::rounded(1.001), 1.0);
+/// assert_eq!(kernels::twin::bf16::rounded(1.001), 1.0);
 /// ```
 pub fn rounded(x: f32) -> f32 {
     f32::from_bits(u32::from(round(x)) << 16)
 }
 
-/// What a tile instruction does to the element `c` of its sums, `a` the row of the left tile and `b` the
-/// column of the right: with chains that begin at zero,
+/// What `unit` does to the element `c` of its sums with the products of 32 numbers: `a` the row of the left tile and `b` the
+/// column of the right. Tiles, with chains that begin at zero:
 ///
 /// ```text
 /// even = a30 b30 + (... + (a2 b2 + (a0 b0 + 0)))      each a fused multiply-add
 /// odd  = a31 b31 + (... + (a3 b3 + (a1 b1 + 0)))
 /// c    = c + (even + odd)
 /// ```
-/// rounded to the nearest, to even; denormal operands and results are zero of their sign.
-pub fn add_products(c: f32, a: &[f32; 2 * PAIRS], b: &[f32; 2 * PAIRS]) -> f32 {
+/// Pairs, in one chain of fused multiply-adds:
+///
+/// ```text
+/// c = a30 b30 + (a31 b31 + (... + (a0 b0 + (a1 b1 + c))))
+/// ```
+/// All rounded to the nearest, to even; denormal operands and results are zero of their sign.
+pub fn add_products(unit: Unit16, c: f32, a: &[f32; 2 * PAIRS], b: &[f32; 2 * PAIRS]) -> f32 {
+    if unit == Unit16::Pairs {
+        let pair = |c, k| {
+            let odd = multiply_add(a[2 * k + 1], b[2 * k + 1], c);
+            multiply_add(a[2 * k], b[2 * k], odd)
+        };
+        return (0..PAIRS).fold(c, pair);
+    }
     let [mut even, mut odd] = [0.0, 0.0];
     for k in 0..PAIRS {
         even = multiply_add(a[2 * k], b[2 * k], even);
@@ -59,32 +72,34 @@ pub fn add_products(c: f32, a: &[f32; 2 * PAIRS], b: &[f32; 2 * PAIRS]) -> f32 {
 /// tiles of [`forward16`](crate::forward16) and [`update16`](crate::update16).
 ///
 /// ```
-/// assert_eq!(kernels::twin::amx::dot([(1.0, 2.0), (3.0, 4.0)].into_iter()), 14.0);
+/// use kernels::{Unit16, twin::bf16::dot};
+/// assert_eq!(dot(Unit16::Pairs, [(1.0, 2.0), (3.0, 4.0)].into_iter()), 14.0);
 /// ```
-pub fn dot(ab: impl Iterator<Item = (f32, f32)>) -> f32 {
+pub fn dot(unit: Unit16, ab: impl Iterator<Item = (f32, f32)>) -> f32 {
     let (mut sum, mut n) = (0.0, 0);
     let [mut a, mut b] = [[0.0; 2 * PAIRS]; 2];
     for (x, y) in ab {
         (a[n], b[n]) = (rounded(x), rounded(y));
         n += 1;
         if n == 2 * PAIRS {
-            sum = add_products(sum, &a, &b);
+            sum = add_products(unit, sum, &a, &b);
             (a, b, n) = ([0.0; 2 * PAIRS], [0.0; 2 * PAIRS], 0);
         }
     }
-    if n > 0 { add_products(sum, &a, &b) } else { sum }
+    if n > 0 { add_products(unit, sum, &a, &b) } else { sum }
 }
 
 /// `H = act(scale · (X W) + b)`, X batch × inputs, W inputs × outputs: [`forward16`](crate::forward16).
 ///
 /// ```
-/// use kernels::{Then, twin::amx::forward};
-/// assert_eq!(forward((1, 2, 1), &[1.0, 2.0], &[3.0, 4.0], 0.5, (&[1.0], Then::Linear)), [6.5]);
+/// use kernels::{Then, Unit16, twin::bf16::forward};
+/// assert_eq!(forward(Unit16::Tiles, (1, 2, 1), &[1.0, 2.0], &[3.0, 4.0], 0.5, (&[1.0], Then::Linear)), [6.5]);
 /// ```
 ///
 /// # Panics
 /// If a slice is shorter than its shape.
 pub fn forward(
+    unit: Unit16,
     (batch, inputs, outputs): (usize, usize, usize),
     x: &[f32],
     w: &[f32],
@@ -92,7 +107,7 @@ pub fn forward(
     (bias, then): (&[f32], Then),
 ) -> Vec<f32> {
     let element = |(i, o): (usize, usize)| {
-        let sum = dot((0..inputs).map(|k| (x[i * inputs + k], w[k * outputs + o])));
+        let sum = dot(unit, (0..inputs).map(|k| (x[i * inputs + k], w[k * outputs + o])));
         // Adding zero makes a negative zero positive.
         let z = fma(sum, scale, bias[o]) + 0.0;
         if then == Then::Relu { TWIN.relu(z) } else { z }
@@ -104,28 +119,29 @@ pub fn forward(
 /// [`Twin::adam`](super::Twin::adam), fused.
 ///
 /// ```
-/// use kernels::twin::amx::gradient;
-/// assert_eq!(gradient((2, 1, 1), &[1.0, 2.0], &[3.0, 4.0], 0.5), [5.5]);
+/// use kernels::{Unit16, twin::bf16::gradient};
+/// assert_eq!(gradient(Unit16::Tiles, (2, 1, 1), &[1.0, 2.0], &[3.0, 4.0], 0.5), [5.5]);
 /// ```
 ///
 /// # Panics
 /// If a slice is shorter than its shape.
 pub fn gradient(
+    unit: Unit16,
     (batch, inputs, outputs): (usize, usize, usize),
     x: &[f32],
     dz: &[f32],
     scale: f32,
 ) -> Vec<f32> {
     let element = |(k, o): (usize, usize)| {
-        dot((0..batch).map(|i| (x[i * inputs + k], dz[i * outputs + o]))) * scale
+        dot(unit, (0..batch).map(|i| (x[i * inputs + k], dz[i * outputs + o]))) * scale
     };
     indices(inputs, outputs).map(element).collect()
 }
 
-/// The twin of all that is no product: where there is AMX, multiply-adds are fused.
+/// The twin of all that is no product: where there is bf16, multiply-adds are fused.
 ///
 /// ```
-/// assert_eq!(kernels::twin::amx::TWIN.fma(2.0, 3.0, 1.0), 7.0);
+/// assert_eq!(kernels::twin::bf16::TWIN.fma(2.0, 3.0, 1.0), 7.0);
 /// ```
 pub const TWIN: Twin = Twin { fused: true };
 

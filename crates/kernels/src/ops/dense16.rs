@@ -1,7 +1,7 @@
 //! A dense layer whose products are of bf16 numbers: forward, and the update.
 //!
 //! ```text
-//! H  = act(scale · (X W) + b)     fused; the sums as `twin::amx::add_products` adds them
+//! H  = act(scale · (X W) + b)     fused; the sums as `twin::bf16::add_products` adds them
 //! dW = scale · (Xᵀ dZ)            then Adam on f32 weights, and their bf16 copy
 //! ```
 //! `scale` is there so that X can be what bf16 holds exactly: bytes, which pixels are before they are
@@ -13,7 +13,7 @@ use super::relu::relu;
 use super::update::Owned;
 use crate::bf16::{Left16, Right16};
 use crate::isa::{
-    Amx, LANES, Line, NO_SUMS, Simd, Square, Sums, Tile, Tiles, Vector, WORDS, kernel16,
+    Adder, Bf16, LANES, Line, NO_SUMS, Simd, Square, Sums, Tile, Vector, WORDS, kernel16,
 };
 use crate::panel::{PANEL_COLS, Panel};
 
@@ -30,8 +30,8 @@ struct Finish<'o> {
 impl Finish<'_> {
     /// Writes the sums of sixteen rows from `i` on, as far as there are rows, in vector `v`.
     #[inline(always)]
-    fn write(&mut self, amx: Amx, i: usize, v: usize, sums: &Sums) {
-        let s = amx.simd();
+    fn write(&mut self, token: Bf16, i: usize, v: usize, sums: &Sums) {
+        let s = token.simd();
         let (scale, Line(bias)) = (s.splat(self.scale), &self.bias[v]);
         let (bias, zero) = (s.load(bias), s.splat(0.0));
         // Panels have whole sixteens of rows, so these rows are in one.
@@ -54,18 +54,18 @@ kernel16! {
     /// - `out`: panels of as many rows each, a multiple of sixteen: get the result, one after the other
     ///
     /// An element is one chain through the inputs, 32 at a time, as
-    /// [`twin::amx::dot`](crate::twin::amx::dot); then `fma(sum, scale, bias)`, and ReLU if asked for.
+    /// [`twin::bf16::dot`](crate::twin::bf16::dot); then `fma(sum, scale, bias)`, and ReLU if asked for.
     ///
     /// ```
-    /// use kernels::{Amx, Left16, Line, Panel, Right16, Then, forward16, pairs16, pixels16};
-    /// if let Some(amx) = Amx::new() {
+    /// use kernels::{Bf16, Left16, Line, Panel, Right16, Then, forward16, pairs16, pixels16};
+    /// if let Some(token) = Bf16::new() {
     ///     let (mut x, mut ones, mut w) = (Left16::zeros(1, 2), Panel::zeros(2, 1), Right16::zeros(2, 1));
-    ///     pixels16(amx, &|_| &[3, 4], &mut x);
+    ///     pixels16(token, &|_| &[3, 4], &mut x);
     ///     ones.set(0, 0, 1.0);
     ///     ones.set(1, 0, 1.0);
-    ///     pairs16(amx, ones.view(), &mut w, 0);
+    ///     pairs16(token, ones.view(), &mut w, 0);
     ///     let mut out = [Panel::zeros(16, 1)];
-    ///     forward16(amx, &x, &[&w], 0.5, (&[Line([1.0; 16])], Then::Linear), &mut out);
+    ///     forward16(token, &x, &[&w], 0.5, (&[Line([1.0; 16])], Then::Linear), &mut out);
     ///     assert_eq!(out[0].get(0, 0), (3.0 + 4.0) * 0.5 + 1.0);
     /// }
     /// ```
@@ -73,7 +73,7 @@ kernel16! {
     /// # Panics
     /// If the shapes do not fit together.
     pub fn forward16<'a>(
-        amx, x: &'a Left16, w: &'a [&'a Right16], scale: f32, bias: (&'a [Line], Then),
+        token, x: &'a Left16, w: &'a [&'a Right16], scale: f32, bias: (&'a [Line], Then),
         out: &'a mut [Panel],
     ) {
         let (bias, then) = bias;
@@ -86,15 +86,15 @@ kernel16! {
         let mut but_last = w.iter().rev().skip(1);
         assert!(but_last.all(|w| w.depth().is_multiple_of(WORDS)), "parts of the weights");
         assert!(w.iter().all(|w| w.cols() == cols), "columns of the parts");
-        let (vectors, tiles) = (cols.div_ceil(LANES), amx.tiles());
+        let (vectors, adder) = (cols.div_ceil(LANES), token.adder());
         let mut finish = Finish { scale, bias, then, out, rows: x.rows() };
         for v in (0..vectors).step_by(2) {
             for i in (0..x.rows()).step_by(2 * LANES) {
                 let mut square = [[NO_SUMS; 2]; 2];
-                multiply(&tiles, x, w, (i / LANES, v), &mut square);
+                multiply(&adder, x, w, (i / LANES, v), &mut square);
                 for (r, sums) in square.iter().enumerate() {
                     for (c, sums) in sums.iter().enumerate().take(vectors - v) {
-                        finish.write(amx, i + r * LANES, v + c, sums);
+                        finish.write(token, i + r * LANES, v + c, sums);
                     }
                 }
             }
@@ -105,14 +105,14 @@ kernel16! {
 /// Sums of two tiles of rows from tile `i` on and two vectors from `v` on. Where there is no second, the
 /// first is taken twice.
 #[inline(always)]
-fn multiply(tiles: &Tiles, x: &Left16, w: &[&Right16], (i, v): (usize, usize), sums: &mut Square) {
+fn multiply(adder: &Adder, x: &Left16, w: &[&Right16], (i, v): (usize, usize), sums: &mut Square) {
     let second = if (i + 1) * LANES < x.rows() { i + 1 } else { i };
     let mut a = [x.row_tiles(i), x.row_tiles(second)];
     for w in w.iter().filter(|w| w.depth() > 0) {
         let (depth, vectors) = (w.depth().div_ceil(WORDS), w.vectors());
         let beside = if v + 1 < vectors { v + 1 } else { v };
         let b = [&w.tiles()[v..], &w.tiles()[beside..]];
-        tiles.square(sums, a.map(|a| &a[..depth]), b, vectors);
+        adder.square(sums, a.map(|a| &a[..depth]), b, vectors);
         a = a.map(|a| &a[depth..]);
     }
 }
@@ -122,8 +122,8 @@ type Gradients = [Sums; PANEL_COLS / LANES];
 
 /// The update of a part with `V` vectors.
 struct Update<'o, const V: usize> {
-    amx: Amx,
-    tiles: Tiles,
+    token: Bf16,
+    adder: Adder,
     step: AdamStep,
     scale: f32,
     w: &'o mut [[Line; V]],
@@ -137,17 +137,17 @@ impl<const V: usize> Update<'_, V> {
     #[inline(always)]
     fn gradients(&self, x: &[Tile], to: &mut Gradients) {
         if V == to.len() {
-            return self.tiles.row(to, x, self.dz);
+            return self.adder.row(to, x, self.dz);
         }
         for (v, sums) in to.iter_mut().enumerate().take(V) {
-            self.tiles.single(sums, x, &self.dz[v..], V);
+            self.adder.single(sums, x, &self.dz[v..], V);
         }
     }
 
     /// The moments of row `row`, whose gradients are in row `r` of `g`.
     #[inline(always)]
     fn moments(&mut self, row: usize, g: &Gradients, r: usize) -> Waiting<V> {
-        let (s, step) = (self.amx.simd(), &self.step);
+        let (s, step) = (self.token.simd(), &self.step);
         let (m, v) = (&mut self.m[row], &mut self.v[row]);
         let [mut new, mut roots] = [[s.splat(0.0); V]; 2];
         for j in 0..V {
@@ -164,7 +164,7 @@ impl<const V: usize> Update<'_, V> {
     /// The weights of row `row`.
     #[inline(always)]
     fn weights(&mut self, row: usize, waiting: Waiting<V>) -> [Vector; V] {
-        let s = self.amx.simd();
+        let s = self.token.simd();
         let w = &mut self.w[row];
         let mut new = waiting.m;
         for j in 0..V {
@@ -179,7 +179,7 @@ impl<const V: usize> Update<'_, V> {
     fn copy(&self, w16: &mut Right16, row: usize, [even, odd]: [[Vector; V]; 2]) {
         let tiles: &mut [Tile; V] = exactly(w16.depth_tiles_mut(row / WORDS));
         for j in 0..V {
-            self.amx.pairs([even[j], odd[j]], &mut tiles[j][row % WORDS / 2]);
+            self.token.pairs([even[j], odd[j]], &mut tiles[j][row % WORDS / 2]);
         }
     }
 
@@ -188,7 +188,7 @@ impl<const V: usize> Update<'_, V> {
     #[inline(always)]
     fn run<'x>(mut self, x: impl Fn(usize) -> &'x [Tile], w16: &mut Right16) {
         let rows = self.w.len();
-        let zeros = [self.amx.simd().splat(0.0); V];
+        let zeros = [self.token.simd().splat(0.0); V];
         let mut halves = [[NO_SUMS; PANEL_COLS / LANES]; 2];
         self.gradients(x(0), &mut halves[0]);
         // New weights of an even row, and what those of the odd row after it wait for.
@@ -240,19 +240,19 @@ kernel16! {
     /// - `w16`: gets the new weights, rounded: as many rows and columns as `owned` has
     ///
     /// A gradient is one chain through the batch, 32 rows at a time, as
-    /// [`twin::amx::dot`](crate::twin::amx::dot), times `scale`; Adam is that of
+    /// [`twin::bf16::dot`](crate::twin::bf16::dot), times `scale`; Adam is that of
     /// [`adam_step`](crate::adam_step).
     ///
     /// ```
-    /// use kernels::{AdamStep, Amx, Left16, Owned, Panel, Right16, pairs16, pixels16, update16};
-    /// if let Some(amx) = Amx::new() {
+    /// use kernels::{AdamStep, Bf16, Left16, Owned, Panel, Right16, pairs16, pixels16, update16};
+    /// if let Some(token) = Bf16::new() {
     ///     let (mut xt, mut up, mut dz) = (Left16::zeros(1, 2), Panel::zeros(2, 1), Right16::zeros(2, 1));
-    ///     pixels16(amx, &|_| &[1, 2], &mut xt);
+    ///     pixels16(token, &|_| &[1, 2], &mut xt);
     ///     up.set(1, 0, 3.0);
-    ///     pairs16(amx, up.view(), &mut dz, 0);
+    ///     pairs16(token, up.view(), &mut dz, 0);
     ///     let (mut owned, mut w16) = (Owned::zeros(1, 1), Right16::zeros(1, 1));
     ///     let step = AdamStep::new(0.5, 0.9, 0.999, 1e-7, 1);
-    ///     update16(amx, (&xt, 0), &dz, 1.0, &mut owned, &mut w16, step);
+    ///     update16(token, (&xt, 0), &dz, 1.0, &mut owned, &mut w16, step);
     ///     assert!((owned.w.get(0, 0) + 0.5).abs() < 1e-6);
     /// }
     /// ```
@@ -260,7 +260,7 @@ kernel16! {
     /// # Panics
     /// If the shapes do not fit together, or there are more than [`PANEL_COLS`] columns.
     pub fn update16<'a>(
-        amx, xt: (&'a Left16, usize), dz: &'a Right16, scale: f32, owned: &'a mut Owned,
+        token, xt: (&'a Left16, usize), dz: &'a Right16, scale: f32, owned: &'a mut Owned,
         w16: &'a mut Right16, step: AdamStep,
     ) {
         let (xt, from) = xt;
@@ -273,10 +273,10 @@ kernel16! {
         }
         let operands = (xt, from / LANES, dz);
         match owned.w.vectors() {
-            1 => update::<1>(amx, operands, scale, owned, w16, step),
-            2 => update::<2>(amx, operands, scale, owned, w16, step),
-            3 => update::<3>(amx, operands, scale, owned, w16, step),
-            4 => update::<4>(amx, operands, scale, owned, w16, step),
+            1 => update::<1>(token, operands, scale, owned, w16, step),
+            2 => update::<2>(token, operands, scale, owned, w16, step),
+            3 => update::<3>(token, operands, scale, owned, w16, step),
+            4 => update::<4>(token, operands, scale, owned, w16, step),
             _ => panic!("{cols} columns; {PANEL_COLS} are possible"),
         }
     }
@@ -285,18 +285,18 @@ kernel16! {
 /// The update of a part with `V` vectors, from tile `at` of the inputs on.
 #[inline(always)]
 fn update<const V: usize>(
-    amx: Amx,
+    token: Bf16,
     (xt, at, dz): (&Left16, usize, &Right16),
     scale: f32,
     owned: &mut Owned,
     w16: &mut Right16,
     step: AdamStep,
 ) {
-    let tiles = amx.tiles();
+    let adder = token.adder();
     let w = owned.w.lines_mut().as_chunks_mut().0;
     let m = owned.m.lines_mut().as_chunks_mut().0;
     let v = owned.v.lines_mut().as_chunks_mut().0;
     assert!(m.len() == w.len() && v.len() == w.len(), "moments of the weights");
-    let update = Update::<V> { amx, tiles, step, scale, w, m, v, dz: dz.tiles() };
+    let update = Update::<V> { token, adder, step, scale, w, m, v, dz: dz.tiles() };
     update.run(|i| xt.row_tiles(at + i), w16);
 }

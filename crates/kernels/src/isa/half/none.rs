@@ -1,20 +1,25 @@
-//! Where there is no AMX, or no system to ask for it: a token that cannot exist, so that programs need not ask for what they compile.
+//! Where there is neither AMX nor AVX-512 with bf16, or no system to ask for it: a token that cannot exist, so that programs need not ask for what they compile.
 
-use super::{Kernel16, Line16, Square, Sums, Tile};
+use super::{Kernel16, Line16, Square, Sums, Tile, Unit16};
 use crate::isa::{LANES, Portable};
 
-/// Proof that this CPU has AMX for bf16, which only some of x86-64 have.
+/// Proof that this CPU multiplies bf16 numbers, which only some of x86-64 do.
 ///
 /// ```
-/// assert!(kernels::Amx::new().is_none());
+/// assert!(kernels::Bf16::new().is_none());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Amx {}
+pub enum Bf16 {}
 
-impl Amx {
+impl Bf16 {
     /// None.
     pub fn new() -> Option<Self> {
         None
+    }
+
+    /// None.
+    pub fn available() -> impl Iterator<Item = Self> {
+        core::iter::empty()
     }
 
     #[inline(always)]
@@ -25,8 +30,12 @@ impl Amx {
     pub(crate) fn simd(self) -> Portable {
         match self {}
     }
+    /// How it adds up products.
+    pub fn unit(self) -> Unit16 {
+        match self {}
+    }
     #[inline(always)]
-    pub(crate) fn tiles(self) -> Tiles {
+    pub(crate) fn adder(self) -> Adder {
         match self {}
     }
     #[inline(always)]
@@ -48,9 +57,9 @@ impl Amx {
 }
 
 /// Never there.
-pub(crate) struct Tiles(Amx);
+pub(crate) struct Adder(Bf16);
 
-impl Tiles {
+impl Adder {
     #[inline(always)]
     pub(crate) fn square(&self, _: &mut Square, _: [&[Tile]; 2], _: [&[Tile]; 2], _: usize) {
         match self.0 {}
