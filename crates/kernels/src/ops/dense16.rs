@@ -8,12 +8,14 @@
 //! divided by 255.
 
 use super::adam::{self, AdamStep};
+use super::bf16::pairs16;
 use super::dense::Then;
 use super::relu::relu;
+use super::stages::Stages;
 use super::update::Owned;
 use crate::bf16::{Left16, Right16};
 use crate::isa::{
-    Adder, Bf16, LANES, Line, NO_SUMS, Simd, Square, Sums, Tile, Vector, WORDS, kernel16,
+    Adder, Bf16, LANES, Line, NO_SUMS, Simd, Square, Sums, Tile, Unit16, Vector, WORDS, kernel16,
 };
 use crate::panel::{PANEL_COLS, Panel};
 
@@ -282,6 +284,36 @@ kernel16! {
     }
 }
 
+/// Rows of gradients that are in registers at once.
+const STRIP: usize = 4;
+
+/// The update by pairs: gradients of four rows leave their registers for the optimiser's stages, as those of f32 do.
+#[inline(always)]
+fn by_strips<const V: usize>(
+    token: Bf16,
+    (xt, at, dz): (&Left16, usize, &Right16),
+    scale: f32,
+    owned: &mut Owned,
+    step: AdamStep,
+) {
+    let (s, adder, rows) = (token.simd(), token.adder(), owned.w.rows());
+    let scale = s.splat(scale);
+    let mut stages = Stages::new(s, step, owned.vectors_mut());
+    for row in (0..rows).step_by(STRIP) {
+        let x = xt.row_tiles(at + row / LANES);
+        let sums = adder.rows::<STRIP, V>(x, row % LANES, dz.tiles());
+        let mut gradients = [[[0.0; LANES]; V]; STRIP];
+        for i in 0..STRIP {
+            for j in 0..V {
+                s.store(s.mul(sums[i][j], scale), &mut gradients[i][j]);
+            }
+        }
+        let gradients = &gradients[..STRIP.min(rows - row)];
+        stages.next(s, gradients.as_flattened(), row * V);
+    }
+    stages.finish(s);
+}
+
 /// The update of a part with `V` vectors, from tile `at` of the inputs on.
 #[inline(always)]
 fn update<const V: usize>(
@@ -292,6 +324,10 @@ fn update<const V: usize>(
     w16: &mut Right16,
     step: AdamStep,
 ) {
+    if token.unit() == Unit16::Pairs {
+        by_strips::<V>(token, (xt, at, dz), scale, owned, step);
+        return pairs16(token, owned.w.view(), w16, 0);
+    }
     let adder = token.adder();
     let w = owned.w.lines_mut().as_chunks_mut().0;
     let m = owned.m.lines_mut().as_chunks_mut().0;

@@ -86,7 +86,7 @@ impl From<SgdStep> for Step {
 
 impl Owned {
     /// All of it, `w`, `m` and `v`, as vectors.
-    fn vectors_mut(&mut self) -> [&mut [[f32; LANES]]; 3] {
+    pub(super) fn vectors_mut(&mut self) -> [&mut [[f32; LANES]]; 3] {
         let Owned { w, m, v } = self;
         [w, m, v].map(|panel| Line::vectors_mut(panel.lines_mut()))
     }

@@ -113,6 +113,24 @@ impl Adder {
             Adder::Pairs(pairs) => pairs.single(sums, a, b, step),
         }
     }
+
+    /// `Σ a[k] b[V k + j]` for the rows `from + i` of sixteen, in registers, k through all of `a`; else as
+    /// [`square`](Adder::square).
+    ///
+    /// # Panics
+    /// If there are not as many rows after `from`, or too few tiles in `b`; of tiles, which keep their sums to themselves.
+    #[inline(always)]
+    pub(crate) fn rows<const R: usize, const V: usize>(
+        &self,
+        a: &[Tile],
+        from: usize,
+        b: &[Tile],
+    ) -> [[Vector; V]; R] {
+        match self {
+            Adder::Tiles(_) => unreachable!("sums of tiles in registers"),
+            Adder::Pairs(pairs) => pairs.rows(a, from, b),
+        }
+    }
 }
 
 /// A whole operation. `run` is `#[inline(always)]`, so that it is compiled into the token's

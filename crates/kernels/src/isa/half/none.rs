@@ -1,6 +1,6 @@
 //! Where there is neither AMX nor AVX-512 with bf16, or no system to ask for it: a token that cannot exist, so that programs need not ask for what they compile.
 
-use super::{Kernel16, Line16, Square, Sums, Tile, Unit16};
+use super::{Kernel16, Line16, Square, Sums, Tile, Unit16, Vector};
 use crate::isa::{LANES, Portable};
 
 /// Proof that this CPU multiplies bf16 numbers, which only some of x86-64 do.
@@ -66,6 +66,15 @@ impl Adder {
     }
     #[inline(always)]
     pub(crate) fn row(&self, _: &mut [Sums; 4], _: &[Tile], _: &[Tile]) {
+        match self.0 {}
+    }
+    #[inline(always)]
+    pub(crate) fn rows<const R: usize, const V: usize>(
+        &self,
+        _: &[Tile],
+        _: usize,
+        _: &[Tile],
+    ) -> [[Vector; V]; R] {
         match self.0 {}
     }
     #[inline(always)]

@@ -46,6 +46,27 @@ impl Pairs {
         self.add::<16, 1>([sums], a, [b], step);
     }
 
+    /// `Σ a[k] b[V k + j]` for the rows `from + i` of sixteen, k through all of `a`.
+    ///
+    /// # Panics
+    /// If there are not as many rows after `from`, or too few tiles in `b`.
+    #[inline(always)]
+    pub(crate) fn rows<const R: usize, const V: usize>(
+        self,
+        a: &[Tile],
+        from: usize,
+        b: &[Tile],
+    ) -> [[__m512; V]; R] {
+        // SAFETY: `self` proves AVX-512F; no memory is touched.
+        let mut acc = [[unsafe { _mm512_setzero_ps() }; V]; R];
+        let (b, _) = b.as_chunks::<V>();
+        for (a, b) in a.iter().zip(&b[..a.len()]) {
+            let Some((rows, _)) = a[from..].split_first_chunk() else { unreachable!() };
+            self.add_tile(&mut acc, rows, b.each_ref());
+        }
+        acc
+    }
+
     /// Adds the products of a row of tiles to sixteen rows of `V` vectors, `R` at a time.
     #[inline(always)]
     fn add<const R: usize, const V: usize>(
