@@ -46,9 +46,7 @@ impl Precision {
 /// [`Error::Machine`] if this CPU has neither AMX nor AVX-512 for bf16, or `isa` is another one.
 pub(crate) fn token(isa: Isa) -> Result<Bf16, Error> {
     if isa.name() != "avx512" {
-        return Err(Error::Machine(format!(
-            "bf16 goes with avx512, and this run uses {isa}"
-        )));
+        return Err(Error::Machine(format!("bf16 goes with avx512, and this run uses {isa}")));
     }
     Bf16::new().ok_or_else(|| {
         let what = "bf16 needs a CPU that multiplies such numbers, by AVX-512 (avx512_bf16) or AMX (amx_bf16)";

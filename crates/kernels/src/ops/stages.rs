@@ -16,7 +16,7 @@ pub(super) trait Rule: Copy {
         g: S::V,
         mv: [&mut [f32; LANES]; 2],
     ) -> S::V;
-    /// What [`parameters`](Rule::parameters) takes.
+    /// What [`parameters`](Rule::parameters) takes, of a `v` without denormals.
     fn root<S: Simd>(&self, s: S, v: S::V) -> S::V;
     /// Replaces a vector of parameters, of which `m` is the first moment; returns the new ones, or what they are before
     /// denormals become zero.
