@@ -195,10 +195,16 @@ fn a_folder_has_one_training_at_a_time() {
     room.good(&format!("train {options} --epochs 1 --out r --force"));
 }
 
+/// The options of a training that is not over before a signal comes: it does not stop early.
+#[cfg(target_os = "linux")]
+fn long(epochs: u32) -> String {
+    let stops = "--early-stopping 8 --restore-best ";
+    OPTIONS.replace("--epochs 12", &format!("--epochs {epochs}")).replace(stops, "")
+}
+
 /// A training in the folder `r` that begins with this disposition of SIGHUP: whoever runs the tests may have another.
 #[cfg(target_os = "linux")]
-fn training(room: &Room, disposition: &str) -> Child {
-    let options = OPTIONS.replace("--epochs 12", "--epochs 100");
+fn training(room: &Room, options: &str, disposition: &str) -> Child {
     let weft = room.command(&format!("train {options} --out r"));
     let mut env = Command::new("env");
     env.arg(format!("--{disposition}-signal=HUP")).arg(weft.get_program()).args(weft.get_args());
@@ -216,14 +222,14 @@ fn training(room: &Room, disposition: &str) -> Child {
 #[cfg(target_os = "linux")]
 fn a_closed_terminal_saves_however_often_it_says_so() {
     let room = Room::new();
-    let run = training(&room, "default");
+    let options = long(200);
+    let run = training(&room, &options, "default");
     signal(&run, "HUP");
     signal(&run, "HUP");
     let (status, said) = ended(run);
     assert_eq!(status, Some(129), "{said}");
     assert!(said.contains("train --resume r"), "{said}");
     room.good("train --resume r --quiet");
-    let options = OPTIONS.replace("--epochs 12", "--epochs 100");
     room.good(&format!("train {options} --quiet --out whole"));
     same(&room, "whole", "r");
 }
@@ -232,7 +238,8 @@ fn a_closed_terminal_saves_however_often_it_says_so() {
 #[cfg(target_os = "linux")]
 fn nohup_keeps_a_training_from_ending_with_its_terminal() {
     let room = Room::new();
-    let mut run = training(&room, "ignore");
+    // Of an end that nobody waits for.
+    let mut run = training(&room, &long(100_000), "ignore");
     signal(&run, "HUP");
     std::thread::sleep(Duration::from_millis(300));
     assert!(run.try_wait().expect("a child").is_none(), "it has ended");
