@@ -26,6 +26,7 @@ impl Caches {
 
     /// Whether a store by mask over another one takes no longer than two stores: on AMD's cores it takes some six cycles more.
     #[inline]
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn masks_stores(self) -> bool {
         !self.amd
     }
