@@ -31,7 +31,7 @@ pub use avx512::Avx512;
 pub(crate) use bits::{Bits, Listing, MARKED, Marks, ROOM, Table};
 pub(crate) use caches::Caches;
 pub(crate) use half::{
-    Adder, Kernel16, Line16, NO_SUMS, Square, Sums, Tile, Vector, WORDS, kernel16,
+    Adder, Kernel16, Line16, NO_SUMS, Pairs, Square, Sums, Tile, Tiles, Vector, WORDS, kernel16,
 };
 pub use half::{Bf16, Unit16};
 pub(crate) use listed::Listed;

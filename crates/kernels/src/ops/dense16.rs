@@ -15,7 +15,8 @@ use super::stages::Stages;
 use super::update::Owned;
 use crate::bf16::{Left16, Right16};
 use crate::isa::{
-    Adder, Bf16, LANES, Line, NO_SUMS, Simd, Square, Sums, Tile, Unit16, Vector, WORDS, kernel16,
+    Adder, Bf16, LANES, Line, NO_SUMS, Pairs, Simd, Square, Sums, Tile, Tiles, Vector, WORDS,
+    kernel16,
 };
 use crate::panel::{PANEL_COLS, Panel};
 
@@ -125,7 +126,7 @@ type Gradients = [Sums; PANEL_COLS / LANES];
 /// The update of a part with `V` vectors.
 struct Update<'o, const V: usize> {
     token: Bf16,
-    adder: Adder,
+    tiles: Tiles,
     step: AdamStep,
     scale: f32,
     w: &'o mut [[Line; V]],
@@ -139,10 +140,10 @@ impl<const V: usize> Update<'_, V> {
     #[inline(always)]
     fn gradients(&self, x: &[Tile], to: &mut Gradients) {
         if V == to.len() {
-            return self.adder.row(to, x, self.dz);
+            return self.tiles.row(to, x, self.dz);
         }
         for (v, sums) in to.iter_mut().enumerate().take(V) {
-            self.adder.single(sums, x, &self.dz[v..], V);
+            self.tiles.single(sums, x, &self.dz[v..], V);
         }
     }
 
@@ -291,17 +292,18 @@ const STRIP: usize = 4;
 #[inline(always)]
 fn by_strips<const V: usize>(
     token: Bf16,
+    pairs: Pairs,
     (xt, at, dz): (&Left16, usize, &Right16),
     scale: f32,
     owned: &mut Owned,
     step: AdamStep,
 ) {
-    let (s, adder, rows) = (token.simd(), token.adder(), owned.w.rows());
+    let (s, rows) = (token.simd(), owned.w.rows());
     let scale = s.splat(scale);
     let mut stages = Stages::new(s, step, owned.vectors_mut());
     for row in (0..rows).step_by(STRIP) {
         let x = xt.row_tiles(at + row / LANES);
-        let sums = adder.rows::<STRIP, V>(x, row % LANES, dz.tiles());
+        let sums = pairs.rows::<STRIP, V>(x, row % LANES, dz.tiles());
         let mut gradients = [[[0.0; LANES]; V]; STRIP];
         for i in 0..STRIP {
             for j in 0..V {
@@ -324,15 +326,17 @@ fn update<const V: usize>(
     w16: &mut Right16,
     step: AdamStep,
 ) {
-    if token.unit() == Unit16::Pairs {
-        by_strips::<V>(token, (xt, at, dz), scale, owned, step);
-        return pairs16(token, owned.w.view(), w16, 0);
-    }
-    let adder = token.adder();
+    let tiles = match token.adder() {
+        Adder::Tiles(tiles) => tiles,
+        Adder::Pairs(pairs) => {
+            by_strips::<V>(token, pairs, (xt, at, dz), scale, owned, step);
+            return pairs16(token, owned.w.view(), w16, 0);
+        }
+    };
     let w = owned.w.lines_mut().as_chunks_mut().0;
     let m = owned.m.lines_mut().as_chunks_mut().0;
     let v = owned.v.lines_mut().as_chunks_mut().0;
     assert!(m.len() == w.len() && v.len() == w.len(), "moments of the weights");
-    let update = Update::<V> { token, adder, step, scale, w, m, v, dz: dz.tiles() };
+    let update = Update::<V> { token, tiles, step, scale, w, m, v, dz: dz.tiles() };
     update.run(|i| xt.row_tiles(at + i), w16);
 }

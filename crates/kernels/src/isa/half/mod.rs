@@ -14,9 +14,13 @@ mod tiles;
 mod token;
 
 #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
-pub(crate) use none::Adder;
-#[cfg(not(all(target_arch = "x86_64", feature = "std")))]
 pub use none::Bf16;
+#[cfg(not(all(target_arch = "x86_64", feature = "std")))]
+pub(crate) use none::{Pairs, Tiles};
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+pub(crate) use pairs::Pairs;
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+pub(crate) use tiles::Tiles;
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
 pub use token::Bf16;
 
@@ -75,60 +79,26 @@ pub(crate) type Square = [[Sums; 2]; 2];
 pub(crate) const NO_SUMS: Sums = [Line::ZERO; LANES];
 
 /// Adds up products of tiles in one of two ways.
-#[cfg(all(target_arch = "x86_64", feature = "std"))]
+#[cfg_attr(
+    not(all(target_arch = "x86_64", feature = "std")),
+    expect(dead_code, reason = "where no token can be made, nor can this")
+)]
 pub(crate) enum Adder {
-    Tiles(tiles::Tiles),
-    Pairs(pairs::Pairs),
+    Tiles(Tiles),
+    Pairs(Pairs),
 }
 
-#[cfg(all(target_arch = "x86_64", feature = "std"))]
 impl Adder {
     /// `sums[i][j] += Σ a[i][k] b[j][k · step]`, k through all of `a[0]`, for i and j of 0 and 1. The product of two tiles is
     /// that of the matrices in them, rounded as [`twin::bf16::add_products`](crate::twin::bf16::add_products) says.
     ///
     /// # Panics
-    /// If `a` has no tiles or different numbers of them, or `b` too few.
+    /// If `a` has different numbers of tiles, or none where AMX adds them, or `b` too few.
     #[inline(always)]
     pub(crate) fn square(&self, sums: &mut Square, a: [&[Tile]; 2], b: [&[Tile]; 2], step: usize) {
         match self {
             Adder::Tiles(tiles) => tiles.square(sums, a, b, step),
             Adder::Pairs(pairs) => pairs.square(sums, a, b, step),
-        }
-    }
-
-    /// `sums[j] = Σ a[k] b[4 k + j]`, k through all of `a`; else as [`square`](Adder::square).
-    #[inline(always)]
-    pub(crate) fn row(&self, sums: &mut [Sums; 4], a: &[Tile], b: &[Tile]) {
-        match self {
-            Adder::Tiles(tiles) => tiles.row(sums, a, b),
-            Adder::Pairs(pairs) => pairs.row(sums, a, b),
-        }
-    }
-
-    /// `sums = Σ a[k] b[k · step]`, k through all of `a`; else as [`square`](Adder::square).
-    #[inline(always)]
-    pub(crate) fn single(&self, sums: &mut Sums, a: &[Tile], b: &[Tile], step: usize) {
-        match self {
-            Adder::Tiles(tiles) => tiles.single(sums, a, b, step),
-            Adder::Pairs(pairs) => pairs.single(sums, a, b, step),
-        }
-    }
-
-    /// `Σ a[k] b[V k + j]` for the rows `from + i` of sixteen, in registers, k through all of `a`; else as
-    /// [`square`](Adder::square).
-    ///
-    /// # Panics
-    /// If there are not as many rows after `from`, or too few tiles in `b`; of tiles, which keep their sums to themselves.
-    #[inline(always)]
-    pub(crate) fn rows<const R: usize, const V: usize>(
-        &self,
-        a: &[Tile],
-        from: usize,
-        b: &[Tile],
-    ) -> [[Vector; V]; R] {
-        match self {
-            Adder::Tiles(_) => unreachable!("sums of tiles in registers"),
-            Adder::Pairs(pairs) => pairs.rows(a, from, b),
         }
     }
 }

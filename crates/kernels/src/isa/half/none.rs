@@ -1,6 +1,6 @@
 //! Where there is neither AMX nor AVX-512 with bf16, or no system to ask for it: a token that cannot exist, so that programs need not ask for what they compile.
 
-use super::{Kernel16, Line16, Square, Sums, Tile, Unit16, Vector};
+use super::{Adder, Kernel16, Line16, Square, Sums, Tile, Unit16, Vector};
 use crate::isa::{LANES, Portable};
 
 /// Proof that this CPU multiplies bf16 numbers, which only some of x86-64 do.
@@ -57,11 +57,11 @@ impl Bf16 {
 }
 
 /// Never there.
-pub(crate) struct Adder(Bf16);
+pub(crate) struct Tiles(Bf16);
 
-impl Adder {
+impl Tiles {
     #[inline(always)]
-    pub(crate) fn square(&self, _: &mut Square, _: [&[Tile]; 2], _: [&[Tile]; 2], _: usize) {
+    pub(super) fn square(&self, _: &mut Square, _: [&[Tile]; 2], _: [&[Tile]; 2], _: usize) {
         match self.0 {}
     }
     #[inline(always)]
@@ -69,16 +69,27 @@ impl Adder {
         match self.0 {}
     }
     #[inline(always)]
+    pub(crate) fn single(&self, _: &mut Sums, _: &[Tile], _: &[Tile], _: usize) {
+        match self.0 {}
+    }
+}
+
+/// Never there.
+#[derive(Clone, Copy)]
+pub(crate) struct Pairs(Bf16);
+
+impl Pairs {
+    #[inline(always)]
+    pub(super) fn square(self, _: &mut Square, _: [&[Tile]; 2], _: [&[Tile]; 2], _: usize) {
+        match self.0 {}
+    }
+    #[inline(always)]
     pub(crate) fn rows<const R: usize, const V: usize>(
-        &self,
+        self,
         _: &[Tile],
         _: usize,
         _: &[Tile],
     ) -> [[Vector; V]; R] {
-        match self.0 {}
-    }
-    #[inline(always)]
-    pub(crate) fn single(&self, _: &mut Sums, _: &[Tile], _: &[Tile], _: usize) {
         match self.0 {}
     }
 }

@@ -87,7 +87,7 @@ impl Tiles {
     /// # Panics
     /// If `a` has no tiles or different numbers of them, or `b` too few.
     #[inline(always)]
-    pub(crate) fn square(&self, sums: &mut Square, a: [&[Tile]; 2], b: [&[Tile]; 2], step: usize) {
+    pub(super) fn square(&self, sums: &mut Square, a: [&[Tile]; 2], b: [&[Tile]; 2], step: usize) {
         let depth = a[0].len();
         assert!(depth > 0 && a[1].len() == depth, "{depth} and {} tiles", a[1].len());
         b.iter().for_each(|b| assert_holds(b, depth, step));
