@@ -152,9 +152,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `sqrt(a)`
     fn sqrt(self, a: Self::V) -> Self::V;
     /// `1 / a`, for `a` from 2^-126 to 2^126, zero, infinity and NaN, none of it negative: the bits of
-    /// [`div`](Simd::div), but the CPU's divider need not do it.
+    /// [`div`](Simd::div), but the CPU's divider need not do it. `MASKS` as for [`store_normal`](Simd::store_normal).
     #[inline(always)]
-    fn recip(self, a: Self::V) -> Self::V {
+    fn recip<const MASKS: bool>(self, a: Self::V) -> Self::V {
         self.div(self.splat(1.0), a)
     }
     /// `a * b + c`, rounded once where [`FUSED`](Simd::FUSED).
@@ -168,12 +168,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn normal(self, x: Self::V) -> Self::V {
         self.flush(x, f32::MIN_POSITIVE)
     }
-    /// Whether this core is faster at [`store_normal`](Simd::store_normal) by masks.
+    /// Whether this core is faster with `MASKS`.
     #[inline(always)]
-    fn masks_stores(self) -> bool {
+    fn masks(self) -> bool {
         false
     }
-    /// Writes `normal(x)`, by `MASKS` with stores instead of moves where there are masks.
+    /// Writes `normal(x)`, by `MASKS` with a masked store where there is one.
     #[inline(always)]
     fn store_normal<const MASKS: bool>(self, x: Self::V, to: &mut [f32; LANES]) {
         self.store(self.normal(x), to);

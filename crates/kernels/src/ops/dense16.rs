@@ -171,7 +171,8 @@ impl<const V: usize> Update<'_, V> {
         let w = &mut self.w[row];
         let mut new = waiting.m;
         for j in 0..V {
-            new[j] = adam::stepped(s, s.load(&w[j].0), waiting.m[j], waiting.roots[j]);
+            let old = s.load(&w[j].0);
+            new[j] = adam::stepped::<_, true>(s, old, waiting.m[j], waiting.roots[j]);
             s.store(new[j], &mut w[j].0);
         }
         new

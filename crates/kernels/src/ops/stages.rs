@@ -28,6 +28,13 @@ pub(super) trait Rule: Copy {
     ) -> S::V;
 }
 
+/// Zero if `check` is and `new` is finite, else NaN. Without `MASKS` not by a multiply-add, beside which there is room for
+/// two additions.
+#[inline(always)]
+fn checked<S: Simd, const MASKS: bool>(s: S, new: S::V, check: S::V) -> S::V {
+    if const { MASKS } { s.fma(new, s.splat(0.0), check) } else { s.add(s.sub(new, new), check) }
+}
+
 /// All stages of one vector.
 #[inline(always)]
 fn at_once<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES]; 3]) -> S::V {
@@ -100,7 +107,7 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
     /// vector of each in turn: the divider takes a root while multiply-adds make a reciprocal.
     #[inline(always)]
     fn together(&mut self, s: S, before: (usize, usize), g: &[[f32; LANES]], at: usize) {
-        if s.masks_stores() {
+        if s.masks() {
             self.together_by::<true>(s, before, g, at);
         } else {
             self.together_by::<false>(s, before, g, at);
@@ -122,7 +129,7 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
         let new = m[..n].iter_mut().zip(&mut v[..n]).zip(g);
         for ((((w, old_m), old_v), ((m, v), g)), Line(with)) in old.zip(new).zip(&mut self.with) {
             let new = rule.parameters::<S, MASKS>(s, s.load(with), [w, old_m]);
-            check = s.fma(new, s.splat(0.0), check);
+            check = checked::<S, MASKS>(s, new, check);
             s.store(rule.root(s, s.load(old_v)), with);
             rule.moments::<S, MASKS>(s, s.load(g), [m, v]);
         }
