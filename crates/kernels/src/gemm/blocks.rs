@@ -62,16 +62,16 @@ impl Scratch {
         Scratch { lines: Vec::new(), limits: None }
     }
 
-    /// Nothing yet, for products that are cut as if caches had so many bytes.
+    /// Nothing yet, for products that are cut as if caches had so many bytes, and the core were AMD's or not.
     #[doc(hidden)]
-    pub fn with_caches(first: usize, second: usize) -> Scratch {
-        let caches = Caches { first, second, ..Caches::USUAL };
+    pub fn with_caches(first: usize, second: usize, amd: bool) -> Scratch {
+        let caches = Caches { first, second, amd };
         Scratch { lines: Vec::new(), limits: Some([Limits::of(caches), Limits::narrow(caches)]) }
     }
 
     /// How products are cut.
     #[inline(always)]
-    fn limits<S: Simd>(&mut self) -> Limits {
+    pub(super) fn limits<S: Simd>(&mut self) -> Limits {
         let [wide, narrow] = self.limits.get_or_insert_with(|| {
             let caches = Caches::here();
             [Limits::of(caches), Limits::narrow(caches)]

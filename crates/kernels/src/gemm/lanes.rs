@@ -8,8 +8,10 @@ use super::pack::load;
 use crate::isa::{LANES, Line, MatMut, MatRef, Part, Simd};
 use crate::tile::unroll;
 
-/// Most columns for which the transposes pay.
-const MOST: usize = 3;
+/// Columns of which there may be as many on any core, and whose B may lie in any way.
+pub(super) const FEW: usize = 3;
+/// Most columns on any core: one group's sums and a square of A are then in registers, if there are 32.
+pub(super) const MOST: usize = 11;
 
 impl Product<'_, '_> {
     /// Multiplies the last columns if they are few beside whole vectors, and leaves them out of what is to be done.
@@ -20,7 +22,11 @@ impl Product<'_, '_> {
         let few = n % LANES;
         // A whole C beside columns of A changes roles.
         let lies_well = a.strides().1 == 1 || (a.strides().0 == 1 && n > LANES);
-        let pays = few <= MOST && m >= LANES && k >= LANES && lies_well && a_scale == 1.0;
+        let limits = self.scratch.limits::<S>();
+        let copied = if b_scale == 1.0 { 0 } else { k * few };
+        let b_lies_well = if b_scale == 1.0 { b.strides().1 == 1 } else { copied <= limits.block };
+        let most = if b_lies_well { limits.lanes } else { FEW };
+        let pays = few <= most && m >= LANES && k >= LANES && lies_well && a_scale == 1.0;
         if few == 0 || !pays {
             return;
         }
@@ -29,7 +35,6 @@ impl Product<'_, '_> {
         let c = core::mem::replace(&mut self.c, MatMut::row_major(&mut [], 0, 0));
         let (c, last) = c.split_cols(whole);
         self.c = c;
-        let copied = if b_scale == 1.0 { 0 } else { k * few };
         let [room, ..] = self.scratch.rooms([copied.div_ceil(LANES), 0, 0]);
         let last_b = (b.block((0, k), (whole, few)), b_scale);
         let columns =
@@ -37,6 +42,16 @@ impl Product<'_, '_> {
         match few {
             1 => s.outlined(Lanes::<1>(columns)),
             2 => s.outlined(Lanes::<2>(columns)),
+            FEW => s.outlined(Lanes::<FEW>(columns)),
+            // Tiles of one vector are for few registers.
+            _ if const { S::WIDE.1 == 1 } => unreachable!("{few} columns of at most {FEW}"),
+            4 => s.outlined(Lanes::<4>(columns)),
+            5 => s.outlined(Lanes::<5>(columns)),
+            6 => s.outlined(Lanes::<6>(columns)),
+            7 => s.outlined(Lanes::<7>(columns)),
+            8 => s.outlined(Lanes::<8>(columns)),
+            9 => s.outlined(Lanes::<9>(columns)),
+            10 => s.outlined(Lanes::<10>(columns)),
             _ => s.outlined(Lanes::<MOST>(columns)),
         }
         self.b.0 = b.block((0, k), (0, whole));
@@ -78,6 +93,9 @@ impl<S: Simd, const N: usize> Part<S> for Lanes<'_, '_, N> {
         while done < m {
             // Several groups take turns: the next multiply-add of each waits for its last one.
             done += match (m - done).div_ceil(LANES) {
+                // Several columns are chains enough.
+                _ if N > FEW && by_rows => rows::<S, N, 1>(s, &mut all, done),
+                _ if N > FEW => columns::<S, N, 1>(s, &mut all, done),
                 1 if by_rows => rows::<S, N, 1>(s, &mut all, done),
                 2 if by_rows => rows::<S, N, 2>(s, &mut all, done),
                 _ if by_rows => rows::<S, N, 3>(s, &mut all, done),
@@ -102,15 +120,16 @@ fn rows<S: Simd, const N: usize, const G: usize>(
     let (a, b, k) = (all.a, all.b.0, all.a.cols());
     let (at, mut acc) = begin::<S, N, G>(s, all, done);
     for p in (0..=k - LANES).step_by(LANES) {
-        let b: [[f32; N]; LANES] = b.elements(p, 0);
-        unroll!(I in 0..G => {
-            let columns = square(s, &a, (at[I], p));
-            for q in 0..LANES {
-                for j in 0..N {
-                    acc[I][j] = s.fma(columns[q], s.splat(b[q][j]), acc[I][j]);
-                }
-            }
-        });
+        if const { N > FEW } {
+            // Elements of B that were copied would not stay in registers.
+            let b = b.runs::<LANES>(p, 0, N);
+            unroll!(I in 0..G => add_square(s, square(s, &a, (at[I], p)), b.map(whole), &mut acc[I]));
+        } else {
+            let b: [[f32; N]; LANES] = b.elements(p, 0);
+            unroll!(I in 0..G => {
+                add_square(s, square(s, &a, (at[I], p)), b.each_ref(), &mut acc[I]);
+            });
+        }
     }
     let rest = k % LANES;
     if rest > 0 {
@@ -119,6 +138,25 @@ fn rows<S: Simd, const N: usize, const G: usize>(
     }
     unroll!(I in 0..G => finish(s, all, acc[I], at[I], done + I * LANES));
     G * LANES
+}
+
+/// Adds sixteen columns of A, times as many rows of B.
+#[inline(always)]
+fn add_square<S: Simd, const N: usize>(
+    s: S,
+    columns: [S::V; LANES],
+    b: [&[f32; N]; LANES],
+    acc: &mut [S::V; N],
+) {
+    unroll!(Q in 0..LANES => for j in 0..N {
+        acc[j] = s.fma(columns[Q], s.splat(b[Q][j]), acc[j]);
+    });
+}
+
+/// A slice of that length.
+#[inline(always)]
+fn whole<const N: usize>(slice: &[f32]) -> &[f32; N] {
+    slice.first_chunk().unwrap_or_else(|| unreachable!("{N} elements"))
 }
 
 /// Adds the last of sixteen columns of A, times as many rows of B.
@@ -207,6 +245,16 @@ fn finish<S: Simd, const N: usize>(
     i: usize,
     done: usize,
 ) {
+    if const { N > FEW } {
+        let mut rows = [s.splat(0.0); LANES];
+        rows[..N].copy_from_slice(&acc);
+        s.transpose(&mut rows);
+        for (r, row) in rows.into_iter().enumerate().skip(done - i) {
+            let [to] = all.c.runs_mut::<1>(i + r, 0, N);
+            s.store_first(row, to);
+        }
+        return;
+    }
     let mut columns = [Line::ZERO; N];
     for j in 0..N {
         s.store(acc[j], &mut columns[j].0);
@@ -226,7 +274,7 @@ fn finish<S: Simd, const N: usize>(
 fn square<S: Simd>(s: S, a: &MatRef<'_>, (i, p): (usize, usize)) -> [S::V; LANES] {
     let mut rows = [&[0.0; LANES]; LANES];
     for (to, row) in rows.iter_mut().zip(a.runs::<LANES>(i, p, LANES)) {
-        *to = row.first_chunk().unwrap_or_else(|| unreachable!("a whole vector"));
+        *to = whole(row);
     }
     s.columns(rows)
 }

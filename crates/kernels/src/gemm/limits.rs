@@ -1,5 +1,6 @@
 //! Where a product is cut, and what of it is copied, by the sizes of the caches.
 
+use super::lanes::{FEW, MOST};
 use crate::isa::{Caches, MatRef};
 
 /// Depth of a block, at most and at least: C passes through memory once for each.
@@ -39,6 +40,9 @@ pub(super) struct Limits {
     page: usize,
     /// Lines asked for while a tile is multiplied.
     pub(super) asks: usize,
+    /// Columns beside whole vectors whose rows are put into lanes, at most. AMD's cores have half as many multiply-adds a cycle, to be saved by
+    /// shuffles, as Intel's.
+    pub(super) lanes: usize,
     /// Whether panels that the first-level cache does not hold are asked for ahead, though they follow each other in memory.
     pub(super) ahead: bool,
 }
@@ -46,7 +50,7 @@ pub(super) struct Limits {
 impl Limits {
     #[inline(always)]
     pub(super) fn of(caches: Caches) -> Limits {
-        let Caches { first, second, .. } = caches;
+        let Caches { first, second, amd } = caches;
         let (half, slim) = (second / size_of::<f32>() / 2, caches.slim());
         Limits {
             block: half.min(BLOCK),
@@ -57,6 +61,7 @@ impl Limits {
             slim,
             page: if slim { PAGE / 2 } else { PAGE },
             asks: if slim { ASKS_SLIM } else { ASKS },
+            lanes: if amd { MOST } else { FEW },
             ahead: slim,
         }
     }
@@ -125,7 +130,7 @@ mod tests {
         let large = of(48, 2048);
         assert_eq!((large.block, large.half, large.near), (7 << 15, 1 << 18, 1 << 13));
         assert_eq!((large.slim, large.ahead, large.asks), (false, false, ASKS));
-        assert_eq!((large.depth(1), large.depth(5000)), (1024, 1024));
+        assert_eq!((large.depth(1), large.depth(5000), large.lanes), (1024, 1024, FEW));
         let small = of(32, 1024);
         assert_eq!((small.block, small.half, small.near), (1 << 17, 1 << 17, 5461));
         assert_eq!((small.slim, small.ahead, small.asks), (true, true, ASKS_SLIM));
@@ -136,6 +141,8 @@ mod tests {
         assert_eq!(narrow(48), large);
         assert_eq!((narrow(32).block, narrow(32).depth(1), narrow(32).asks), (7 << 15, 1024, 0));
         assert!(narrow(32).ahead && !narrow(32).slim && narrow(32).half == small.near);
+        let amd = Caches { amd: true, ..Caches::USUAL };
+        assert_eq!((Limits::of(amd).lanes, Limits::narrow(amd).lanes), (MOST, FEW));
         // Copies of no cache take more than they did.
         for second in [0, 64, 256, 4096, 1 << 20] {
             let limits = of(32, second);
