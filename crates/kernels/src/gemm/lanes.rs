@@ -20,14 +20,16 @@ impl Product<'_, '_> {
         let ((a, a_scale), (b, b_scale)) = (self.a, self.b);
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let few = n % LANES;
+        if few == 0 || m < LANES || k < LANES || a_scale != 1.0 {
+            return;
+        }
         // A whole C beside columns of A changes roles.
         let lies_well = a.strides().1 == 1 || (a.strides().0 == 1 && n > LANES);
         let limits = self.scratch.limits::<S>();
         let copied = if b_scale == 1.0 { 0 } else { k * few };
         let b_lies_well = if b_scale == 1.0 { b.strides().1 == 1 } else { copied <= limits.block };
         let most = if b_lies_well { limits.lanes } else { FEW };
-        let pays = few <= most && m >= LANES && k >= LANES && lies_well && a_scale == 1.0;
-        if few == 0 || !pays {
+        if few > most || !lies_well {
             return;
         }
         let whole = n - few;
