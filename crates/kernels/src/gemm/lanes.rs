@@ -11,7 +11,7 @@ use crate::tile::unroll;
 /// Columns of which there may be as many on any core, and whose B may lie in any way.
 pub(super) const FEW: usize = 3;
 /// Most columns on any core: one group's sums and a square of A are then in registers, if there are 32.
-pub(super) const MOST: usize = 11;
+pub(super) const MOST: usize = 10;
 
 impl Product<'_, '_> {
     /// Multiplies the last columns if they are few beside whole vectors, and leaves them out of what is to be done.
@@ -53,7 +53,6 @@ impl Product<'_, '_> {
             7 => s.outlined(Lanes::<7>(columns)),
             8 => s.outlined(Lanes::<8>(columns)),
             9 => s.outlined(Lanes::<9>(columns)),
-            10 => s.outlined(Lanes::<10>(columns)),
             _ => s.outlined(Lanes::<MOST>(columns)),
         }
         self.b.0 = b.block((0, k), (0, whole));

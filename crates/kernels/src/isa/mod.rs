@@ -152,7 +152,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `sqrt(a)`
     fn sqrt(self, a: Self::V) -> Self::V;
     /// `1 / a`, for `a` from 2^-126 to 2^126, zero, infinity and NaN, none of it negative: the bits of
-    /// [`div`](Simd::div), but the CPU's divider need not do it. `MASKS` as for [`store_normal`](Simd::store_normal).
+    /// [`div`](Simd::div), but the CPU's divider need not do it. `MASKS` changes no bit.
     #[inline(always)]
     fn recip<const MASKS: bool>(self, a: Self::V) -> Self::V {
         self.div(self.splat(1.0), a)
@@ -168,7 +168,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn normal(self, x: Self::V) -> Self::V {
         self.flush(x, f32::MIN_POSITIVE)
     }
-    /// Whether this core is faster with `MASKS`.
+    /// Whether this core is faster with `MASKS`: by instructions that elsewhere take the place of multiply-adds.
     #[inline(always)]
     fn masks(self) -> bool {
         false
