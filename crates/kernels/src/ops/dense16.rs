@@ -305,14 +305,14 @@ fn by_strips<const V: usize>(
     for row in (0..rows).step_by(STRIP) {
         let x = xt.row_tiles(at + row / LANES);
         let sums = pairs.rows::<STRIP, V>(x, row % LANES, dz.tiles());
-        let mut gradients = [[[0.0; LANES]; V]; STRIP];
+        let mut gradients = [[Line::ZERO; V]; STRIP];
         for i in 0..STRIP {
             for j in 0..V {
-                s.store(s.mul(sums[i][j], scale), &mut gradients[i][j]);
+                s.store(s.mul(sums[i][j], scale), &mut gradients[i][j].0);
             }
         }
         let gradients = &gradients[..STRIP.min(rows - row)];
-        stages.next(s, gradients.as_flattened(), row * V);
+        stages.next(s, Line::vectors(gradients.as_flattened()), row * V);
     }
     stages.finish(s);
 }

@@ -148,14 +148,14 @@ impl<S: Simd, R: Rule, const FAR: bool> Ending<S> for Update<'_, '_, S, R, FAR> 
         v: usize,
         acc: Acc<S::V, MR, NV>,
     ) {
-        let mut gradients = [[[0.0; LANES]; NV]; MR];
-        unroll!(R in 0..MR => unroll!(J in 0..NV => s.store(acc[R][J], &mut gradients[R][J])));
+        let mut gradients = [[Line::ZERO; NV]; MR];
+        unroll!(R in 0..MR => unroll!(J in 0..NV => s.store(acc[R][J], &mut gradients[R][J].0)));
         let at = (self.row0 + i) * self.vectors + v;
         if NV == self.vectors {
-            return self.stages.next(s, gradients.as_flattened(), at);
+            return self.stages.next(s, Line::vectors(gradients.as_flattened()), at);
         }
         for (r, row) in gradients.iter().enumerate() {
-            self.stages.at_once(s, row, at + r * self.vectors);
+            self.stages.at_once(s, Line::vectors(row), at + r * self.vectors);
         }
     }
 }
