@@ -70,6 +70,14 @@ impl Left16 {
         let depth = self.depth.div_ceil(WORDS);
         &mut self.tiles[i * depth..][..depth]
     }
+
+    /// Tile `k` of the rows `16 i..16 i + 16`, and the one below it, if there is one.
+    #[inline(always)]
+    pub(crate) fn tiles_below_mut(&mut self, i: usize, k: usize) -> (&mut Tile, Option<&mut Tile>) {
+        let depth = self.depth.div_ceil(WORDS);
+        let (above, below) = self.tiles[i * depth..].split_at_mut(depth);
+        (&mut above[k], below.get_mut(k))
+    }
 }
 
 /// The right operand of a product: `depth × cols`, in tiles of 32 × 16, zero past the last row and column.

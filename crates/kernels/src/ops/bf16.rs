@@ -86,18 +86,15 @@ kernel16! {
     pub fn transpose16<'a>(token, from: &'a Left16, to: &'a mut Left16) {
         assert_eq!((from.rows(), from.depth()), (to.depth(), to.rows()), "shape of a transpose");
         const ZEROS: Tile = [Line16::ZERO; LANES];
+        let mut past_the_end = ZEROS;
         // 32 rows by 32: two tiles above each other become two above each other.
         for i in 0..from.rows().div_ceil(WORDS) {
             let upper = from.row_tiles(2 * i);
             let lower = if (2 * i + 1) * LANES < from.rows() { from.row_tiles(2 * i + 1) } else { &[] };
             for (k, tile) in upper.iter().enumerate() {
-                let mut columns = [ZEROS; 2];
-                token.transpose(&[tile, lower.get(k).unwrap_or(&ZEROS)], &mut columns);
-                for (c, columns) in columns.iter().enumerate() {
-                    if (2 * k + c) * LANES < to.rows() {
-                        to.row_tiles_mut(2 * k + c)[i] = *columns;
-                    }
-                }
+                let rows = [tile, lower.get(k).unwrap_or(&ZEROS)];
+                let (first, second) = to.tiles_below_mut(2 * k, i);
+                token.transpose(rows, [first, second.unwrap_or(&mut past_the_end)]);
             }
         }
     }

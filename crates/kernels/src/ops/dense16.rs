@@ -8,7 +8,6 @@
 //! divided by 255.
 
 use super::adam::{self, AdamStep};
-use super::bf16::pairs16;
 use super::dense::Then;
 use super::relu::relu;
 use super::stages::Stages;
@@ -297,6 +296,7 @@ fn by_strips<const V: usize>(
     (xt, at, dz): (&Left16, usize, &Right16),
     scale: f32,
     owned: &mut Owned,
+    w16: &mut Right16,
     step: AdamStep,
 ) {
     let (s, rows) = (token.simd(), owned.w.rows());
@@ -313,8 +313,28 @@ fn by_strips<const V: usize>(
         }
         let gradients = &gradients[..STRIP.min(rows - row)];
         stages.next(s, Line::vectors(gradients.as_flattened()), row * V);
+        if row >= 2 * STRIP {
+            strip16::<V>(token, stages.w, row - 2 * STRIP, w16);
+        }
     }
     stages.finish(s);
+    let last = rows.next_multiple_of(STRIP).saturating_sub(2 * STRIP);
+    for row in (last..rows).step_by(STRIP) {
+        strip16::<V>(token, Line::vectors(owned.w.lines()), row, w16);
+    }
+}
+
+/// The bf16 copy of a strip of weights.
+#[inline(always)]
+fn strip16<const V: usize>(token: Bf16, w: &[[f32; LANES]], row: usize, w16: &mut Right16) {
+    let (s, rows) = (token.simd(), w.as_chunks::<V>().0);
+    let tiles: &mut [Tile; V] = exactly(w16.depth_tiles_mut(row / WORDS));
+    for r in (row..rows.len().min(row + STRIP)).step_by(2) {
+        for j in 0..V {
+            let odd = rows.get(r + 1).map_or(s.splat(0.0), |w| s.load(&w[j]));
+            token.pairs([s.load(&rows[r][j]), odd], &mut tiles[j][r % WORDS / 2]);
+        }
+    }
 }
 
 /// The update of a part with `V` vectors, from tile `at` of the inputs on.
@@ -330,8 +350,7 @@ fn update<const V: usize>(
     let tiles = match token.adder() {
         Adder::Tiles(tiles) => tiles,
         Adder::Pairs(pairs) => {
-            by_strips::<V>(token, pairs, (xt, at, dz), scale, owned, step);
-            return pairs16(token, owned.w.view(), w16, 0);
+            return by_strips::<V>(token, pairs, (xt, at, dz), scale, owned, w16, step);
         }
     };
     let w = owned.w.lines_mut().as_chunks_mut().0;

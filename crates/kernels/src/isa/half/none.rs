@@ -51,7 +51,7 @@ impl Bf16 {
         match self {}
     }
     #[inline(always)]
-    pub(crate) fn transpose(self, _: &[&Tile; 2], _: &mut [[Line16; LANES]; 2]) {
+    pub(crate) fn transpose(self, _: [&Tile; 2], _: [&mut Tile; 2]) {
         match self {}
     }
 }

@@ -113,7 +113,7 @@ impl Bf16 {
 
     /// The transpose of 32 rows of 32 numbers: tiles of rows in k become tiles of columns in rows.
     #[inline(always)]
-    pub(crate) fn transpose(self, from: &[&Tile; 2], to: &mut [Tile; 2]) {
+    pub(crate) fn transpose(self, from: [&Tile; 2], to: [&mut Tile; 2]) {
         // Two numbers of a row stay together while pairs are transposed as if they were floats. Then the
         // first of each, and the second, of two vectors are packed into one, which goes quarter by quarter:
         // so one transposition takes the even groups of four rows, the other the odd ones.
@@ -135,7 +135,7 @@ impl Bf16 {
                 let first = _mm512_packus_epi32(_mm512_and_si512(a, low), _mm512_and_si512(b, low));
                 let second =
                     _mm512_packus_epi32(_mm512_srli_epi32::<16>(a), _mm512_srli_epi32::<16>(b));
-                let column = &mut to[2 * p / LANES];
+                let column = &mut *to[2 * p / LANES];
                 store(first, &mut column[2 * p % LANES]);
                 store(second, &mut column[2 * p % LANES + 1]);
             }
