@@ -1,7 +1,9 @@
 //! What the machine can do at most, measured with the same instructions as the kernels: the yardsticks of
 //! the benchmarks.
 
-use crate::isa::{Isa, LANES, Line, Simd, kernel};
+use crate::isa::{
+    Bf16, Isa, LANES, Line, Line16, NO_SUMS, Simd, Square, Tile, WORDS, kernel, kernel16,
+};
 use std::time::{Duration, Instant};
 use std::vec;
 
@@ -78,6 +80,39 @@ pub fn peak_flops(isa: Isa) -> f64 {
     (2 * LANES * chains * ROUNDS) as f64 / time.as_secs_f64()
 }
 
+/// Tiles of the left operand of a product of bf16 numbers: 14 KiB, which every first-level cache holds.
+const DEPTH: usize = 14;
+
+kernel16! {
+    /// Adds the products of 32 rows, twice `a`, and 32 columns, all tiles of which are the two of `b`, `rounds` times onto `sums`.
+    fn multiply_adds16<'a>(token, sums: &'a mut Square, a: &'a [Tile; DEPTH], b: &'a [Tile; 2], rounds: usize) {
+        let (adder, [left, right]) = (token.adder(), b.each_ref().map(core::slice::from_ref));
+        for _ in 0..rounds {
+            adder.square(sums, [a; 2], [left, right], 0);
+        }
+    }
+}
+
+/// The same of products of bf16 numbers, whose operands, unlike those of [`peak_flops`], are read from the first-level cache.
+///
+/// ```
+/// if let Some(token) = kernels::Bf16::new() {
+///     println!("{:.0} GFLOP/s in bf16", kernels::meter::peak_flops16(token) / 1e9);
+/// }
+/// ```
+pub fn peak_flops16(token: Bf16) -> f64 {
+    const ROUNDS: usize = 500;
+    const ZEROS: Tile = [Line16::ZERO; LANES];
+    let (a, b) = ([ZEROS; DEPTH], [ZEROS; 2]);
+    let mut sums = [[NO_SUMS; 2]; 2];
+    let time = shortest(20, || {
+        let (a, b) = std::hint::black_box((&a, &b));
+        multiply_adds16(token, std::hint::black_box(&mut sums), a, b, ROUNDS);
+    });
+    let rows_and_columns = 2 * LANES;
+    (2 * rows_and_columns * rows_and_columns * WORDS * DEPTH * ROUNDS) as f64 / time.as_secs_f64()
+}
+
 /// Bytes a second that one thread reads and writes back in a buffer of this size: the smaller, the nearer
 /// the cache it stays in. Each byte counts once.
 ///
@@ -105,6 +140,7 @@ mod tests {
             assert!(peak_flops(isa).is_finite() && peak_flops(isa) > 1e6, "{isa}");
             assert!(rewrite_bandwidth(isa, 1 << 18) > 1e6, "{isa}");
         }
+        assert!(Bf16::new().is_none_or(|token| peak_flops16(token) > 1e6));
     }
 
     #[test]

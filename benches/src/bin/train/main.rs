@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         machine.peak / 1e9,
         machine.l2 / 1e9
     );
-    parts::table(machine, if quick { 3 } else { 30 });
+    parts::table(machine, train.images(), if quick { 3 } else { 30 });
     whole::table(machine, (train.images(), inputs), train.labels(), if quick { 1 } else { 7 });
     let (most_steps, rounds) = (if once { 2 } else { u64::MAX }, if quick { 1 } else { 5 });
     let growths = grown::tables(machine, (inputs, train.labels()), rounds, most_steps);

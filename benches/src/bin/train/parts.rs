@@ -2,12 +2,18 @@
 
 use crate::{L2_BYTES, Machine};
 use benches::{Spread, Subject, in_turn, seconds};
-use kernels::{AdamStep, Bf16, Blocks, Left16, Line, Owned, Panel, Right16, RowLoss, Then};
+use kernels::{
+    AdamStep, Bf16, Blocks, Isa, Left16, Line, Owned, Panel, Right16, RowLoss, Then, View, Zeros,
+    meter,
+};
 
 /// The tutorial: batch, inputs, and half of its hidden units: what a thread of two does.
 const BATCH: usize = 32;
 const INPUTS: usize = 784;
 const UNITS: usize = 64;
+/// Inputs that a forward pass takes at a time, in so many blocks.
+const BLOCK: usize = 160;
+const BLOCKS: usize = INPUTS.div_ceil(BLOCK);
 /// Runs between two looks at the clock.
 const REPEAT: usize = 50;
 
@@ -16,23 +22,32 @@ fn per(f: &mut dyn FnMut()) -> f64 {
     seconds(|| (0..REPEAT).for_each(|_| f())) / REPEAT as f64
 }
 
-/// Some blocks of rows with numbers in them that are no special case.
-fn blocks(cols: usize) -> Vec<Panel> {
-    let block = |b: usize| {
-        let mut panel = Panel::zeros(BATCH / 2, cols);
-        for i in 0..BATCH / 2 {
-            (0..cols).for_each(|j| panel.set(i, j, ((i * 7 + j * 3 + b) % 13) as f32 * 0.05 - 0.2));
-        }
-        panel
-    };
-    (0..2).map(block).collect()
+/// Gradients of the outputs: numbers that are no special case.
+fn gradients() -> Panel {
+    let mut panel = Panel::zeros(BATCH, UNITS);
+    for i in 0..BATCH {
+        (0..UNITS).for_each(|j| panel.set(i, j, ((i * 7 + j * 3) % 13) as f32 * 0.05 - 0.2));
+    }
+    panel
 }
 
-/// All parts in turn.
-pub(crate) fn table(machine: Machine, rounds: usize) {
-    let mut subjects = full(machine);
+/// A step of Adam in the middle of a training.
+fn step() -> AdamStep {
+    AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 100)
+}
+
+/// All parts in turn, of a batch of the first of these images.
+pub(crate) fn table(machine: Machine, images: &[u8], rounds: usize) {
+    let images = &images[..BATCH * INPUTS];
+    let batch = &Batch::new(machine.isa, images);
+    let mut subjects = vec![fetch(machine, images)];
+    for skip in [false, true] {
+        subjects.push(forward(machine, batch, skip));
+        subjects.push(update(machine, batch, skip));
+    }
+    subjects.extend([adam(machine), loss(machine)]);
     if let Some(token) = Bf16::new() {
-        subjects.extend(half(token, machine));
+        subjects.extend(half(token, machine, images));
     }
     let (mut subjects, bounds): (Vec<_>, Vec<_>) = subjects.into_iter().unzip();
     let spreads = in_turn(&mut subjects, rounds);
@@ -46,73 +61,127 @@ pub(crate) fn table(machine: Machine, rounds: usize) {
     let rows: Vec<_> = subjects.iter().zip(&spreads).zip(&bounds).map(row).collect();
     let head = ["part of a step, one thread, us", "median", "min", "max", "bound", "ratio"];
     benches::table(&head, &rows);
-    println!();
+    println!(
+        "Bounds are of multiply-adds, or of parameters and moments on their way where those take longer.\n"
+    );
 }
 
-type Part = (Subject<'static>, Option<f64>);
+type Part<'s> = (Subject<'s>, Option<f64>);
 
-/// Parts of a step in f32.
-fn full(Machine { isa, peak, l2, .. }: Machine) -> Vec<Part> {
-    let (x, dz) = (blocks(INPUTS), blocks(UNITS));
-    let (x2, mut out) = (x.clone(), blocks(UNITS));
-    let mut owned = Owned::zeros(INPUTS, UNITS);
-    let weights = owned.w.clone();
-    let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 100);
-    let (mut logits, mut losses) = (Panel::zeros(BATCH / 2, 10), [RowLoss::default(); BATCH / 2]);
-    let pixels = vec![77u8; INPUTS * BATCH / 2];
-    let mut floats = vec![0.0; pixels.len()];
-    let macs = (2 * BATCH * INPUTS * UNITS) as f64 / peak;
-    let forward = Subject::new("forward 32x784x64", move || {
+/// A batch of inputs, and where they are zero.
+struct Batch {
+    x: Panel,
+    zeros: Zeros,
+}
+
+impl Batch {
+    fn new(isa: Isa, images: &[u8]) -> Batch {
+        let zeros = Zeros::new(BATCH, INPUTS, BLOCK);
+        let mut batch = Batch { x: Panel::zeros(BATCH, INPUTS), zeros };
+        batch.take(isa, images);
+        batch
+    }
+
+    /// Bytes become floats, and lists of what is other than zero.
+    fn take(&mut self, isa: Isa, images: &[u8]) {
+        let Batch { x, zeros } = self;
+        for (i, image) in images.chunks_exact(INPUTS).enumerate() {
+            kernels::pixels(isa, image, 1.0 / 255.0, &mut Line::flat_mut(x.row_mut(i))[..INPUTS]);
+            kernels::mark_zeros(isa, x, i, zeros);
+        }
+        kernels::list_zeros(isa, BATCH, zeros);
+    }
+
+    /// Block `k` of the inputs.
+    fn block(&self, k: usize, skip: bool) -> View<'_> {
+        if skip {
+            return self.zeros.block(self.x.view(), k);
+        }
+        self.x.view().cols_at(k * BLOCK, BLOCK.min(INPUTS - k * BLOCK))
+    }
+
+    /// Share of the multiply-adds that are left, of forward pass and update.
+    fn left(&self, skip: bool) -> [f64; 2] {
+        if skip { self.zeros.densities() } else { [1.0; 2] }
+    }
+}
+
+/// What a part with so much of its multiply-adds left is called.
+fn called(name: &str, left: f64) -> String {
+    if left < 1.0 { format!("{name}, {:.0} % of it", left * 100.0) } else { name.to_owned() }
+}
+
+/// Floating-point operations of either product.
+const FLOPS: f64 = (2 * BATCH * INPUTS * UNITS) as f64;
+
+fn fetch(Machine { isa, .. }: Machine, images: &[u8]) -> Part<'_> {
+    let mut batch = Batch::new(isa, images);
+    let run = move || per(&mut || batch.take(isa, images));
+    (Subject::new("floats of 32 images, and lists", run), None)
+}
+
+fn forward(Machine { isa, peak, .. }: Machine, batch: &Batch, skip: bool) -> Part<'_> {
+    let [left, _] = batch.left(skip);
+    let (weights, mut out) = (Owned::zeros(INPUTS, UNITS).w, Panel::zeros(BATCH, UNITS));
+    let run = move || {
+        let (x, w) = (|k: usize| batch.block(k, skip), |_: usize| weights.view());
+        let (x, w) = (Blocks::new(BLOCKS, &x), Blocks::new(1, &w));
         per(&mut || {
-            for (x, out) in x.iter().zip(&mut out) {
-                let x = |k: usize| x.view().cols_at(k * 112, 112);
-                let w = |_: usize| weights.view();
-                let (x, w) = (Blocks::new(7, &x), Blocks::new(1, &w));
-                kernels::dense_forward(isa, x, w, &[Line::ZERO; 4], Then::Relu, out, 0);
-            }
+            kernels::dense_forward(isa, x, w, &[Line::ZERO; 4], Then::Relu, &mut out, 0);
         })
-    });
-    let update = Subject::new("update 784x64 with Adam", move || {
+    };
+    (Subject::new(called("forward 32x784x64", left), run), Some(left * FLOPS / peak))
+}
+
+fn update(Machine { isa, peak, l2, .. }: Machine, batch: &Batch, skip: bool) -> Part<'_> {
+    let [_, left] = batch.left(skip);
+    let (dz, mut owned) = (gradients(), Owned::zeros(INPUTS, UNITS));
+    let run = move || {
+        let Batch { x, zeros } = batch;
+        let all = if skip { zeros.cols_at(x.view(), 0, INPUTS) } else { x.view() };
+        let (x, dz) = (|_: usize| all, |_: usize| dz.view());
+        let (x, dz) = (Blocks::new(1, &x), Blocks::new(1, &dz));
         per(&mut || {
-            let (x, dz) = (|b: usize| x2[b].view(), |b: usize| dz[b].view());
-            let (x, dz) = (Blocks::new(2, &x), Blocks::new(2, &dz));
-            kernels::dense_update(isa, x, dz, &mut owned, step);
+            kernels::dense_update(isa, x, dz, &mut owned, step());
         })
-    });
-    let loss = Subject::new("softmax and loss, 16 rows", move || {
-        let labels = [3; BATCH / 2];
-        per(&mut || {
-            kernels::softmax_cross_entropy(isa, &mut logits, &labels, 1.0 / 32.0, &mut losses)
-        })
-    });
-    let scaled = Subject::new("pixels, 16 rows", move || {
-        per(&mut || kernels::pixels(isa, &pixels, 1.0 / 255.0, &mut floats))
-    });
-    // The update cannot be faster than its multiply-adds, nor than its weights and moments come and go.
-    let traffic = L2_BYTES as f64 / l2;
-    vec![(forward, Some(macs)), (update, Some(macs.max(traffic))), (loss, None), (scaled, None)]
+    };
+    let bound = (left * FLOPS / peak).max(L2_BYTES as f64 / l2);
+    (Subject::new(called("update 784x64 with Adam", left), run), Some(bound))
+}
+
+/// What the update does besides the product.
+fn adam(Machine { isa, l2, .. }: Machine) -> Part<'static> {
+    let gradients = vec![0.01; INPUTS * UNITS];
+    let [mut w, mut m, mut v] = [(); 3].map(|()| vec![0.0; INPUTS * UNITS]);
+    let run =
+        move || per(&mut || kernels::adam_step(isa, &step(), &gradients, &mut w, &mut m, &mut v));
+    (Subject::new("Adam of 784x64", run), Some(L2_BYTES as f64 / l2))
+}
+
+fn loss(Machine { isa, .. }: Machine) -> Part<'static> {
+    let (mut logits, mut losses) = (Panel::zeros(BATCH, 10), [RowLoss::default(); BATCH]);
+    let run = move || {
+        let (labels, scale) = ([3; BATCH], 1.0 / BATCH as f32);
+        per(&mut || kernels::softmax_cross_entropy(isa, &mut logits, &labels, scale, &mut losses))
+    };
+    (Subject::new("softmax and loss, 32 rows", run), None)
 }
 
 /// Parts of a step in bf16.
-fn half(token: Bf16, Machine { l2, .. }: Machine) -> Vec<Part> {
-    let pixels: Vec<u8> = (0..BATCH * INPUTS).map(|i| (i * 7 % 256) as u8).collect();
-    let mut x = Left16::zeros(BATCH, INPUTS);
-    let rows = |i: usize| &pixels[i * INPUTS..][..INPUTS];
+fn half(token: Bf16, Machine { l2, .. }: Machine, images: &[u8]) -> Vec<Part<'_>> {
+    let rows = |i: usize| &images[i * INPUTS..][..INPUTS];
+    let (mut x, mut x_t) = (Left16::zeros(BATCH, INPUTS), Left16::zeros(INPUTS, BATCH));
     kernels::pixels16(token, &rows, &mut x);
-    let mut x_t = Left16::zeros(INPUTS, BATCH);
     kernels::transpose16(token, &x, &mut x_t);
     let mut dz = Right16::zeros(BATCH, UNITS);
-    for (b, block) in blocks(UNITS).iter().enumerate() {
-        kernels::pairs16(token, block.view(), &mut dz, b * BATCH / 2);
-    }
+    kernels::pairs16(token, gradients().view(), &mut dz, 0);
     let (mut gathered, mut transposed) = (x.clone(), x_t.clone());
-    let mut out = blocks(UNITS);
+    let mut out = [Panel::zeros(BATCH, UNITS)];
     let mut owned = Owned::zeros(INPUTS, UNITS);
     let mut weights = Right16::zeros(INPUTS, UNITS);
     let same = weights.clone();
-    let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 100);
-    let fetch = Subject::new("bf16: pixels in both layouts, 32 rows", move || {
-        let rows = |i: usize| &pixels[i * INPUTS..][..INPUTS];
+    let scale = 1.0 / 255.0;
+    let fetch = Subject::new("bf16: 32 images in both layouts", move || {
         per(&mut || {
             kernels::pixels16(token, &rows, &mut gathered);
             kernels::transpose16(token, &gathered, &mut transposed);
@@ -120,13 +189,15 @@ fn half(token: Bf16, Machine { l2, .. }: Machine) -> Vec<Part> {
     });
     let forward = Subject::new("bf16: forward 32x784x64", move || {
         let bias = (&[Line::ZERO; 4][..], Then::Relu);
-        per(&mut || kernels::forward16(token, &x, &[&same], 1.0 / 255.0, bias, &mut out))
+        per(&mut || kernels::forward16(token, &x, &[&same], scale, bias, &mut out))
     });
     let update = Subject::new("bf16: update 784x64 with Adam", move || {
-        let scale = 1.0 / 255.0;
         per(&mut || {
-            kernels::update16(token, (&x_t, 0), &dz, scale, &mut owned, &mut weights, step);
+            let w16 = &mut weights;
+            kernels::update16(token, (&x_t, 0), &dz, scale, &mut owned, w16, step());
         })
     });
-    vec![(fetch, None), (forward, None), (update, Some(L2_BYTES as f64 / l2))]
+    let product = FLOPS / meter::peak_flops16(token);
+    let of_update = product.max(L2_BYTES as f64 / l2);
+    vec![(fetch, None), (forward, Some(product)), (update, Some(of_update))]
 }
