@@ -16,6 +16,14 @@ pub enum Error {
     /// This machine cannot do what was asked for.
     #[error("{0}")]
     Machine(String),
+    /// Here a training would go on to other bits than where its state was made.
+    #[error("the state is that of a training in {state}, and here it would go on in {here}")]
+    Arithmetic {
+        /// How sums were rounded there.
+        state: &'static str,
+        /// How they are here.
+        here: &'static str,
+    },
     /// Training left the finite numbers.
     #[error(
         "training diverged: the loss of epoch {epoch}, step {step} is {loss}; \

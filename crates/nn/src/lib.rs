@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod arithmetic;
 mod augment;
 mod average;
 mod behind;

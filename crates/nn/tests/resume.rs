@@ -4,6 +4,7 @@
 mod common;
 
 use common::{bytes, inputs, network, sample};
+use kernels::Isa;
 use nn::checkpoint::{Metadata, from_bytes, state_from_bytes, state_to_bytes};
 use nn::{
     Activation, Augment, Average, EarlyStopping, Engine, Error, Event, FitConfig, History, Inputs,
@@ -144,6 +145,27 @@ fn bf16_resumes_too() {
     for at in [0, 5, 16, 17, 20] {
         let file = state_after(at, &config, &mut engine, &[70]);
         assert!(resumed(&file, &mut Engine::new(Some(1), None)).0 == bytes(&model), "{at}");
+    }
+}
+
+#[test]
+fn a_state_is_not_resumed_where_sums_are_rounded_in_another_way() {
+    let config = FitConfig::default();
+    let on = |isa| Engine::new(Some(1), Some(isa));
+    for (there, here) in Isa::available()
+        .into_iter()
+        .flat_map(|there| Isa::available().into_iter().map(move |here| (there, here)))
+    {
+        let file = state_after(2, &config, &mut on(there), &[9]);
+        let (state, _) = state_from_bytes(&file).expect("a state");
+        let (mut model, mut engine) = (state.model().expect("a model"), on(here));
+        let resumed = begin(&mut model, &mut engine, &config).resume(&state).map(drop);
+        if there.fused() == here.fused() {
+            resumed.expect("the same bits");
+        } else {
+            let error = resumed.expect_err("other bits");
+            assert!(matches!(error, Error::Arithmetic { .. }), "{there} and {here}: {error}");
+        }
     }
 }
 

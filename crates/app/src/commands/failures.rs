@@ -37,6 +37,13 @@ pub(super) fn network_failure(error: nn::Error) -> Failure {
                 .at(what)
                 .next("train with --precision f32, which runs everywhere")
         }
+        nn::Error::Arithmetic { .. } => {
+            Failure::new(Code::Other, "here the run would not go on to the same bits")
+                .at(error)
+                .next(
+                    "resume it on the machine, and with the --isa, that it was begun with; or begin another from its weights: --init",
+                )
+        }
         nn::Error::Checkpoint(_) => Failure::new(Code::Model, error),
         _ => Failure::new(Code::Other, error),
     }

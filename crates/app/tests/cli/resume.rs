@@ -440,3 +440,20 @@ fn validation_is_told_and_early_stopping_stops() {
         assert!(done.err.contains(part), "{line}: {}", done.err);
     }
 }
+
+/// Of all instruction sets only the portable one may round a product before it is added.
+#[test]
+fn a_run_does_not_go_on_to_other_bits() {
+    let room = Room::new();
+    room.train("a", "--epochs 2 --max-steps 5 --checkpoint-every 5");
+    let portable = kernels::Isa::available().into_iter().find(|isa| isa.name() == "portable");
+    let same = kernels::Isa::best().fused() == portable.expect("always there").fused();
+    let before = room.read("a/model.safetensors");
+    let done = room.weft("train --resume a --max-steps 9 --no-plots --isa portable");
+    assert_eq!(done.code, Some(if same { 0 } else { 1 }), "{}", done.err);
+    if !same {
+        assert!(done.err.contains("in f32 without fused multiply-adds"), "{}", done.err);
+        assert!(room.read("a/model.safetensors") == before, "a lost model");
+        room.good("train --resume a --max-steps 9 --no-plots");
+    }
+}

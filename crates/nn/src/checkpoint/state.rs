@@ -5,6 +5,7 @@
 
 use super::{Header, Metadata, bad, frame, header, read_header, serialized, tensors_named};
 use crate::architecture::Architecture;
+use crate::arithmetic::Arithmetic;
 use crate::average::Average;
 use crate::error::Error;
 use crate::model::Model;
@@ -30,6 +31,9 @@ pub(crate) struct Fields {
     /// Examples that are trained on and that are validated on.
     pub(crate) examples: (usize, usize),
     pub(crate) progress: Progress,
+    /// How sums were rounded, on which the bits depend that it goes on to; earlier versions did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) arithmetic: Option<Arithmetic>,
 }
 
 /// Tensors of the shapes of the network's.

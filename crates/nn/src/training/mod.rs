@@ -2,6 +2,7 @@
 
 mod epoch;
 
+use crate::arithmetic::Arithmetic;
 use crate::augment::Augmenter;
 use crate::average::Average;
 use crate::checkpoint::{Fields, Set, State};
@@ -187,7 +188,9 @@ impl<'r> Training<'r> {
             (progress.step > 0).then(|| copy(&self.good)),
             self.average.as_ref().filter(|_| progress.averaged > 0).map(copy),
         ];
-        let training = Fields { config: self.config, examples: self.examples(), progress };
+        let arithmetic = Arithmetic::of(self.config.precision, self.engine.isa).ok();
+        let (config, examples) = (self.config, self.examples());
+        let training = Fields { config, examples, progress, arithmetic };
         State { architecture: self.model.architecture.clone(), training, sets }
     }
 
@@ -220,15 +223,17 @@ impl<'r> Training<'r> {
     ///
     /// # Errors
     /// [`Error::Input`] if it is the state of another training, [`Error::Setting`] if of one with other settings;
-    /// [`Error::Machine`] if this machine cannot have the precision.
+    /// [`Error::Machine`] if this machine cannot have the precision; [`Error::Arithmetic`] if sums are rounded in another way here.
     pub fn resume(mut self, state: &State) -> Result<Self, Error> {
         let other =
             |what: &str| Err(Error::Input(format!("the state is that of a training with {what}")));
-        let Fields { examples, progress, .. } = &state.training;
+        let Fields { examples, progress, arithmetic, .. } = &state.training;
         if state.architecture != self.model.architecture {
             return other("another network");
         }
         state.check_settings(&self.config)?;
+        let here = Arithmetic::of(self.config.precision, self.engine.isa)?;
+        Arithmetic::check(*arithmetic, here)?;
         if *examples != self.examples() {
             let (train, held) = examples;
             return other(&format!("{train} examples, and {held} to validate on"));
