@@ -188,9 +188,17 @@ fn load(folder: &RunFolder, hash: &str) -> Outcome<Option<State>> {
         }
     };
     let (state, metadata) = checkpoint::state_from_bytes(&bytes).map_err(|e| {
-        Failure::new(Code::Model, e)
-            .at(path.display())
-            .next("remove the file, and the run begins anew, to the same end")
+        let next = if folder.join(RECORD).exists() {
+            let (weft, run) = (invoked_as(), quoted(folder.path()));
+            let config = quoted(&folder.join(CONFIG));
+            format!(
+                "the run is complete, and its model is whole without it; begin another run with its weights: \
+                 {weft} train --config {config} --init {run}"
+            )
+        } else {
+            "remove the file, and the run begins anew, to the same end".to_owned()
+        };
+        Failure::new(Code::Model, e).at(path.display()).next(next)
     })?;
     if metadata.data_hash.as_deref() != Some(hash) {
         return Err(Failure::new(Code::Data, "the run was trained on other data")
