@@ -22,19 +22,18 @@ use term::Terminal;
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     term::choose_colors(&args);
-    let cli = match cli::parse(&args) {
-        Ok(cli) => cli,
-        Err(error) => return misunderstood(&error, &args),
+    let done = match cli::parse(&args) {
+        Ok(cli) => run(&cli, Terminal::new(&cli.output)),
+        Err(error) if error.use_stderr() => return misunderstood(&error, &args),
+        Err(help_or_version) => term::print(help_or_version.render().ansi()),
     };
-    let terminal = Terminal::new(&cli.output);
-    let json = wants_json(&args);
-    match run(&cli, terminal) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if json {
+            if wants_json(&args) {
                 events::print_failure(&failure);
             }
-            terminal.report(&failure);
+            term::report(&failure);
             ExitCode::from(failure.status())
         }
     }
@@ -80,9 +79,9 @@ fn wants_json(args: &[OsString]) -> bool {
     args.iter().any(|arg| arg == "--json")
 }
 
-/// The command line could not be parsed, or asks for help or the version.
+/// The command line could not be parsed.
 fn misunderstood(error: &clap::Error, args: &[OsString]) -> ExitCode {
-    if error.use_stderr() && wants_json(args) {
+    if wants_json(args) {
         let text = error.to_string();
         let what = text.lines().next().unwrap_or("the command line is wrong");
         let what = what.strip_prefix("error: ").unwrap_or(what);

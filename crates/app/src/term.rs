@@ -76,12 +76,12 @@ impl Terminal {
     pub(crate) fn warn(self, text: impl Display) {
         self.note(format_args!("{WARNING}warning:{WARNING:#} {text}"));
     }
+}
 
-    /// Why the command failed.
-    pub(crate) fn report(self, failure: &Failure) {
-        if !failure.silent {
-            let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {failure}");
-        }
+/// Why the command failed, on standard error.
+pub(crate) fn report(failure: &Failure) {
+    if !failure.silent {
+        let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {failure}");
     }
 }
 

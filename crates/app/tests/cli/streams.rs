@@ -33,6 +33,18 @@ fn colours_are_there_always_and_never_as_asked() {
     assert!(!none.err.contains(ESCAPE), "{}", none.err);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    let room = Room::new();
+    for line in ["--help", "train --help", "--version"] {
+        let full = std::fs::File::create("/dev/full").expect("a device");
+        let done = done(&room.command(line).stdout(full).output().expect("weft runs"));
+        assert_eq!(done.code, Some(5), "weft {line}");
+        assert!(done.err.contains("cannot write to standard output"), "{}", done.err);
+    }
+}
+
 #[test]
 fn quiet_prints_nothing_on_standard_error() {
     let room = Room::new();
