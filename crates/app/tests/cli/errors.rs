@@ -208,4 +208,10 @@ fn a_failure_is_an_event_where_events_are_asked_for() {
         );
         assert!(all[0]["what"].is_string() && all[0]["next"].is_string(), "{}", done.out);
     }
+    for (line, next) in
+        [("eval r --json", "say --model r"), ("train --json --epoch 3", "'--epochs'")]
+    {
+        let next_of_event = events(&room.weft(line).out)[0]["next"].to_string();
+        assert!(next_of_event.contains(next), "{line}: {next_of_event}");
+    }
 }
