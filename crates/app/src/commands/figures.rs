@@ -1,7 +1,7 @@
 //! The figures of a model and its data, as files.
 
 use super::runs::History;
-use super::{network_failure, predict};
+use super::{ANEW, network_failure, predict, unsound};
 use crate::exit::{Code, Failure, Outcome};
 use crate::run;
 use app::plot::{self, Figure, Format, Image, Labelled as Item, Prediction, Size, render};
@@ -177,6 +177,9 @@ impl Figures<'_> {
         let images =
             Inputs::u8(&pixels, self.test.features(), self.scale).map_err(network_failure)?;
         let all = self.model.predict(engine, images).map_err(network_failure)?;
+        if let Some(what) = unsound(self.model, &all) {
+            return Err(Failure::new(Code::Other, what).at("drawing its predictions").next(ANEW));
+        }
         let rows = all.chunks_exact(self.class_names.len());
         let known = |(&index, row): (&usize, &[f32])| Known { index, probabilities: row.to_vec() };
         Ok(indices.iter().zip(rows).map(known).collect())

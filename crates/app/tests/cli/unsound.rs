@@ -46,3 +46,21 @@ fn a_model_without_a_report_says_what_is_wrong_with_it() {
         assert!(!room.path("r.html").exists());
     }
 }
+
+#[test]
+fn a_model_without_pictures_says_what_is_wrong_with_it() {
+    let room = Room::new();
+    put_model(&room, "nan", f32::NAN);
+    put_model(&room, "huge", f32::MAX);
+    for (model, what) in [("nan", "weights"), ("huge", "outputs")] {
+        for images in ["", "--index 3"] {
+            let line = format!("plot {images} --model {model} --dataset sample --out pictures");
+            let done = room.weft(&line);
+            assert_eq!(done.code, Some(1), "{}", done.err);
+            let told = format!("error: some of the model's {what} are not finite\n");
+            assert!(done.err.contains(&told), "{}", done.err);
+            assert!(done.err.contains("next:  train it anew"), "{}", done.err);
+            assert!(!room.path("pictures").exists(), "half of the pictures");
+        }
+    }
+}
