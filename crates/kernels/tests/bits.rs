@@ -290,6 +290,32 @@ fn adam_equals_its_twin_down_to_denormals() {
 }
 
 #[test]
+fn adam_steps_over_slices_that_begin_anywhere() {
+    let mut g = Gen::new(7);
+    let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 2);
+    for isa in isas() {
+        for (from, other) in (0..=16).flat_map(|from| [(from, from), (from, 3)]) {
+            let [grad, w, m] = [(); 3].map(|()| g.floats(90));
+            let v: Vec<f32> = g.floats(90).iter().map(|v| v.abs()).collect();
+            let [mut found, mut want] = [(); 2].map(|()| (w.clone(), m.clone(), v.clone()));
+            let grad = &grad[other..][..70];
+            let (w, m, v) = (
+                &mut found.0[from..][..70],
+                &mut found.1[from..][..70],
+                &mut found.2[other..][..70],
+            );
+            adam_step(isa, &step, grad, w, m, v);
+            let (w, m, v) =
+                (&mut want.0[from..][..70], &mut want.1[from..][..70], &mut want.2[other..][..70]);
+            Twin::of(isa).adam_step(&step, grad, (w, m, v));
+            assert_bits(&found.0, &want.0, format_args!("weights from {from} on, {isa}"));
+            assert_bits(&found.1, &want.1, format_args!("first moments from {from} on, {isa}"));
+            assert_bits(&found.2, &want.2, format_args!("second moments from {other} on, {isa}"));
+        }
+    }
+}
+
+#[test]
 fn a_rate_of_nothing_leaves_the_weights() {
     let mut g = Gen::new(6);
     for isa in isas() {

@@ -185,13 +185,25 @@ pub(super) fn step_slices<S: Simd>(s: S, rule: impl Rule, g: &[f32], wmv: [&mut 
     let n = g.len();
     let lengths = (w.len(), m.len(), v.len());
     assert_eq!(lengths, (n, n, n), "parameters and moments for {n} gradients");
+    // Vectors that begin with lines, if all slices begin as far from one.
+    let before = w.as_ptr().align_offset(size_of::<Line>()).min(n);
+    let (g_before, g) = g.split_at(before);
+    let [(w_before, w), (m_before, m), (v_before, v)] =
+        [w, m, v].map(|all| all.split_at_mut(before));
+    step_some(s, rule, g_before, [w_before, m_before, v_before]);
     let (g, g_rest) = g.as_chunks();
     let ((w, w_rest), (m, m_rest), (v, v_rest)) =
         (w.as_chunks_mut(), m.as_chunks_mut(), v.as_chunks_mut());
     step_all(s, rule, g, [w, m, v]);
-    let mut rest = [&*w_rest, m_rest, v_rest].map(|from| s.to_array(s.load_first(from)));
-    at_once(s, rule, s.load_first(g_rest), rest.each_mut());
-    for (from, to) in rest.iter().zip([w_rest, m_rest, v_rest]) {
+    step_some(s, rule, g_rest, [w_rest, m_rest, v_rest]);
+}
+
+/// A step over less than a vector.
+#[inline(always)]
+fn step_some<S: Simd>(s: S, rule: impl Rule, g: &[f32], wmv: [&mut [f32]; 3]) {
+    let mut lanes = wmv.each_ref().map(|from| s.to_array(s.load_first(from)));
+    at_once(s, rule, s.load_first(g), lanes.each_mut());
+    for (from, to) in lanes.iter().zip(wmv) {
         s.store_first(s.load(from), to);
     }
 }
