@@ -148,6 +148,7 @@ impl<S: Simd, R: Rule, const FAR: bool> Ending<S> for Update<'_, '_, S, R, FAR> 
         v: usize,
         acc: Acc<S::V, MR, NV>,
     ) {
+        // Lines: vectors that crossed from one to the next would be written and read twice.
         let mut gradients = [[Line::ZERO; NV]; MR];
         unroll!(R in 0..MR => unroll!(J in 0..NV => s.store(acc[R][J], &mut gradients[R][J].0)));
         let at = (self.row0 + i) * self.vectors + v;
