@@ -86,12 +86,10 @@ fn misunderstood(error: &clap::Error, args: &[OsString]) -> ExitCode {
         let what = text.lines().next().unwrap_or("the command line is wrong");
         let what = what.strip_prefix("error: ").unwrap_or(what);
         let tips = text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: "));
-        let next = match tips.collect::<Vec<_>>().join("; ") {
-            none if none.is_empty() => {
-                "`weft --help` lists the commands, `weft COMMAND --help` their options".to_owned()
-            }
-            tips => tips,
-        };
+        let mut next = tips.collect::<Vec<_>>().join("; ");
+        if next.is_empty() {
+            next += "`weft --help` lists the commands, `weft COMMAND --help` their options";
+        }
         events::print_failure(&Failure::new(Code::Usage, what).at("the command line").next(next));
     }
     // A pipe that is closed leaves nobody to tell.

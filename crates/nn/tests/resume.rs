@@ -170,6 +170,19 @@ fn a_state_is_not_resumed_where_sums_are_rounded_in_another_way() {
 }
 
 #[test]
+fn a_state_that_does_not_say_how_sums_were_rounded_is_resumed() {
+    let mut engine = Engine::new(Some(1), None);
+    let file = state_after(2, &FitConfig::default(), &mut engine, &[9]);
+    let name = if Isa::best().fused() { "fused" } else { "unfused" };
+    // JSON in a string of JSON.
+    let field = format!(r#"\"arithmetic\":\"{name}\","#);
+    let at = file.windows(field.len()).position(|bytes| bytes == field.as_bytes());
+    let mut silent = file.clone();
+    silent[at.expect("the field")..][..field.len()].fill(b' ');
+    assert!(resumed(&silent, &mut engine) == resumed(&file, &mut engine));
+}
+
+#[test]
 fn after_a_divergence_the_good_weights_come_back_in_a_resumed_run_too() {
     // Good in the first epoch, far too high in the second.
     let schedule = Schedule::Step { every: 1, gamma: 1e33 };

@@ -11,7 +11,7 @@ use kernels::{
 const BATCH: usize = 32;
 const INPUTS: usize = 784;
 const UNITS: usize = 64;
-/// Inputs that a forward pass takes at a time, in so many blocks.
+/// Inputs that a forward pass takes at a time, as `nn` does, in so many blocks.
 const BLOCK: usize = 160;
 const BLOCKS: usize = INPUTS.div_ceil(BLOCK);
 /// Runs between two looks at the clock.

@@ -41,7 +41,8 @@ pub(super) fn network_failure(error: nn::Error) -> Failure {
             Failure::new(Code::Other, "here the run would not go on to the same bits")
                 .at(error)
                 .next(
-                    "resume it on the machine, and with the --isa, that it was begun with; or begin another from its weights: --init",
+                    "resume it on the machine, and with the --isa, that it was begun with; \
+                     or begin another from its weights: --init RUN",
                 )
         }
         nn::Error::Checkpoint(_) => Failure::new(Code::Model, error),

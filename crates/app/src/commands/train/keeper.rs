@@ -147,7 +147,6 @@ pub(super) fn open(config: &Train, run: &Path, hash: &str) -> Outcome<(RunFolder
 
 /// Why a run that has ended does not go on, and what does.
 fn complete(folder: &RunFolder, state: Option<&State>) -> Failure {
-    let (weft, run, config) = (invoked_as(), quoted(folder.path()), quoted(&folder.join(CONFIG)));
     let (what, longer) = match state {
         None => ("it has saved no state to go on from", ""),
         Some(state) if state.stopped_early() => ("was stopped early", ""),
@@ -156,9 +155,15 @@ fn complete(folder: &RunFolder, state: Option<&State>) -> Failure {
     Failure::usage(format_args!("that run is complete, and {what}"))
         .at(folder.join(RECORD).display())
         .next(format_args!(
-            "`plot --model` and `report` draw what this one did not; {longer}begin another run with its weights: \
-             {weft} train --config {config} --init {run}"
+            "`plot --model` and `report` draw what this one did not; {longer}{}",
+            another(folder)
         ))
+}
+
+/// How a run that is complete is trained further.
+fn another(folder: &RunFolder) -> String {
+    let (weft, run, config) = (invoked_as(), quoted(folder.path()), quoted(&folder.join(CONFIG)));
+    format!("begin another run with its weights: {weft} train --config {config} --init {run}")
 }
 
 /// A run cannot end before where it is.
@@ -189,12 +194,8 @@ fn load(folder: &RunFolder, hash: &str) -> Outcome<Option<State>> {
     };
     let (state, metadata) = checkpoint::state_from_bytes(&bytes).map_err(|e| {
         let next = if folder.join(RECORD).exists() {
-            let (weft, run) = (invoked_as(), quoted(folder.path()));
-            let config = quoted(&folder.join(CONFIG));
-            format!(
-                "the run is complete, and its model is whole without it; begin another run with its weights: \
-                 {weft} train --config {config} --init {run}"
-            )
+            let another = another(folder);
+            format!("the run is complete, and its model is whole without it; {another}")
         } else {
             "remove the file, and the run begins anew, to the same end".to_owned()
         };
