@@ -4,7 +4,7 @@
 //! lanes past its last column. A wide matrix is a list of panels of [`PANEL_COLS`] columns ([`Panels`]);
 //! columns past the last multiple of 64 go into a narrower panel, so at most fifteen lanes are padding.
 
-use crate::isa::{GROUP, LANES, Line, Lit, Rows, Strided};
+use crate::isa::{LANES, Line, Lit, Rows, Strided};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -183,7 +183,7 @@ impl<'a> View<'a> {
         assert!(inside(from, count, self.rows), "rows {from}+{count} of {}", self.rows);
         let data = if count == 0 { &[] } else { &self.data[from * self.stride..] };
         let lit = match self.lit {
-            Known::Rows(lit) if from.is_multiple_of(GROUP) => Known::Rows(lit.past(from / GROUP)),
+            Known::Rows(lit) => Known::Rows(lit.past(from)),
             _ => Known::Nothing,
         };
         View { data, rows: count, lit, ..self }

@@ -6,8 +6,8 @@
 //! ```
 
 use crate::isa::{
-    ANYHOW, COLUMNS, Caches, Foreseen, LANES, Panels, Part, Picked, ROWS, Rows, Simd, Steps,
-    Strided, Walk,
+    ANYHOW, COLUMNS, Caches, Few, Foreseen, LANES, MASK, Masked, Panels, Part, Picked, ROWS, Rows,
+    Simd, Steps, Strided, Walk,
 };
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
@@ -183,16 +183,18 @@ fn columns<S: Simd, E: Ending<S>, const NV: usize>(
     let mut i = 0;
     if const { S::WIDE.0 == MOST_ROWS && S::WIDE.1 == NV }
         && rows >= many_rows()
-        && pairs.iter().all(|(a, _)| a.is_full())
+        && pairs.iter().all(|(a, _)| a.lit().is_unknown())
     {
         (i, ending) = tiles::<S, E, MOST_ROWS, NV>(simd, (0, in_sixes(rows)), v, pairs, ending);
     }
+    // Eight chains of two rows and four vectors are enough where a multiply-add of a whole vector takes a cycle.
+    let low = NV == 4 && pairs.iter().any(|(a, _)| a.lit().is_of_pairs());
     while i < rows {
         (i, ending) = match rows - i {
             8.. if const { S::TILE_ROWS[NV - 1] >= 8 } => {
                 tiles::<S, E, 8, NV>(simd, (i, rows), v, pairs, ending)
             }
-            4.. if const { S::TILE_ROWS[NV - 1] >= 4 } => {
+            4.. if const { S::TILE_ROWS[NV - 1] >= 4 } && !low => {
                 tiles::<S, E, 4, NV>(simd, (i, rows), v, pairs, ending)
             }
             2.. => tiles::<S, E, 2, NV>(simd, (i, rows), v, pairs, ending),
@@ -349,6 +351,14 @@ impl<S: Simd, E: Ending<S>, const MR: usize, const NV: usize> Part<S> for Tiles<
     #[inline(always)]
     fn run(self, simd: S) -> E {
         let Tiles { i, count, v, pairs, mut ending } = self;
+        if let (true, [pair]) = (const { MR == 2 && NV == 4 }, pairs) {
+            // Of low tiles there are many, to which a copy of what does not change is nearer.
+            let pair = [*pair];
+            for t in 0..count {
+                tile::<S, E, MR, NV>(simd, i + t * MR, v, &pair, &mut ending);
+            }
+            return ending;
+        }
         for t in 0..count {
             tile::<S, E, MR, NV>(simd, i + t * MR, v, pairs, &mut ending);
         }
@@ -368,13 +378,19 @@ fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     let mut acc = ending.start::<MR, NV>(simd, i, v);
     for (a, b) in pairs {
         let all = Steps::<MR, NV>::new(a, i, b, v);
-        match a.few::<MR>(i) {
+        match a.lit().few::<MR>(i, a.depth()) {
             None if const { E::ASKS } => {
                 let between = between_asks(a.depth(), ending.asks());
                 multiply(simd, &mut acc, all, None, (ending, between));
             }
             None => multiply_all(simd, &mut acc, all),
-            Some(few) => multiply_all(simd, &mut acc, Picked::new(all, few)),
+            Some(Few::List(few)) => multiply_all(simd, &mut acc, Picked::new(all, few)),
+            Some(Few::Masks(masks)) => {
+                for (w, mask) in masks.iter().enumerate() {
+                    let all = Steps::<MR, NV>::new(a, i, b, v);
+                    multiply_all(simd, &mut acc, Masked::new(all, w * MASK, *mask));
+                }
+            }
         }
     }
     ending.finish(simd, i, v, acc);

@@ -132,7 +132,7 @@ impl Examples {
         (self.step, self.rows, self.known) = (batch.step, order.len(), false);
         if let Some(zeros) = zeros {
             list_zeros(isa, self.rows, zeros);
-            self.known = zeros.densities()[1] < 0.875;
+            self.known = zeros.density() < 0.875;
             self.rest = if self.known { 0 } else { REST };
         } else {
             self.rest = self.rest.saturating_sub(1);

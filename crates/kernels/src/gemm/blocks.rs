@@ -65,7 +65,7 @@ impl Scratch {
     /// Nothing yet, for products that are cut as if caches had so many bytes, and the core were AMD's or not.
     #[doc(hidden)]
     pub fn with_caches(first: usize, second: usize, amd: bool) -> Scratch {
-        let caches = Caches { first, second, amd };
+        let caches = Caches { first, second, amd, ..Caches::USUAL };
         Scratch { lines: Vec::new(), limits: Some([Limits::of(caches), Limits::narrow(caches)]) }
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Limits {
 impl Limits {
     #[inline(always)]
     pub(super) fn of(caches: Caches) -> Limits {
-        let Caches { first, second, amd } = caches;
+        let Caches { first, second, amd, .. } = caches;
         let (half, slim) = (second / size_of::<f32>() / 2, caches.slim());
         Limits {
             block: half.min(BLOCK),

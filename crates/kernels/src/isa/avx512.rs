@@ -44,10 +44,9 @@ fn first(n: usize) -> __mmask16 {
 /// An estimate of fourteen bits and two steps of Newton; the result is to the nearest if what the second starts from is
 /// within an ulp, for every mantissa but that of all ones (P. Markstein, "Computation of elementary functions on
 /// the IBM RISC System/6000 processor", 1990). The first step is rounded up, which makes that one right too. A test
-/// tries every float. Zero and infinity, whose estimates are right, would come out as NaN; without `MASKS` they are
-/// twice the estimate, which MINPS takes where the first of its operands is NaN and which is too large elsewhere.
+/// tries every float. Zero and infinity, whose estimates are right, would come out as NaN.
 #[inline(always)]
-fn reciprocal<const MASKS: bool>(s: Avx512, a: __m512) -> __m512 {
+fn reciprocal(s: Avx512, a: __m512) -> __m512 {
     const UP: i32 = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC;
     /// What to put where `a` is zero or infinite: infinity, zero.
     const FIX: i32 = 6 << 8 | 8 << 20;
@@ -57,11 +56,7 @@ fn reciprocal<const MASKS: bool>(s: Avx512, a: __m512) -> __m512 {
         let estimate = _mm512_rcp14_ps(a);
         let y = _mm512_fmadd_round_ps::<UP>(s.fnma(a, estimate, one), estimate, estimate);
         let y = s.fma(s.fnma(a, y, one), y, y);
-        if const { MASKS } {
-            _mm512_fixupimm_ps::<0>(y, a, _mm512_set1_epi32(FIX))
-        } else {
-            _mm512_min_ps(y, s.add(estimate, estimate))
-        }
+        _mm512_fixupimm_ps::<0>(y, a, _mm512_set1_epi32(FIX))
     }
 }
 
@@ -176,7 +171,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn recip<const MASKS: bool>(self, a: __m512) -> __m512 {
-        reciprocal::<MASKS>(self, a)
+        if const { MASKS } { reciprocal(self, a) } else { self.div(self.splat(1.0), a) }
     }
     #[inline(always)]
     fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {

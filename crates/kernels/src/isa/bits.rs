@@ -1,8 +1,8 @@
 //! Lists of the bits that are set: what products may skip is known as masks, and a tile walks along a list.
 
 #[cfg(target_arch = "x86_64")]
-use super::has;
-use super::{GROUP, LANES};
+use super::{Caches, has};
+use super::{GROUP, LANES, PAIR};
 
 /// A byte in each byte.
 const EACH_BYTE: u64 = u64::from_le_bytes([1; 8]);
@@ -68,39 +68,52 @@ impl Marks {
     }
 }
 
-/// How lists are made of marks.
+/// How lists are made of marks, for groups of `G` rows or columns: [`GROUP`] or [`PAIR`].
 pub trait Bits: Copy {
-    /// For each four rows of up to four vectors, the columns in which one is lit.
+    /// Whether pairs suit products on this CPU.
     #[inline(always)]
-    fn columns(self, marks: &[Marks]) -> [u64; MARKED / GROUP] {
-        let mut words = [0; MARKED / GROUP];
+    fn pairs(self) -> bool {
+        false
+    }
+
+    /// For each `G` rows of up to four vectors, the columns in which one is lit.
+    #[inline(always)]
+    fn columns<const G: usize>(self, marks: &[Marks]) -> [u64; MARKED / PAIR] {
+        let mut words = [0; MARKED / PAIR];
         for (v, marks) in marks.iter().enumerate() {
-            for (marks, words) in marks.0.iter().zip(words.chunks_mut(LANES / GROUP)) {
-                let any = marks.iter().fold(0, |any, quarters| any | word(*quarters));
-                for (g, word) in words.iter_mut().enumerate() {
-                    *word |= (any >> (g * LANES) & 0xffff) << (v * LANES);
+            for (marks, words) in marks.0.iter().zip(words.chunks_mut(LANES / G)) {
+                // `G` of the four words, of which each quarter is a group.
+                for (part, marks) in marks.chunks(G).enumerate() {
+                    let any = marks.iter().fold(0, |any, quarters| any | word(*quarters));
+                    for (q, word) in words.iter_mut().skip(part).step_by(GROUP / G).enumerate() {
+                        *word |= (any >> (q * LANES) & 0xffff) << (v * LANES);
+                    }
                 }
             }
         }
         words
     }
 
-    /// For each four columns of a vector, the rows in which one is lit.
+    /// For each `G` columns of a vector, the rows in which one is lit.
     #[inline(always)]
-    fn rows(self, marks: &Marks) -> [u32; LANES / GROUP] {
-        let mut words = [0; LANES / GROUP];
+    fn rows<const G: usize>(self, marks: &Marks) -> [u32; LANES / PAIR] {
+        let mut words = [0; LANES / PAIR];
         for (s, marks) in marks.0.iter().enumerate() {
-            // Bit `w` of four is whether the row in word `w` has one of four columns lit.
-            let rows = marks.iter().enumerate().fold(0, |rows, (w, quarters)| {
-                let word = word(*quarters);
-                let pairs = word | word >> 1;
-                rows | ((pairs | pairs >> 2) & 0x1111_1111_1111_1111) << w
-            });
-            for (q, word) in words.iter_mut().enumerate() {
-                // The four bits of quarter 0, 16, 32 and 48 bits up go next to each other.
-                let four = rows >> (q * GROUP) & 0x000f_000f_000f_000f;
-                let rows = four.wrapping_mul(0x0001_0010_0100_1000) >> 48;
-                *word |= (rows as u32) << (s * LANES);
+            for part in 0..GROUP / G {
+                // Bit `w` of four is whether the row in word `w` has one of `G` columns lit.
+                let rows = marks.iter().enumerate().fold(0, |rows, (w, quarters)| {
+                    let word = word(*quarters);
+                    let pairs = word | word >> 1;
+                    let any = if G == PAIR { pairs >> (part * PAIR) } else { pairs | pairs >> 2 };
+                    rows | (any & 0x1111_1111_1111_1111) << w
+                });
+                let groups = words[..LANES / G].iter_mut().skip(part).step_by(GROUP / G);
+                for (q, word) in groups.enumerate() {
+                    // The four bits of quarter 0, 16, 32 and 48 bits up go next to each other.
+                    let four = rows >> (q * GROUP) & 0x000f_000f_000f_000f;
+                    let rows = four.wrapping_mul(0x0001_0010_0100_1000) >> 48;
+                    *word |= (rows as u32) << (s * LANES);
+                }
             }
         }
         words
@@ -195,22 +208,25 @@ compress!(false: "avx512bw,avx512f,popcnt,bmi1,bmi2",
 
 #[cfg(target_arch = "x86_64")]
 impl<const BYTES: bool> Compress<BYTES> {
-    /// The marks of 32 rows in their order.
+    /// The marks of 32 rows, in words of 64 bits: the rows in their order with `G` 4, with 2 a pair of the first sixteen and a pair
+    /// of the last.
     #[inline(always)]
-    fn in_order(self, marks: &Marks) -> core::arch::x86_64::__m512i {
+    fn in_order<const G: usize>(self, marks: &Marks) -> core::arch::x86_64::__m512i {
         use core::arch::x86_64::*;
-        const ORDER: [u16; MARKED] = {
+        const fn order<const G: usize>() -> [u16; MARKED] {
             let mut order = [0; MARKED];
-            let mut r = 0;
-            while r < MARKED {
-                order[r] = (r / LANES * LANES + r % GROUP * GROUP + r % LANES / GROUP) as u16;
-                r += 1;
+            let mut at = 0;
+            while at < MARKED {
+                let (word, part, k) = (at / GROUP, at % GROUP / G, at % G);
+                let r = part * (MARKED * G / GROUP) + word * G + k;
+                order[at] = (r / LANES * LANES + r % GROUP * GROUP + r % LANES / GROUP) as u16;
+                at += 1;
             }
             order
-        };
+        }
         // SAFETY: the token proves AVX-512 BW and F; both references are to 64 bytes.
         unsafe {
-            let order = _mm512_loadu_si512(ORDER.as_ptr().cast());
+            let order = _mm512_loadu_si512(const { order::<G>() }.as_ptr().cast());
             _mm512_permutexvar_epi16(order, _mm512_load_si512(core::ptr::from_ref(marks).cast()))
         }
     }
@@ -218,34 +234,51 @@ impl<const BYTES: bool> Compress<BYTES> {
 
 #[cfg(target_arch = "x86_64")]
 impl<const BYTES: bool> Bits for Compress<BYTES> {
+    /// Pairs where vectors of 512 bits are taken in halves: eight multiply-adds of a tile of two rows then take as long as the six loads
+    /// beside them, or longer.
     #[inline(always)]
-    fn columns(self, marks: &[Marks]) -> [u64; MARKED / GROUP] {
+    fn pairs(self) -> bool {
+        Caches::here().halves
+    }
+
+    #[inline(always)]
+    fn columns<const G: usize>(self, marks: &[Marks]) -> [u64; MARKED / PAIR] {
         use core::arch::x86_64::*;
-        let mut words = [0; MARKED / GROUP];
-        // SAFETY: the token proves AVX-512 F; the store is into 64 bytes.
+        let mut words = [0; MARKED / PAIR];
+        // SAFETY: the token proves AVX-512 F; the stores are into 64 bytes each.
         unsafe {
-            let mut all = _mm512_setzero_si512();
+            let (mut first, mut last) = (_mm512_setzero_si512(), _mm512_setzero_si512());
             for (v, marks) in marks.iter().enumerate() {
-                let marks = self.in_order(marks);
-                let pairs = _mm512_or_si512(marks, _mm512_srli_epi64::<32>(marks));
-                let any = _mm512_or_si512(pairs, _mm512_srli_epi64::<16>(pairs));
-                let any = _mm512_and_si512(any, _mm512_set1_epi64(0xffff));
+                let marks = self.in_order::<G>(marks);
+                let pairs = _mm512_or_si512(marks, _mm512_srli_epi64::<16>(marks));
+                let others = _mm512_srli_epi64::<32>(pairs);
                 let at = _mm_cvtsi64_si128((v * LANES) as i64);
-                all = _mm512_or_si512(all, _mm512_sll_epi64(any, at));
+                let word = _mm512_set1_epi64(0xffff);
+                let any = if const { G == PAIR } { pairs } else { _mm512_or_si512(pairs, others) };
+                first = _mm512_or_si512(first, _mm512_sll_epi64(_mm512_and_si512(any, word), at));
+                let others = _mm512_and_si512(others, word);
+                last = _mm512_or_si512(last, _mm512_sll_epi64(others, at));
             }
-            _mm512_storeu_si512(words.as_mut_ptr().cast(), all);
+            _mm512_storeu_si512(words.as_mut_ptr().cast(), first);
+            if const { G == PAIR } {
+                _mm512_storeu_si512(words[MARKED / GROUP..].as_mut_ptr().cast(), last);
+            }
         }
         words
     }
 
     #[inline(always)]
-    fn rows(self, marks: &Marks) -> [u32; LANES / GROUP] {
+    fn rows<const G: usize>(self, marks: &Marks) -> [u32; LANES / PAIR] {
         use core::arch::x86_64::*;
-        let marks = self.in_order(marks);
-        // SAFETY: the token proves AVX-512 BW and F; no memory is touched.
-        core::array::from_fn(|q| unsafe {
-            _mm512_test_epi16_mask(marks, _mm512_set1_epi16((0xf_u16 << (q * GROUP)).cast_signed()))
-        })
+        let (marks, mut words) = (self.in_order::<GROUP>(marks), [0; LANES / PAIR]);
+        // A loop, since what a closure of eight calls is not inlined, and then without these instructions.
+        for (q, word) in words[..LANES / G].iter_mut().enumerate() {
+            let group = ((1_u16 << G) - 1) << (q * G);
+            // SAFETY: the token proves AVX-512 BW and F; no memory is touched.
+            *word =
+                unsafe { _mm512_test_epi16_mask(marks, _mm512_set1_epi16(group.cast_signed())) };
+        }
+        words
     }
 
     #[inline(always)]
@@ -384,50 +417,56 @@ mod tests {
     }
 
     /// What is lit in groups of some vectors: columns of rows, and of each vector rows of columns.
-    type Groups = ([u64; MARKED / GROUP], Vec<[u32; LANES / GROUP]>);
+    type Groups = ([u64; MARKED / PAIR], Vec<[u32; LANES / PAIR]>);
 
     /// The groups of marked vectors, by what is given to `run`.
-    struct Grouped<'a>(&'a [Marks], &'a mut Groups);
+    struct Grouped<'a, const G: usize>(&'a [Marks], &'a mut Groups);
 
-    impl Listing for Grouped<'_> {
+    impl<const G: usize> Listing for Grouped<'_, G> {
         fn run(self, by: impl Bits) {
-            *self.1 = (by.columns(self.0), self.0.iter().map(|marks| by.rows(marks)).collect());
+            let rows = self.0.iter().map(|marks| by.rows::<G>(marks)).collect();
+            *self.1 = (by.columns::<G>(self.0), rows);
         }
     }
 
     /// Vectors of 32 rows, some of which have hardly a lane lit; marked, and their groups one by one.
-    fn marked(seed: usize, vectors: usize) -> (Vec<Marks>, Groups) {
+    fn marked<const G: usize>(seed: usize, vectors: usize) -> (Vec<Marks>, Groups) {
         let words = words();
         let lit = |v: usize, r: usize| {
             let word = words[(seed + v * MARKED + r) % words.len()];
             (word & if r.is_multiple_of(3) { u64::MAX } else { word >> 16 & word >> 32 }) as u16
         };
         let mut all = vec![Marks::default(); vectors];
-        let mut groups: Groups = ([0; MARKED / GROUP], vec![[0; LANES / GROUP]; vectors]);
+        let mut groups: Groups = ([0; MARKED / PAIR], vec![[0; LANES / PAIR]; vectors]);
         for (v, r, c) in
             (0..vectors * MARKED * LANES).map(|i| (i / 512, i / LANES % MARKED, i % LANES))
         {
             all[v].set(r, lit(v, r));
             if lit(v, r) >> c & 1 == 1 {
-                groups.0[r / GROUP] |= 1 << (v * LANES + c);
-                groups.1[v][c / GROUP] |= 1 << r;
+                groups.0[r / G] |= 1 << (v * LANES + c);
+                groups.1[v][c / G] |= 1 << r;
             }
         }
         (all, groups)
     }
 
-    #[test]
-    fn groups_of_rows_and_columns_are_lit_where_one_of_them_is() {
+    fn lit_where_one_of_them_is<const G: usize>() {
         for (seed, vectors) in (0..100).zip((1..=4).cycle()) {
-            let (marks, expected) = marked(97 * seed, vectors);
+            let (marks, expected) = marked::<G>(97 * seed, vectors);
             let mut groups = Groups::default();
-            Grouped(&marks, &mut groups).run(Table);
+            Grouped::<G>(&marks, &mut groups).run(Table);
             assert_eq!(groups, expected);
             #[cfg(target_arch = "x86_64")]
             if let Some(compress) = Compress::<false>::new() {
-                compress.run(Grouped(&marks, &mut groups));
+                compress.run(Grouped::<G>(&marks, &mut groups));
                 assert_eq!(groups, expected);
             }
         }
+    }
+
+    #[test]
+    fn groups_and_pairs_are_lit_where_one_of_them_is() {
+        lit_where_one_of_them_is::<GROUP>();
+        lit_where_one_of_them_is::<PAIR>();
     }
 }

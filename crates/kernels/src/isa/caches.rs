@@ -11,11 +11,14 @@ pub(crate) struct Caches {
     pub(crate) second: usize,
     /// Whether it is AMD's, by where it says this.
     pub(crate) amd: bool,
+    /// Whether it is one of those that take vectors of 512 bits in halves, if it takes them at all: AMD's family 25, Zen 3 and 4.
+    pub(crate) halves: bool,
 }
 
 impl Caches {
     /// Of many cores: where nothing is known.
-    pub(crate) const USUAL: Caches = Caches { first: 48 << 10, second: 2 << 20, amd: false };
+    pub(crate) const USUAL: Caches =
+        Caches { first: 48 << 10, second: 2 << 20, amd: false, halves: false };
 
     /// Whether the core is of a kind that has 32 KB in the first level, and takes four instructions a cycle, two of them
     /// multiply-adds: what there is beside them then counts.
@@ -24,8 +27,8 @@ impl Caches {
         self.first <= 32 << 10
     }
 
-    /// Whether a store by mask over another one takes no longer than two stores, and VFIXUPIMMPS is not in the way of multiply-adds: on
-    /// AMD's cores the first takes some six cycles more, the second the place of one, which additions and minima do not.
+    /// Whether a store by mask over another one takes no longer than two stores, and reciprocals by multiply-adds are faster than
+    /// the divider's: on AMD's cores the first takes some six cycles more, and multiply-adds are what an update waits for.
     #[inline]
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn masks(self) -> bool {
@@ -35,20 +38,21 @@ impl Caches {
     /// Those of this CPU.
     #[inline]
     pub(crate) fn here() -> Caches {
-        /// Kilobytes of the second level, below them those of the first, and below these whether it is AMD's; 0 before
-        /// anybody asked.
+        /// Kilobytes of the second level, below them those of the first, and below these whether it is AMD's and has halves; 0
+        /// before anybody asked.
         static FOUND: AtomicUsize = AtomicUsize::new(0);
         const LOW: usize = 12;
         // Two threads that both ask get the same answer.
         let mut found = FOUND.load(Ordering::Relaxed);
         if found == 0 {
-            let Caches { first, second, amd } = asked().unwrap_or(Caches::USUAL);
+            let Caches { first, second, amd, halves } = asked().unwrap_or(Caches::USUAL);
             let sizes = ((second >> 10) << LOW) | (first >> 10).min((1 << LOW) - 1);
-            found = (sizes << 1) | usize::from(amd);
+            found = (sizes << 2) | usize::from(halves) << 1 | usize::from(amd);
             FOUND.store(found, Ordering::Relaxed);
         }
-        let (sizes, amd) = (found >> 1, found & 1 == 1);
-        Caches { first: (sizes % (1 << LOW)) << 10, second: (sizes >> LOW) << 10, amd }
+        let (sizes, amd, halves) = (found >> 2, found & 1 == 1, found & 2 == 2);
+        let (first, second) = ((sizes % (1 << LOW)) << 10, (sizes >> LOW) << 10);
+        Caches { first, second, amd, halves }
     }
 }
 
@@ -61,6 +65,9 @@ fn asked() -> Option<Caches> {
     const AMD: u32 = 0x8000_001d;
     let amd = cpuid(0x8000_0000, 0).eax >= AMD && cpuid(0x8000_0001, 0).ecx >> 22 & 1 == 1;
     let leaf = if amd { AMD } else { INTEL };
+    // The family is the sum of two fields, the second of which counts if the first is full.
+    let version = cpuid(1, 0).eax;
+    let halves = amd && version >> 8 & 15 == 15 && version >> 20 & 255 == 25 - 15;
     if !amd && cpuid(0, 0).eax < INTEL {
         return None;
     }
@@ -80,7 +87,7 @@ fn asked() -> Option<Caches> {
         }
     }
     let [first, second] = levels;
-    (first >= 1 << 10 && second >= first).then_some(Caches { first, second, amd })
+    (first >= 1 << 10 && second >= first).then_some(Caches { first, second, amd, halves })
 }
 
 #[cfg(target_arch = "x86_64")]

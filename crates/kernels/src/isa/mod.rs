@@ -16,6 +16,7 @@ mod bits;
 mod caches;
 mod half;
 mod listed;
+mod lit;
 mod matrix;
 mod operand;
 mod pages;
@@ -35,9 +36,10 @@ pub(crate) use half::{
 };
 pub use half::{Bf16, Unit16};
 pub(crate) use listed::Listed;
+pub(crate) use lit::{Few, GROUP, Lit, MASK, Masked, PAIR, Picked, group};
 pub use matrix::{MatMut, MatRef};
 pub(crate) use operand::{
-    ANYHOW, COLUMNS, Foreseen, GROUP, Lit, PITCH, Panels, Picked, ROWS, Rows, Steps, Strided, Walk,
+    ANYHOW, COLUMNS, Foreseen, PITCH, Panels, ROWS, Rows, Steps, Strided, Walk,
 };
 pub use pages::large_pages;
 pub use portable::Portable;

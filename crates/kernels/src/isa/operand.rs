@@ -1,5 +1,6 @@
 //! The two operands of the tile, checked once when they are made and then read without checks.
 
+use super::lit::Lit;
 use super::matrix::{begin_with_lines, extent};
 use super::{LANES, Line, prefetch_line};
 use core::marker::PhantomData;
@@ -45,35 +46,10 @@ pub(crate) struct Strided<'a> {
     lit: Lit<'a>,
 }
 
-/// Rows of A that share a list of columns.
-pub(crate) const GROUP: usize = 4;
-
-/// For each group of rows of an A operand the columns in which one of them is other than zero, in order:
-/// group `g` has `counts[g]` of them, from `columns[g * stride]` on. No counts: nothing is known.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lit<'a> {
-    pub(crate) columns: &'a [u8],
-    pub(crate) counts: &'a [u8],
-    pub(crate) stride: usize,
-}
-
-impl Lit<'_> {
-    /// Nothing is known.
-    pub(crate) const UNKNOWN: Self = Lit { columns: &[], counts: &[], stride: 0 };
-
-    /// Without the first `groups` groups.
-    #[inline(always)]
-    pub(crate) fn past(self, groups: usize) -> Self {
-        let groups = groups.min(self.counts.len());
-        let (columns, counts) = (&self.columns[groups * self.stride..], &self.counts[groups..]);
-        Lit { columns, counts, ..self }
-    }
-}
-
 impl<'a> Strided<'a> {
     /// No elements.
     pub(crate) const NONE: Strided<'a> =
-        Strided { data: core::ptr::null(), rs: 0, cs: 0, rows: 0, depth: 0, lit: Lit::UNKNOWN };
+        Strided { data: core::ptr::null(), rs: 0, cs: 0, rows: 0, depth: 0, lit: Lit::Unknown };
 
     /// Checks that every element of the matrix lies in `data`.
     ///
@@ -104,7 +80,7 @@ impl<'a> Strided<'a> {
         (rows, depth): (usize, usize),
         (rs, cs): (usize, usize),
     ) -> Self {
-        Strided { data, rs, cs, rows, depth, lit: Lit::UNKNOWN }
+        Strided { data, rs, cs, rows, depth, lit: Lit::Unknown }
     }
 
     /// Steps of k.
@@ -129,23 +105,10 @@ impl<'a> Strided<'a> {
         Strided { lit, ..self }
     }
 
-    /// Whether nothing is known of columns that could be skipped.
+    /// What is known of columns that can be skipped.
     #[inline(always)]
-    pub(crate) fn is_full(&self) -> bool {
-        self.lit.counts.is_empty()
-    }
-
-    /// The columns in which one of the rows `i..i + MR` is lit, if that is known, and if they are few
-    /// enough that skipping the others pays.
-    #[inline(always)]
-    pub(crate) fn few<const MR: usize>(&self, i: usize) -> Option<&'a [u8]> {
-        let within = i % GROUP + MR <= GROUP;
-        let (true, Some(&count)) = (within, self.lit.counts.get(i / GROUP)) else {
-            return None;
-        };
-        let count = usize::from(count);
-        let few = 8 * count <= 7 * self.depth;
-        few.then(|| &self.lit.columns[i / GROUP * self.lit.stride..][..count])
+    pub(crate) fn lit(&self) -> Lit<'a> {
+        self.lit
     }
 }
 
@@ -340,7 +303,7 @@ pub(crate) struct Steps<'a, const MR: usize, const NV: usize, const LAYOUT: u8 =
     rs: usize,
     cs: usize,
     stride: usize,
-    left: usize,
+    pub(super) left: usize,
     _borrows: PhantomData<&'a f32>,
 }
 
@@ -389,7 +352,7 @@ impl<'a, const MR: usize, const NV: usize, const LAYOUT: u8> Steps<'a, MR, NV, L
     /// # Safety
     /// `k < self.left`
     #[inline(always)]
-    unsafe fn ahead(&self, k: usize) -> Step<'a, MR, NV> {
+    pub(super) unsafe fn ahead(&self, k: usize) -> Step<'a, MR, NV> {
         // SAFETY: the makers of `Strided` and `Rows` vouched for every element of their matrices,
         // `Steps::new` checked that rows i..i+MR and vectors v..v+NV are inside them; the step is before
         // the end of k, as `left` counts down from the depth while the pointers move on, and the caller
@@ -464,33 +427,5 @@ impl<'a, const MR: usize, const NV: usize, const ACROSS: bool> Walk<'a, MR, NV>
             prefetch_line::<false>(row.wrapping_add(j * LANES - 1).cast());
         }
         self.0.take()
-    }
-}
-
-/// Through some columns of A. Where the others are zero, and B is finite, it ends at the same sums.
-pub(crate) struct Picked<'a, const MR: usize, const NV: usize> {
-    all: Steps<'a, MR, NV>,
-    columns: core::slice::Iter<'a, u8>,
-}
-
-impl<'a, const MR: usize, const NV: usize> Picked<'a, MR, NV> {
-    /// Through these columns.
-    #[inline(always)]
-    pub(crate) fn new(all: Steps<'a, MR, NV>, columns: &'a [u8]) -> Self {
-        Picked { all, columns: columns.iter() }
-    }
-}
-
-impl<'a, const MR: usize, const NV: usize> Walk<'a, MR, NV> for Picked<'a, MR, NV> {
-    #[inline(always)]
-    fn left(&self) -> usize {
-        self.columns.len()
-    }
-    #[inline(always)]
-    fn take(&mut self) -> Step<'a, MR, NV> {
-        let k = self.columns.next().map_or(usize::MAX, |k| usize::from(*k));
-        assert!(k < self.all.left, "the walk is over, or a column is past the last");
-        // SAFETY: just checked.
-        unsafe { self.all.ahead(k) }
     }
 }

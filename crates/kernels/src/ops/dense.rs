@@ -96,9 +96,11 @@ fn forward<S: Simd>(
     let room = out.cols().saturating_sub(at.saturating_mul(LANES));
     assert!(cols <= room, "{cols} columns of weights, and room for {room} outputs");
     // Of few rows, or with skipping, a block of weights stays in the first-level cache while the rows pass. Many rows wait
-    // less often for the ends of their chains, and so does everybody where a block has no room there.
-    let many = head.rows() >= many_rows() && head.a().is_full();
-    let near = head.cols() * vectors * size_of::<Line>() <= Caches::here().first;
+    // less often for the ends of their chains, and so does everybody where a block has no room there. Two rows at a time are
+    // through with it too fast to wait for the second level; what of it they skip needs no room.
+    let many = head.rows() >= many_rows() && head.a().lit().is_unknown();
+    let size = head.cols() * vectors * size_of::<Line>();
+    let near = size <= Caches::here().first || head.a().lit().is_of_pairs();
     let chain = if many || !near { MOST_BLOCKS } else { 1 };
     // Of the weights, the part and its row that come next.
     let (mut j, mut k) = (0, 0);

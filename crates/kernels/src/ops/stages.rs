@@ -55,6 +55,8 @@ pub(super) struct Stages<'o, S: Simd, R> {
     moved: Range<usize>,
     rooted: Range<usize>,
     with: [Line; MOST],
+    /// How denormals become zero.
+    masks: bool,
     /// Zero as long as all new parameters are finite, NaN after one that is not.
     check: S::V,
 }
@@ -67,7 +69,8 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
             assert!(S::WIDE.0 * S::WIDE.1 <= MOST);
         }
         let with = [Line::ZERO; MOST];
-        Stages { rule, w, m, v, moved: 0..0, rooted: 0..0, with, check: s.splat(0.0) }
+        let (none, check) = (0..0, s.splat(0.0));
+        Stages { rule, w, m, v, moved: none.clone(), rooted: none, with, masks: s.masks(), check }
     }
 
     /// The vectors from `at` on, [`MOST`] at most, go through the first stage, given their gradients, and those before them
@@ -107,7 +110,7 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
     /// vector of each in turn: the divider takes a root while multiply-adds make a reciprocal.
     #[inline(always)]
     fn together(&mut self, s: S, before: (usize, usize), g: &[[f32; LANES]], at: usize) {
-        if s.masks() {
+        if self.masks {
             self.together_by::<true>(s, before, g, at);
         } else {
             self.together_by::<false>(s, before, g, at);

@@ -1,16 +1,16 @@
 //! Where a matrix is zero, so that products can leave that out: `fma(0, w, sum)` is `sum` for every finite
 //! `w`.
 
-use crate::isa::{Bits, GROUP, LANES, Line, Listing, Lit, MARKED, Marks, ROOM, Simd, kernel};
+use crate::isa::{
+    Bits, GROUP, LANES, Line, Listing, Lit, MARKED, MASK, Marks, PAIR, ROOM, Simd, group, kernel,
+};
 use crate::panel::{Panel, View};
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Groups of four lanes in a vector.
-const GROUPS: usize = LANES / GROUP;
-
 /// Which elements of a panel are other than zero, as products ask for it: for four rows, in which columns of
-/// a block of them one is (forward), and for four columns, in which rows (the gradient of the weights).
+/// a block of them one is (forward), and for four columns, in which rows (the gradient of the weights). On some CPUs it is two rows
+/// and two columns.
 ///
 /// A product with a view from here leaves out the steps in which all of a tile's elements of X are zero.
 /// Its bits are those of the whole product if the other operand is finite; with an infinity or a NaN there,
@@ -22,8 +22,8 @@ const GROUPS: usize = LANES / GROUP;
 /// x.set(5, 7, 1.0);
 /// let mut zeros = Zeros::new(32, 64, 64);
 /// find_zeros(Isa::best(), &x, 32, &mut zeros);
-/// // One of 64 columns in one of eight groups of rows, and one row in one of sixteen groups of columns.
-/// assert_eq!(zeros.densities(), [1.0 / (64.0 * 8.0), 1.0 / (32.0 * 16.0)]);
+/// // One of 64 columns in one of eight groups of rows, and one row in one of sixteen groups of columns, or less.
+/// assert!(zeros.densities().into_iter().all(|left| left <= 1.0 / 512.0));
 /// let _ = (zeros.block(x.view(), 0), zeros.cols_at(x.view(), 0, 64)); // operands
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -31,10 +31,14 @@ pub struct Zeros {
     rows: usize,
     cols: usize,
     block: usize,
+    /// Whether groups are of two rows, and columns; as suits the CPU unless somebody chose.
+    pairs: bool,
+    chosen: Option<bool>,
     /// Columns of a group of rows, block after block of columns.
     by_row: Lists,
-    /// Rows of a group of columns.
-    by_col: Lists,
+    /// Rows of a group of columns, as the bits of so many words for each.
+    by_col: Vec<u64>,
+    words: usize,
     /// Thirty-two rows after thirty-two rows, of each vector of theirs which lanes are other than zero.
     lit: Vec<Marks>,
     /// Rows that were looked at.
@@ -65,10 +69,10 @@ impl Lists {
         }
     }
 
-    /// Lists `from..from + count`.
-    fn lists(&self, from: usize, count: usize) -> Lit<'_> {
+    /// Lists `from..from + count`, of pairs or groups of rows.
+    fn lists(&self, from: usize, count: usize, pairs: bool) -> Lit<'_> {
         let (columns, stride) = (&self.numbers[from * self.stride..], self.stride);
-        Lit { columns, counts: &self.counts[from..from + count], stride }
+        Lit::Lists { columns, counts: &self.counts[from..from + count], stride, pairs }
     }
 }
 
@@ -78,8 +82,9 @@ impl Zeros {
     /// # Panics
     /// If `block` is 0, not a multiple of sixteen or above 240, or there are more than 128 rows.
     pub fn new(rows: usize, cols: usize, block: usize) -> Zeros {
-        let by_col = Lists::new(cols.div_ceil(LANES) * GROUPS, rows);
-        Zeros { by_col, ..Zeros::of_rows(rows, cols, block) }
+        let words = rows.div_ceil(MASK);
+        let by_col = vec![0; cols.next_multiple_of(LANES) / PAIR * words];
+        Zeros { by_col, words, ..Zeros::of_rows(rows, cols, block) }
     }
 
     /// The same for forward passes only, which takes half the time.
@@ -91,9 +96,15 @@ impl Zeros {
         let fine = block > 0 && block.is_multiple_of(LANES) && block <= 240;
         assert!(fine, "blocks of {block} columns");
         assert!(rows <= 128, "{rows} rows");
-        let by_row = Lists::new(cols.div_ceil(block) * rows.div_ceil(GROUP), block);
+        let by_row = Lists::new(cols.div_ceil(block) * rows.div_ceil(PAIR), block);
         let lit = vec![Marks::default(); rows.div_ceil(MARKED) * cols.div_ceil(LANES)];
-        Zeros { rows, cols, block, by_row, by_col: Lists::default(), lit, found: 0 }
+        Zeros { rows, cols, block, by_row, lit, ..Zeros::default() }
+    }
+
+    /// The same for groups of four rows and columns on every CPU, or for pairs of them: for tests, since the bits of products are the same.
+    #[doc(hidden)]
+    pub fn in_pairs(self, pairs: bool) -> Zeros {
+        Zeros { chosen: Some(pairs), ..self }
     }
 
     /// The marks of the rows that row `r` is one of.
@@ -124,23 +135,22 @@ impl Zeros {
             self.marks(r).iter_mut().for_each(|lit| lit.set(r % MARKED, 0));
         }
         self.by_row.counts.fill(0);
-        self.by_col.counts.fill(0);
         self.found = rows;
         s.listed(All(self));
     }
 
-    /// The lists of all groups of rows.
+    /// The lists of all groups of `G` rows.
     #[inline(always)]
-    fn list_by_row(&mut self, by: impl Bits) {
-        let (vectors, groups) = (self.block / LANES, self.rows.div_ceil(GROUP));
+    fn list_by_row<const G: usize>(&mut self, by: impl Bits) {
+        let (vectors, groups) = (self.block / LANES, self.rows.div_ceil(G));
         let Zeros { lit, by_row, .. } = self;
         let all = self.cols.div_ceil(LANES);
         for (rows, lit) in lit.chunks(all.max(1)).enumerate().take(self.found.div_ceil(MARKED)) {
-            let here = (groups - rows * MARKED / GROUP).min(MARKED / GROUP);
+            let here = (groups - rows * MARKED / G).min(MARKED / G);
             for (block, lit) in lit.chunks(vectors).enumerate() {
-                let from = block * groups + rows * MARKED / GROUP;
+                let from = block * groups + rows * MARKED / G;
                 for (w, lit) in lit.chunks(ROOM / LANES).enumerate() {
-                    for (g, word) in by.columns(lit).into_iter().enumerate().take(here) {
+                    for (g, word) in by.columns::<G>(lit).into_iter().enumerate().take(here) {
                         by_row.extend(from + g, by, word, w * ROOM);
                     }
                 }
@@ -148,24 +158,46 @@ impl Zeros {
         }
     }
 
-    /// The lists of all groups of columns.
+    /// The masks of all groups of `G` columns.
     #[inline(always)]
-    fn list_by_col(&mut self, by: impl Bits) {
-        let Zeros { lit, by_col, .. } = self;
+    fn mask_by_col<const G: usize>(&mut self, by: impl Bits) {
+        let Zeros { lit, by_col, words, .. } = self;
         let all = self.cols.div_ceil(LANES);
         let ranges = self.found.div_ceil(MARKED);
-        for (v, w) in (0..all).flat_map(|v| (0..ranges.div_ceil(2)).map(move |w| (v, w))) {
-            let low = by.rows(&lit[2 * w * all + v]).map(u64::from);
-            let high = (2 * w + 1 < ranges).then(|| by.rows(&lit[(2 * w + 1) * all + v]));
-            for (q, (low, high)) in low.into_iter().zip(high.unwrap_or_default()).enumerate() {
-                by_col.extend(v * GROUPS + q, by, low | u64::from(high) << MARKED, w * ROOM);
+        if ranges.div_ceil(2) < *words {
+            // What an earlier batch left of rows that are not there.
+            by_col.fill(0);
+        }
+        for (v, masks) in by_col.chunks_mut((LANES / G * *words).max(1)).enumerate().take(all) {
+            for r in 0..ranges {
+                let rows = by.rows::<G>(&lit[r * all + v]);
+                for (masks, rows) in masks.chunks_mut(*words).zip(rows) {
+                    let mask = &mut masks[r / 2];
+                    // The first half of a word replaces what an earlier batch left.
+                    let before = if r % 2 == 0 { 0 } else { *mask };
+                    *mask = before | u64::from(rows) << (r % 2 * MARKED);
+                }
             }
+        }
+    }
+
+    /// Lists and masks for groups of `G`.
+    #[inline(always)]
+    fn find<const G: usize>(&mut self, by: impl Bits) {
+        self.pairs = G == PAIR;
+        self.list_by_row::<G>(by);
+        if self.words > 0 {
+            self.mask_by_col::<G>(by);
         }
     }
 
     /// Of so many rows, those of which something is known. If they are not all, whole groups.
     fn known(&self, rows: usize) -> usize {
-        if rows <= self.found { self.found } else { self.found / GROUP * GROUP }
+        if rows <= self.found {
+            self.found
+        } else {
+            self.found / group(self.pairs) * group(self.pairs)
+        }
     }
 
     /// Block `k` of the columns of a panel's first rows, for [`dense_forward`](crate::dense_forward).
@@ -173,9 +205,10 @@ impl Zeros {
     /// # Panics
     /// If there is no such block.
     pub fn block<'a>(&'a self, x: View<'a>, k: usize) -> View<'a> {
-        let (from, groups) = (k * self.block, self.rows.div_ceil(GROUP));
+        let (from, group) = (k * self.block, group(self.pairs));
+        let (all, known) = (self.rows.div_ceil(group), self.known(x.rows()).div_ceil(group));
         let x = x.cols_at(from, self.block.min(self.cols - from));
-        x.with_lit_rows(self.by_row.lists(k * groups, self.known(x.rows()).div_ceil(GROUP)))
+        x.with_lit_rows(self.by_row.lists(k * all, known, self.pairs))
     }
 
     /// The columns `from..from + count` of a panel's first rows, for [`dense_update`](crate::dense_update).
@@ -183,32 +216,40 @@ impl Zeros {
     /// # Panics
     /// If they are not all there, `from` is no multiple of sixteen, or this is [`of_rows`](Zeros::of_rows).
     pub fn cols_at<'a>(&'a self, x: View<'a>, from: usize, count: usize) -> View<'a> {
-        let lit = self.by_col.lists(from / GROUP, count.div_ceil(GROUP));
-        let columns = x.cols_at(from, count);
-        if x.rows() <= self.found { columns.with_lit_cols(lit) } else { columns }
+        let (words, pairs) = (self.words, self.pairs);
+        assert!(words > 0, "zeros by rows only");
+        let masks =
+            &self.by_col[from / group(pairs) * words..][..count.div_ceil(group(pairs)) * words];
+        let (lit, columns) = (Lit::Masks { masks, words, pairs }, x.cols_at(from, count));
+        if x.rows() == self.found { columns.with_lit_cols(lit) } else { columns }
     }
 
     /// Share of the multiply-adds that are left, of forward pass and gradient; of rows only the second is
     /// not known, and 0.
     pub fn densities(&self) -> [f64; 2] {
-        let lists = self.found.div_ceil(GROUP) * self.cols;
-        let of = |lists: &Lists, all: usize| {
-            let left: usize = lists.counts.iter().map(|count| usize::from(*count)).sum();
-            left as f64 / all.max(1) as f64
-        };
-        [of(&self.by_row, lists), of(&self.by_col, self.by_col.counts.len() * self.found)]
+        let lit: u32 = self.by_col.iter().map(|mask| mask.count_ones()).sum();
+        let groups = self.cols.next_multiple_of(LANES) / group(self.pairs);
+        [self.density(), f64::from(lit) / (groups * self.found).max(1) as f64]
+    }
+
+    /// The first of [`densities`](Zeros::densities), which takes less time.
+    pub fn density(&self) -> f64 {
+        let lists = self.found.div_ceil(group(self.pairs)) * self.cols;
+        let left: usize = self.by_row.counts.iter().map(|count| usize::from(*count)).sum();
+        left as f64 / lists.max(1) as f64
     }
 }
 
-/// All lists of what is marked.
+/// All lists and masks of what is marked.
 struct All<'z>(&'z mut Zeros);
 
 impl Listing for All<'_> {
     #[inline(always)]
     fn run(self, by: impl Bits) {
-        self.0.list_by_row(by);
-        if !self.0.by_col.counts.is_empty() {
-            self.0.list_by_col(by);
+        if self.0.chosen.unwrap_or_else(|| by.pairs()) {
+            self.0.find::<PAIR>(by);
+        } else {
+            self.0.find::<GROUP>(by);
         }
     }
 }
