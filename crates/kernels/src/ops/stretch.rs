@@ -105,11 +105,10 @@ impl<S: Simd, A: Asks> Ending<S> for IntoPanel<'_, A> {
     ) -> Acc<S::V, MR, NV> {
         let mut acc = [[s.splat(0.0); NV]; MR];
         if !self.first {
-            let (at, vectors) = (self.at + v, self.out.vectors());
-            let rows = &self.out.lines()[i * vectors..][..MR * vectors];
-            let mut rows = rows.chunks_exact(vectors);
-            unroll!(R in 0..MR => if let Some(row) = rows.next() {
-                let row = &row[at..at + NV];
+            let vectors = self.out.vectors();
+            let rows = &self.out.lines()[i * vectors + self.at + v..];
+            unroll!(R in 0..MR => {
+                let row = &rows[R * vectors..][..NV];
                 unroll!(J in 0..NV => acc[R][J] = s.load(&row[J].0));
             });
         }
@@ -135,11 +134,11 @@ impl<S: Simd, A: Asks> Ending<S> for IntoPanel<'_, A> {
                 }
             });
         }
-        let (at, vectors) = (self.at + v, self.out.vectors());
-        let rows = &mut self.out.lines_mut()[i * vectors..][..MR * vectors];
-        let mut rows = rows.chunks_exact_mut(vectors);
-        unroll!(R in 0..MR => if let Some(row) = rows.next() {
-            let row = &mut row[at..at + NV];
+        // Without a division for each tile, as `chunks_exact` has one.
+        let vectors = self.out.vectors();
+        let rows = &mut self.out.lines_mut()[i * vectors + self.at + v..];
+        unroll!(R in 0..MR => {
+            let row = &mut rows[R * vectors..][..NV];
             unroll!(J in 0..NV => s.store(acc[R][J], &mut row[J].0));
         });
     }
