@@ -170,8 +170,8 @@ impl Simd for Avx512 {
         unsafe { _mm512_sqrt_ps(a) }
     }
     #[inline(always)]
-    fn recip<const MASKS: bool>(self, a: __m512) -> __m512 {
-        if const { MASKS } { reciprocal(self, a) } else { self.div(self.splat(1.0), a) }
+    fn recip<const DIVIDE: bool>(self, a: __m512) -> __m512 {
+        if const { DIVIDE } { self.div(self.splat(1.0), a) } else { reciprocal(self, a) }
     }
     #[inline(always)]
     fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {

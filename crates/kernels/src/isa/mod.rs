@@ -154,9 +154,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `sqrt(a)`
     fn sqrt(self, a: Self::V) -> Self::V;
     /// `1 / a`, for `a` from 2^-126 to 2^126, zero, infinity and NaN, none of it negative: the bits of
-    /// [`div`](Simd::div), but the CPU's divider need not do it. `MASKS` changes no bit.
+    /// [`div`](Simd::div), but the CPU's divider need not do it if it does not have to `DIVIDE`.
     #[inline(always)]
-    fn recip<const MASKS: bool>(self, a: Self::V) -> Self::V {
+    fn recip<const DIVIDE: bool>(self, a: Self::V) -> Self::V {
         self.div(self.splat(1.0), a)
     }
     /// `a * b + c`, rounded once where [`FUSED`](Simd::FUSED).

@@ -127,8 +127,8 @@ pub(super) fn divisor<S: Simd>(s: S, step: &AdamStep, root: S::V) -> S::V {
 
 /// One vector of parameters after the step, given the first moment and what that is divided by.
 #[inline(always)]
-pub(super) fn stepped<S: Simd, const MASKS: bool>(s: S, w: S::V, m: S::V, divisor: S::V) -> S::V {
-    s.fnma(m, s.recip::<MASKS>(divisor), w)
+pub(super) fn stepped<S: Simd, const DIVIDE: bool>(s: S, w: S::V, m: S::V, divisor: S::V) -> S::V {
+    s.fnma(m, s.recip::<DIVIDE>(divisor), w)
 }
 
 impl Rule for AdamStep {
@@ -150,13 +150,13 @@ impl Rule for AdamStep {
         divisor(s, self, s.sqrt(v))
     }
     #[inline(always)]
-    fn parameters<S: Simd, const MASKS: bool>(
+    fn parameters<S: Simd, const MASKS: bool, const DIVIDE: bool>(
         &self,
         s: S,
         divisor: S::V,
         [w, m]: [&mut [f32; LANES]; 2],
     ) -> S::V {
-        let new = stepped::<S, MASKS>(s, s.load(w), s.load(m), divisor);
+        let new = stepped::<S, DIVIDE>(s, s.load(w), s.load(m), divisor);
         s.store(new, w);
         new
     }
@@ -178,14 +178,14 @@ impl Rule for AdamWStep {
         self.adam.root(s, v)
     }
     #[inline(always)]
-    fn parameters<S: Simd, const MASKS: bool>(
+    fn parameters<S: Simd, const MASKS: bool, const DIVIDE: bool>(
         &self,
         s: S,
         divisor: S::V,
         [w, m]: [&mut [f32; LANES]; 2],
     ) -> S::V {
         let old = s.mul(s.load(w), s.splat(self.keep));
-        let new = stepped::<S, MASKS>(s, old, s.load(m), divisor);
+        let new = stepped::<S, DIVIDE>(s, old, s.load(m), divisor);
         s.store_normal::<MASKS>(new, w);
         new
     }

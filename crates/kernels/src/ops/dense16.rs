@@ -171,7 +171,7 @@ impl<const V: usize> Update<'_, V> {
         let mut new = waiting.m;
         for j in 0..V {
             let old = s.load(&w[j].0);
-            new[j] = adam::stepped::<_, true>(s, old, waiting.m[j], waiting.roots[j]);
+            new[j] = adam::stepped::<_, false>(s, old, waiting.m[j], waiting.roots[j]);
             s.store(new[j], &mut w[j].0);
         }
         new

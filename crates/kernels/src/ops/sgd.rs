@@ -49,7 +49,7 @@ impl Rule for SgdStep {
         g
     }
     #[inline(always)]
-    fn parameters<S: Simd, const MASKS: bool>(
+    fn parameters<S: Simd, const MASKS: bool, const DIVIDE: bool>(
         &self,
         s: S,
         g: S::V,
@@ -92,10 +92,10 @@ kernel! {
         let (ws, w_rest) = w.as_chunks_mut::<LANES>();
         let (ms, m_rest) = m.as_chunks_mut::<LANES>();
         for ((g, w), m) in gs.iter().zip(ws).zip(ms) {
-            step.parameters::<_, false>(s, s.load(g), [w, m]);
+            step.parameters::<_, false, true>(s, s.load(g), [w, m]);
         }
         let mut rest = [&*w_rest, m_rest].map(|from| s.to_array(s.load_first(from)));
-        step.parameters::<_, false>(s, s.load_first(g_rest), rest.each_mut());
+        step.parameters::<_, false, true>(s, s.load_first(g_rest), rest.each_mut());
         for (from, to) in rest.iter().zip([w_rest, m_rest]) {
             s.store_first(s.load(from), to);
         }

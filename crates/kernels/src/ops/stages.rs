@@ -18,9 +18,9 @@ pub(super) trait Rule: Copy {
     ) -> S::V;
     /// What [`parameters`](Rule::parameters) takes, of a `v` without denormals.
     fn root<S: Simd>(&self, s: S, v: S::V) -> S::V;
-    /// Replaces a vector of parameters, of which `m` is the first moment; returns the new ones, or what they are before
-    /// denormals become zero.
-    fn parameters<S: Simd, const MASKS: bool>(
+    /// Replaces a vector of parameters, of which `m` is the first moment, and has to [`DIVIDE`](Simd::recip) for it or not;
+    /// returns the new ones, or what they are before denormals become zero.
+    fn parameters<S: Simd, const MASKS: bool, const DIVIDE: bool>(
         &self,
         s: S,
         with: S::V,
@@ -39,7 +39,7 @@ fn checked<S: Simd, const MASKS: bool>(s: S, new: S::V, check: S::V) -> S::V {
 #[inline(always)]
 fn at_once<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES]; 3]) -> S::V {
     let v = rule.moments::<S, false>(s, g, [&mut *m, v]);
-    rule.parameters::<S, false>(s, rule.root(s, v), [w, m])
+    rule.parameters::<S, false, true>(s, rule.root(s, v), [w, m])
 }
 
 /// Most vectors of a tile, on any ISA.
@@ -94,7 +94,7 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
         let rooted = rooted.start + k..rooted.end;
         let (w, m) = (&mut self.w[rooted.clone()], &mut self.m[rooted]);
         for ((w, m), Line(with)) in w.iter_mut().zip(m).zip(&self.with[k..]) {
-            let new = self.rule.parameters::<S, false>(s, s.load(with), [w, m]);
+            let new = self.rule.parameters::<S, false, true>(s, s.load(with), [w, m]);
             self.check = s.fma(new, s.splat(0.0), self.check);
         }
         for (v, Line(with)) in self.v[moved.start + k..moved.end].iter().zip(&mut self.with[k..]) {
@@ -107,18 +107,22 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
     }
 
     /// As many vectors from each of three places go through the last stage, the second and the first. One loop does so, a
-    /// vector of each in turn: the divider takes a root while multiply-adds make a reciprocal.
+    /// vector of each in turn. Reciprocals are made by multiply-adds, while the divider takes roots, or where multiply-adds are
+    /// few by the divider, while they go on with the next tile. Of a slice, which has no next tile, each makes half of them.
     #[inline(always)]
     fn together(&mut self, s: S, before: (usize, usize), g: &[[f32; LANES]], at: usize) {
         if self.masks {
-            self.together_by::<true>(s, before, g, at);
+            self.together_by::<true, false, false>(s, before, g, at);
+        } else if g.len() == MOST {
+            self.together_by::<false, true, false>(s, before, g, at);
         } else {
-            self.together_by::<false>(s, before, g, at);
+            self.together_by::<false, true, true>(s, before, g, at);
         }
     }
 
+    /// The same, where the first of each two vectors and the second have to [`divide`](Simd::recip) or not.
     #[inline(always)]
-    fn together_by<const MASKS: bool>(
+    fn together_by<const MASKS: bool, const FIRST: bool, const SECOND: bool>(
         &mut self,
         s: S,
         (rooted, moved): (usize, usize),
@@ -130,8 +134,14 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
         let (w, old_m) = (&mut self.w[rooted..rooted + n], &mut old_m[rooted..rooted + n]);
         let old = w.iter_mut().zip(old_m).zip(&old_v[moved..moved + n]);
         let new = m[..n].iter_mut().zip(&mut v[..n]).zip(g);
-        for ((((w, old_m), old_v), ((m, v), g)), Line(with)) in old.zip(new).zip(&mut self.with) {
-            let new = rule.parameters::<S, MASKS>(s, s.load(with), [w, old_m]);
+        let all = old.zip(new).zip(&mut self.with).enumerate();
+        for (i, ((((w, old_m), old_v), ((m, v), g)), Line(with))) in all {
+            let (divisor, wm) = (s.load(with), [w, old_m]);
+            let new = if const { FIRST == SECOND } || i % 2 == 0 {
+                rule.parameters::<S, MASKS, FIRST>(s, divisor, wm)
+            } else {
+                rule.parameters::<S, MASKS, SECOND>(s, divisor, wm)
+            };
             check = checked::<S, MASKS>(s, new, check);
             s.store(rule.root(s, s.load(old_v)), with);
             rule.moments::<S, MASKS>(s, s.load(g), [m, v]);
