@@ -3,7 +3,7 @@
 use super::{Kernel, LANES, Part, Simd, has};
 use core::arch::x86_64::*;
 
-/// Proof that this CPU has AVX2 and FMA.
+/// Proof that this CPU has AVX2 and FMA, and as all such CPUs POPCNT, BMI1 and BMI2.
 ///
 /// ```
 /// use kernels::{Avx2, Simd};
@@ -17,13 +17,13 @@ pub struct Avx2(());
 impl Avx2 {
     /// The token, if this CPU has the instructions.
     pub fn new() -> Option<Self> {
-        has!("avx2", "fma").then_some(Avx2(()))
+        has!("avx2", "fma", "popcnt", "bmi1", "bmi2").then_some(Avx2(()))
     }
 
     /// Runs a kernel compiled with these instructions.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,popcnt,bmi1,bmi2")]
         fn inner<K: Kernel>(token: Avx2, kernel: K) -> K::Out {
             kernel.run(token)
         }
@@ -113,7 +113,7 @@ impl Simd for Avx2 {
     // The attribute is here because on `alone`, which has instructions of its own, it has no effect.
     #[inline(never)]
     fn outlined<P: Part<Self>>(self, part: P) -> P::Out {
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,popcnt,bmi1,bmi2")]
         fn alone<P: Part<Avx2>>(token: Avx2, part: P) -> P::Out {
             part.run(token)
         }

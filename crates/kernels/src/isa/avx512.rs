@@ -4,7 +4,7 @@ use super::bits::{Compress, Listing, Table};
 use super::{Caches, Kernel, LANES, Part, ROUND, Simd, has};
 use core::arch::x86_64::*;
 
-/// Proof that this CPU has AVX-512 F, BW, DQ and VL.
+/// Proof that this CPU has AVX-512 F, BW, DQ and VL, and as all such CPUs POPCNT, BMI1 and BMI2.
 ///
 /// ```
 /// use kernels::{Avx512, Simd};
@@ -18,13 +18,14 @@ pub struct Avx512(());
 impl Avx512 {
     /// The token, if this CPU has the instructions.
     pub fn new() -> Option<Self> {
-        has!("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx2", "fma").then_some(Avx512(()))
+        has!("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx2", "fma", "popcnt", "bmi1", "bmi2")
+            .then_some(Avx512(()))
     }
 
     /// Runs a kernel compiled with these instructions.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,popcnt,bmi1,bmi2")]
         fn inner<K: Kernel>(token: Avx512, kernel: K) -> K::Out {
             kernel.run(token)
         }
@@ -102,7 +103,7 @@ impl Simd for Avx512 {
     // The attribute is here because on `alone`, which has instructions of its own, it has no effect.
     #[inline(never)]
     fn outlined<P: Part<Self>>(self, part: P) -> P::Out {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,popcnt,bmi1,bmi2")]
         fn alone<P: Part<Avx512>>(token: Avx512, part: P) -> P::Out {
             part.run(token)
         }
