@@ -174,7 +174,7 @@ impl<'a> View<'a> {
         self.cols
     }
 
-    /// The rows `from..from + count`. Of whole groups of four rows it stays known where they are zero.
+    /// The rows `from..from + count`. Of whole groups of four rows, or two ([`Zeros`](crate::Zeros)), it stays known where they are zero.
     ///
     /// # Panics
     /// If they are not all there.

@@ -109,8 +109,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Rows and vectors of a general product's tile: with a row of B and an element of A it fills the registers.
     #[doc(hidden)]
     const TALL: (usize, usize);
-    /// The same of a wide product, with longer runs of C: not higher than `TALL`, and not lower
-    /// than others as wide.
+    /// The same of a wide product, with longer runs of C: not higher than `TALL`, and not lower than others as wide.
     #[doc(hidden)]
     const WIDE: (usize, usize);
     /// The same of a short sum, with the longest runs of C: as wide as one of the others, and not higher.
@@ -120,8 +119,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[doc(hidden)]
     const FLAT: (usize, usize);
 
-    /// Runs a part of a kernel in a function of its own, with this ISA's instructions: what is hot there
-    /// shares the registers with nothing else.
+    /// Runs a part of a kernel in a function of its own, with this ISA's instructions: what is hot there shares the registers with nothing else.
     #[doc(hidden)]
     fn outlined<P: Part<Self>>(self, part: P) -> P::Out;
 

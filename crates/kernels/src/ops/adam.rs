@@ -21,8 +21,8 @@
 //! ```
 //! where `normal` keeps what decays without end from becoming denormal.
 //!
-//! Square root and reciprocal are rounded once, as IEEE has them: for a reciprocal multiply-adds can do that, and a
-//! processor's divider is then left to the roots. Sources: D. P. Kingma, J. Ba, "Adam: a method for stochastic
+//! Square root and reciprocal are rounded once, as IEEE has them: for a reciprocal multiply-adds can do that, too, which leaves a
+//! processor's divider to the roots (`stages.rs` says where). Sources: D. P. Kingma, J. Ba, "Adam: a method for stochastic
 //! optimization", 2015; I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", 2019.
 
 use super::stages::{Rule, step_slices};
