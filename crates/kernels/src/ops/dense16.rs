@@ -312,7 +312,7 @@ fn by_strips<const V: usize>(
             }
         }
         let gradients = &gradients[..STRIP.min(rows - row)];
-        stages.next(s, Line::vectors(gradients.as_flattened()), row * V);
+        stages.next(s, Line::vectors(gradients.as_flattened()));
         if row >= 2 * STRIP {
             strip16::<V>(token, stages.w, row - 2 * STRIP, w16);
         }

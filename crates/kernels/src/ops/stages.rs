@@ -1,7 +1,6 @@
 //! An optimiser's step on many vectors, in three stages.
 
 use crate::isa::{LANES, Line, Simd};
-use core::ops::Range;
 
 /// What an optimiser does to parameters, given their gradients. Three stages, so that a loop over many vectors takes the
 /// roots of some beside the reciprocals of others: what waits for what is then a tile apart.
@@ -35,6 +34,14 @@ fn checked<S: Simd, const MASKS: bool>(s: S, new: S::V, check: S::V) -> S::V {
     if const { MASKS } { s.fma(new, s.splat(0.0), check) } else { s.add(s.sub(new, new), check) }
 }
 
+/// Three times `n` vectors, which begin at `at`.
+#[inline(always)]
+fn split_thrice<V>(all: &mut [V], at: usize, n: usize) -> [&mut [V]; 3] {
+    let (first, rest) = all[at..at + 3 * n].split_at_mut(n);
+    let (second, third) = rest.split_at_mut(n);
+    [first, second, third]
+}
+
 /// All stages of one vector.
 #[inline(always)]
 fn at_once<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES]; 3]) -> S::V {
@@ -51,9 +58,9 @@ pub(super) struct Stages<'o, S: Simd, R> {
     pub(super) w: &'o mut [[f32; LANES]],
     pub(super) m: &'o mut [[f32; LANES]],
     pub(super) v: &'o mut [[f32; LANES]],
-    /// Vectors whose moments are new; those before them that have their roots, too; and these roots.
-    moved: Range<usize>,
-    rooted: Range<usize>,
+    /// Vectors before the first of these are done; those from there to the second have their roots, in `with`; those from there to
+    /// the third new moments.
+    at: [usize; 3],
     with: [Line; MOST],
     /// How denormals become zero.
     masks: bool,
@@ -69,54 +76,50 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
             assert!(S::WIDE.0 * S::WIDE.1 <= MOST);
         }
         let with = [Line::ZERO; MOST];
-        let (none, check) = (0..0, s.splat(0.0));
-        Stages { rule, w, m, v, moved: none.clone(), rooted: none, with, masks: s.masks(), check }
+        Stages { rule, w, m, v, at: [0; 3], with, masks: s.masks(), check: s.splat(0.0) }
     }
 
-    /// The vectors from `at` on, [`MOST`] at most, go through the first stage, given their gradients, and those before them
+    /// The next vectors, [`MOST`] at most, go through the first stage, given their gradients, and those before them
     /// each through the next one.
     ///
     /// # Panics
-    /// If some before them lie behind them.
+    /// If there are not so many.
     #[inline(always)]
-    pub(super) fn next(&mut self, s: S, g: &[[f32; LANES]], at: usize) {
+    pub(super) fn next(&mut self, s: S, g: &[[f32; LANES]]) {
+        let [done, rooted, moved] = self.at;
+        self.at = [rooted, moved, moved + g.len()];
         if const { !R::ROOTS } {
-            return self.at_once(s, g, at);
+            return self.at_once(s, g, moved);
         }
-        let rooted = core::mem::replace(&mut self.rooted, self.moved.clone());
-        let moved = core::mem::replace(&mut self.moved, at..at + g.len());
-        if rooted.len() == g.len() && moved.len() == g.len() {
-            return self.together(s, (rooted.start, moved.start), g, at);
+        if rooted - done == g.len() && moved - rooted == g.len() {
+            return self.together(s, g, done);
         }
-        let k = g.len().min(moved.len()).min(rooted.len());
-        self.together(s, (rooted.start, moved.start), &g[..k], at);
-        // Of those that are more than the others, the rest.
-        let rooted = rooted.start + k..rooted.end;
-        let (w, m) = (&mut self.w[rooted.clone()], &mut self.m[rooted]);
-        for ((w, m), Line(with)) in w.iter_mut().zip(m).zip(&self.with[k..]) {
+        let (w, m) = (&mut self.w[done..rooted], &mut self.m[done..rooted]);
+        for ((w, m), Line(with)) in w.iter_mut().zip(m).zip(&self.with) {
             let new = self.rule.parameters::<S, false, true>(s, s.load(with), [w, m]);
             self.check = s.fma(new, s.splat(0.0), self.check);
         }
-        for (v, Line(with)) in self.v[moved.start + k..moved.end].iter().zip(&mut self.with[k..]) {
+        for (v, Line(with)) in self.v[rooted..moved].iter().zip(&mut self.with) {
             s.store(self.rule.root(s, s.load(v)), with);
         }
-        let (m, v) = (&mut self.m[at + k..], &mut self.v[at + k..]);
-        for ((m, v), g) in m.iter_mut().zip(v).zip(&g[k..]) {
+        let (m, v) = (&mut self.m[moved..][..g.len()], &mut self.v[moved..][..g.len()]);
+        for ((m, v), g) in m.iter_mut().zip(v).zip(g) {
             self.rule.moments::<S, false>(s, s.load(g), [m, v]);
         }
     }
 
-    /// As many vectors from each of three places go through the last stage, the second and the first. One loop does so, a
-    /// vector of each in turn. Reciprocals are made by multiply-adds, while the divider takes roots, or where multiply-adds are
-    /// few by the divider, while they go on with the next tile. Of a slice, which has no next tile, each makes half of them.
+    /// As many vectors from `done` on go through the last stage, as many behind them through the second and as many behind these
+    /// through the first. One loop does so, a vector of each in turn. Reciprocals are made by multiply-adds, while the divider takes
+    /// roots, or where multiply-adds are few by the divider, while they go on with the next tile. Of a slice, which has no next tile,
+    /// each makes half of them.
     #[inline(always)]
-    fn together(&mut self, s: S, before: (usize, usize), g: &[[f32; LANES]], at: usize) {
+    fn together(&mut self, s: S, g: &[[f32; LANES]], done: usize) {
         if self.masks {
-            self.together_by::<true, false, false>(s, before, g, at);
+            self.together_by::<true, false, false>(s, g, done);
         } else if g.len() == MOST {
-            self.together_by::<false, true, false>(s, before, g, at);
+            self.together_by::<false, true, false>(s, g, done);
         } else {
-            self.together_by::<false, true, true>(s, before, g, at);
+            self.together_by::<false, true, true>(s, g, done);
         }
     }
 
@@ -125,15 +128,15 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
     fn together_by<const MASKS: bool, const FIRST: bool, const SECOND: bool>(
         &mut self,
         s: S,
-        (rooted, moved): (usize, usize),
         g: &[[f32; LANES]],
-        at: usize,
+        done: usize,
     ) {
         let (rule, n, mut check) = (self.rule, g.len(), self.check);
-        let ((old_m, m), (old_v, v)) = (self.m.split_at_mut(at), self.v.split_at_mut(at));
-        let (w, old_m) = (&mut self.w[rooted..rooted + n], &mut old_m[rooted..rooted + n]);
-        let old = w.iter_mut().zip(old_m).zip(&old_v[moved..moved + n]);
-        let new = m[..n].iter_mut().zip(&mut v[..n]).zip(g);
+        let [w, ..] = split_thrice(self.w, done, n);
+        let [old_m, _, m] = split_thrice(self.m, done, n);
+        let [_, old_v, v] = split_thrice(self.v, done, n);
+        let old = w.iter_mut().zip(old_m).zip(&*old_v);
+        let new = m.iter_mut().zip(v).zip(g);
         let all = old.zip(new).zip(&mut self.with).enumerate();
         for (i, ((((w, old_m), old_v), ((m, v), g)), Line(with))) in all {
             let (divisor, wm) = (s.load(with), [w, old_m]);
@@ -165,7 +168,7 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
     pub(super) fn finish(mut self, s: S) -> bool {
         // The last vectors have two stages before them.
         for _ in 0..2 {
-            self.next(s, &[], self.moved.end);
+            self.next(s, &[]);
         }
         s.sum(self.check) == 0.0
     }
@@ -185,8 +188,9 @@ pub(super) fn step_all<S: Simd>(
         stages.at_once(s, g, 0);
         return stages.finish(s);
     }
-    for (i, g) in g.chunks(MOST).enumerate() {
-        stages.next(s, g, i * MOST);
+    // Not a closure, which would be compiled without these instructions.
+    for g in g.chunks(MOST) {
+        stages.next(s, g);
     }
     stages.finish(s)
 }

@@ -153,7 +153,7 @@ impl<S: Simd, R: Rule, const FAR: bool> Ending<S> for Update<'_, '_, S, R, FAR> 
         unroll!(R in 0..MR => unroll!(J in 0..NV => s.store(acc[R][J], &mut gradients[R][J].0)));
         let at = (self.row0 + i) * self.vectors + v;
         if NV == self.vectors {
-            return self.stages.next(s, Line::vectors(gradients.as_flattened()), at);
+            return self.stages.next(s, Line::vectors(gradients.as_flattened()));
         }
         for (r, row) in gradients.iter().enumerate() {
             self.stages.at_once(s, Line::vectors(row), at + r * self.vectors);
@@ -386,7 +386,7 @@ fn biases<S: Simd>(s: S, dz: Blocks<'_, '_>, owned: &mut Owned, rule: impl Rule)
                 g = s.add(g, s.load(block.vector(i, v)));
             }
         }
-        stages.next(s, &[s.to_array(g)], v);
+        stages.next(s, &[s.to_array(g)]);
     }
     stages.finish(s);
 }
