@@ -51,6 +51,8 @@ fn at_once<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES
 
 /// Most vectors of a tile, on any ISA.
 pub(super) const MOST: usize = 24;
+/// Vectors of a tile of two rows: so few that a core finds the multiply-adds of the next tile behind them.
+const LOW: usize = 8;
 
 /// Parameters and moments on their way through a step.
 pub(super) struct Stages<'o, S: Simd, R> {
@@ -110,13 +112,12 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
 
     /// As many vectors from `done` on go through the last stage, as many behind them through the second and as many behind these
     /// through the first. One loop does so, a vector of each in turn. Reciprocals are made by multiply-adds, while the divider takes
-    /// roots, or where multiply-adds are few by the divider, while they go on with the next tile. Of a slice, which has no next tile,
-    /// each makes half of them.
+    /// roots; where multiply-adds are few, the divider makes half of them, and behind a low tile all.
     #[inline(always)]
     fn together(&mut self, s: S, g: &[[f32; LANES]], done: usize) {
         if self.masks {
             self.together_by::<true, false, false>(s, g, done);
-        } else if g.len() == MOST {
+        } else if g.len() > LOW {
             self.together_by::<false, true, false>(s, g, done);
         } else {
             self.together_by::<false, true, true>(s, g, done);
