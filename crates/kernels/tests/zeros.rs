@@ -146,6 +146,15 @@ fn rows_that_were_not_looked_at_count_as_lit() {
     }
 }
 
+/// As of any other panel, columns of one without rows can be asked for.
+#[test]
+fn a_panel_without_rows_has_columns() {
+    let (x, mut zeros) = (Panel::zeros(0, 20), Zeros::new(0, 20, 16));
+    find_zeros(Isa::best(), &x, 0, &mut zeros);
+    let columns = zeros.cols_at(x.view(), 16, 4);
+    assert_eq!((columns.rows(), columns.cols()), (0, 4));
+}
+
 /// A bias that is not zero there leaves something past the last column.
 #[test]
 fn what_is_past_the_last_column_is_not_listed() {

@@ -271,7 +271,7 @@ impl<const BYTES: bool> Bits for Compress<BYTES> {
     fn rows<const G: usize>(self, marks: &Marks) -> [u32; LANES / PAIR] {
         use core::arch::x86_64::*;
         let (marks, mut words) = (self.in_order::<GROUP>(marks), [0; LANES / PAIR]);
-        // A loop, since what a closure of eight calls is not inlined, and then without these instructions.
+        // A loop: a closure that is called eight times is not inlined, and then it is compiled without these instructions.
         for (q, word) in words[..LANES / G].iter_mut().enumerate() {
             let group = ((1_u16 << G) - 1) << (q * G);
             // SAFETY: the token proves AVX-512 BW and F; no memory is touched.

@@ -82,7 +82,8 @@ impl Zeros {
     /// # Panics
     /// If `block` is 0, not a multiple of sixteen or above 240, or there are more than 128 rows.
     pub fn new(rows: usize, cols: usize, block: usize) -> Zeros {
-        let words = rows.div_ceil(MASK);
+        // One at least, by which this is known not to be `of_rows`.
+        let words = rows.div_ceil(MASK).max(1);
         let by_col = vec![0; cols.next_multiple_of(LANES) / PAIR * words];
         Zeros { by_col, words, ..Zeros::of_rows(rows, cols, block) }
     }
