@@ -6,8 +6,8 @@
 //! ```
 
 use crate::isa::{
-    ANYHOW, COLUMNS, Caches, Few, Foreseen, LANES, MASK, Masked, Panels, Part, Picked, ROWS, Rows,
-    Simd, Steps, Strided, Walk,
+    ANYHOW, Beside, COLUMNS, Caches, Few, Foreseen, LANES, MASK, Masked, Panels, Part, Picked,
+    ROWS, Rows, Simd, Steps, Strided, Walk,
 };
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
@@ -37,6 +37,20 @@ pub(crate) trait Ending<S: Simd> {
     /// Asks memory for a line that will be needed soon.
     #[inline(always)]
     fn ask(&mut self) {}
+    /// Whether [`multiply`](Ending::multiply) does more than that, for which registers are needed: tiles have four rows at most.
+    const BUSY: bool = false;
+    /// Adds the products of a walk that skips nothing onto the accumulators of a layer's tile.
+    #[inline(always)]
+    fn multiply<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        acc: &mut Acc<S::V, MR, NV>,
+        walk: Steps<'_, MR, NV>,
+    ) where
+        Self: Sized,
+    {
+        multiply_asking(s, acc, walk, self);
+    }
     /// Starts of the chains of the tile whose first row is `i` and first vector `v`: zero, unless there is more.
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
@@ -88,6 +102,22 @@ fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     }
 }
 
+/// Adds the products of a walk onto the accumulators of a layer's tile, and asks if there is anything to ask for.
+#[inline(always)]
+pub(crate) fn multiply_asking<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
+    simd: S,
+    acc: &mut Acc<S::V, MR, NV>,
+    walk: impl Walk<'a, MR, NV>,
+    ending: &mut E,
+) {
+    if const { E::ASKS } {
+        let between = between_asks(walk.left(), ending.asks());
+        multiply(simd, acc, walk, None, (ending, between));
+    } else {
+        multiply_all(simd, acc, walk);
+    }
+}
+
 /// The same where nothing is asked for: what is counted is only the walk.
 #[inline(always)]
 pub(crate) fn multiply_all<'a, S: Simd, const MR: usize, const NV: usize>(
@@ -98,6 +128,21 @@ pub(crate) fn multiply_all<'a, S: Simd, const MR: usize, const NV: usize>(
     while walk.left() > 0 {
         add_step(simd, acc, walk.take(), None);
     }
+}
+
+/// The same with something to do after each step, as long as there is.
+#[inline(always)]
+pub(crate) fn multiply_beside<'a, S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
+    acc: &mut Acc<S::V, MR, NV>,
+    mut walk: impl Walk<'a, MR, NV>,
+    beside: &mut impl Beside,
+) {
+    // Not a condition in the loop: registers would be moved around it.
+    while walk.left() > 0 && beside.go_on() {
+        add_step(simd, acc, walk.take(), None);
+    }
+    multiply_all(simd, acc, walk);
 }
 
 /// One step along k.
@@ -181,7 +226,7 @@ fn columns<S: Simd, E: Ending<S>, const NV: usize>(
     mut ending: E,
 ) -> (usize, E) {
     let mut i = 0;
-    if const { S::WIDE.0 == MOST_ROWS && S::WIDE.1 == NV }
+    if const { S::WIDE.0 == MOST_ROWS && S::WIDE.1 == NV && !E::BUSY }
         && rows >= many_rows()
         && pairs.iter().all(|(a, _)| a.lit().is_unknown())
     {
@@ -379,11 +424,7 @@ fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     for (a, b) in pairs {
         let all = Steps::<MR, NV>::new(a, i, b, v);
         match a.lit().few::<MR>(i, a.depth()) {
-            None if const { E::ASKS } => {
-                let between = between_asks(a.depth(), ending.asks());
-                multiply(simd, &mut acc, all, None, (ending, between));
-            }
-            None => multiply_all(simd, &mut acc, all),
+            None => ending.multiply(simd, &mut acc, all),
             Some(Few::List(few)) => multiply_all(simd, &mut acc, Picked::new(all, few)),
             Some(Few::Masks(masks)) => {
                 for (w, mask) in masks.iter().enumerate() {

@@ -39,7 +39,7 @@ pub(crate) use listed::Listed;
 pub(crate) use lit::{Few, GROUP, Lit, MASK, Masked, PAIR, Picked, group};
 pub use matrix::{MatMut, MatRef};
 pub(crate) use operand::{
-    ANYHOW, COLUMNS, Foreseen, PITCH, Panels, ROWS, Rows, Steps, Strided, Walk,
+    ANYHOW, Beside, COLUMNS, Foreseen, PITCH, Panels, ROWS, Rows, Steps, Strided, Walk,
 };
 pub use pages::large_pages;
 pub use portable::Portable;

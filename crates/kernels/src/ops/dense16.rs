@@ -302,23 +302,26 @@ fn by_strips<const V: usize>(
     let (s, rows) = (token.simd(), owned.w.rows());
     let scale = s.splat(scale);
     let mut stages = Stages::new(s, step, owned.vectors_mut());
+    let mut gradients = [[Line::ZERO; V]; STRIP];
     for row in (0..rows).step_by(STRIP) {
         let x = xt.row_tiles(at + row / LANES);
-        let sums = pairs.rows::<STRIP, V>(x, row % LANES, dz.tiles());
-        let mut gradients = [[Line::ZERO; V]; STRIP];
+        let mut beside = stages.beside(s, gradients.as_flattened());
+        let sums = pairs.rows::<STRIP, V>(x, row % LANES, dz.tiles(), &mut beside);
+        beside.finish();
         for i in 0..STRIP {
             for j in 0..V {
                 s.store(s.mul(sums[i][j], scale), &mut gradients[i][j].0);
             }
         }
         let gradients = &gradients[..STRIP.min(rows - row)];
-        stages.next(s, Line::vectors(gradients.as_flattened()));
-        if row >= 2 * STRIP {
-            strip16::<V>(token, stages.w, row - 2 * STRIP, w16);
+        stages.wait(s, Line::vectors(gradients.as_flattened()));
+        if row >= 3 * STRIP {
+            strip16::<V>(token, stages.w, row - 3 * STRIP, w16);
         }
     }
+    stages.beside(s, gradients.as_flattened()).finish();
     stages.finish(s);
-    let last = rows.next_multiple_of(STRIP).saturating_sub(2 * STRIP);
+    let last = rows.next_multiple_of(STRIP).saturating_sub(3 * STRIP);
     for row in (last..rows).step_by(STRIP) {
         strip16::<V>(token, Line::vectors(owned.w.lines()), row, w16);
     }

@@ -1,6 +1,6 @@
 //! An optimiser's step on many vectors, in three stages.
 
-use crate::isa::{LANES, Line, Simd};
+use crate::isa::{Beside, LANES, Line, Simd};
 
 /// What an optimiser does to parameters, given their gradients. Three stages, so that a loop over many vectors takes the
 /// roots of some beside the reciprocals of others: what waits for what is then a tile apart.
@@ -42,6 +42,88 @@ fn split_thrice<V>(all: &mut [V], at: usize, n: usize) -> [&mut [V]; 3] {
     [first, second, third]
 }
 
+/// As many vectors in each of three stages.
+struct Threes<'a> {
+    /// Those that end, with what their parameters need.
+    w: &'a mut [[f32; LANES]],
+    old_m: &'a mut [[f32; LANES]],
+    with: &'a mut [Line],
+    /// Those whose moments are new.
+    old_v: &'a [[f32; LANES]],
+    /// Those that begin.
+    m: &'a mut [[f32; LANES]],
+    v: &'a mut [[f32; LANES]],
+    g: &'a [[f32; LANES]],
+}
+
+impl<'a> Threes<'a> {
+    /// As many as there are gradients: those that end are at `done`, others behind them.
+    #[inline(always)]
+    fn new(
+        [w, m, v]: [&'a mut [[f32; LANES]]; 3],
+        done: usize,
+        with: &'a mut [Line; MOST],
+        g: &'a [[f32; LANES]],
+    ) -> Self {
+        let n = g.len();
+        let [w, ..] = split_thrice(w, done, n);
+        let [old_m, _, m] = split_thrice(m, done, n);
+        let [_, old_v, v] = split_thrice(v, done, n);
+        Threes { w, old_m, with: &mut with[..n], old_v, m, v, g }
+    }
+
+    /// The `i`th of each goes through its stage; returns what [`Rule::parameters`] does.
+    #[inline(always)]
+    fn advance<S: Simd, const MASKS: bool, const DIVIDE: bool>(
+        &mut self,
+        s: S,
+        rule: impl Rule,
+        i: usize,
+    ) -> S::V {
+        let Line(with) = &mut self.with[i];
+        let wm = [&mut self.w[i], &mut self.old_m[i]];
+        let new = rule.parameters::<S, MASKS, DIVIDE>(s, s.load(with), wm);
+        s.store(rule.root(s, s.load(&self.old_v[i])), with);
+        rule.moments::<S, MASKS>(s, s.load(&self.g[i]), [&mut self.m[i], &mut self.v[i]]);
+        new
+    }
+}
+
+/// Vectors that waited, and now go on one by one, until they [`finish`](Waiting::finish).
+#[must_use]
+pub(super) struct Waiting<'a, S: Simd, R> {
+    s: S,
+    rule: R,
+    threes: Threes<'a>,
+    /// Those before this one went on.
+    i: usize,
+    /// [`Stages::check`], a copy of its own for the loop, and where it goes.
+    check: S::V,
+    result: &'a mut S::V,
+}
+
+impl<S: Simd, R: Rule> Beside for Waiting<'_, S, R> {
+    #[inline(always)]
+    fn go_on(&mut self) -> bool {
+        if self.i >= self.threes.g.len() {
+            return false;
+        }
+        let new = self.threes.advance::<S, false, true>(self.s, self.rule, self.i);
+        self.check = checked::<S, false>(self.s, new, self.check);
+        self.i += 1;
+        true
+    }
+}
+
+impl<S: Simd, R: Rule> Waiting<'_, S, R> {
+    /// The others go on.
+    #[inline(always)]
+    pub(super) fn finish(mut self) {
+        while self.go_on() {}
+        *self.result = self.check;
+    }
+}
+
 /// All stages of one vector.
 #[inline(always)]
 fn at_once<S: Simd>(s: S, rule: impl Rule, g: S::V, [w, m, v]: [&mut [f32; LANES]; 3]) -> S::V {
@@ -64,6 +146,8 @@ pub(super) struct Stages<'o, S: Simd, R> {
     /// the third new moments.
     at: [usize; 3],
     with: [Line; MOST],
+    /// So many at the end of each [`wait`](Stages::wait): they only count as if they had gone on.
+    waiting: usize,
     /// How denormals become zero.
     masks: bool,
     /// Zero as long as all new parameters are finite, NaN after one that is not.
@@ -77,8 +161,8 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
             assert!(one <= MOST && 2 * two <= MOST && 3 * three <= MOST && 4 * four <= MOST);
             assert!(S::WIDE.0 * S::WIDE.1 <= MOST);
         }
-        let with = [Line::ZERO; MOST];
-        Stages { rule, w, m, v, at: [0; 3], with, masks: s.masks(), check: s.splat(0.0) }
+        let (with, masks, check) = ([Line::ZERO; MOST], s.masks(), s.splat(0.0));
+        Stages { rule, w, m, v, at: [0; 3], with, waiting: 0, masks, check }
     }
 
     /// The next vectors, [`MOST`] at most, go through the first stage, given their gradients, and those before them
@@ -112,7 +196,7 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
 
     /// As many vectors from `done` on go through the last stage, as many behind them through the second and as many behind these
     /// through the first. One loop does so, a vector of each in turn. Reciprocals are made by multiply-adds, while the divider takes
-    /// roots; where multiply-adds are few, the divider makes half of them, and behind a low tile all.
+    /// roots; where multiply-adds are few, the divider makes half of them, and behind a low tile all, as [`beside`](Stages::beside) others.
     #[inline(always)]
     fn together(&mut self, s: S, g: &[[f32; LANES]], done: usize) {
         if self.masks {
@@ -132,25 +216,41 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
         g: &[[f32; LANES]],
         done: usize,
     ) {
-        let (rule, n, mut check) = (self.rule, g.len(), self.check);
-        let [w, ..] = split_thrice(self.w, done, n);
-        let [old_m, _, m] = split_thrice(self.m, done, n);
-        let [_, old_v, v] = split_thrice(self.v, done, n);
-        let old = w.iter_mut().zip(old_m).zip(&*old_v);
-        let new = m.iter_mut().zip(v).zip(g);
-        let all = old.zip(new).zip(&mut self.with).enumerate();
-        for (i, ((((w, old_m), old_v), ((m, v), g)), Line(with))) in all {
-            let (divisor, wm) = (s.load(with), [w, old_m]);
+        let (rule, mut check) = (self.rule, self.check);
+        let wmv = [&mut *self.w, &mut *self.m, &mut *self.v];
+        let mut threes = Threes::new(wmv, done, &mut self.with, g);
+        for i in 0..g.len() {
             let new = if const { FIRST == SECOND } || i % 2 == 0 {
-                rule.parameters::<S, MASKS, FIRST>(s, divisor, wm)
+                threes.advance::<S, MASKS, FIRST>(s, rule, i)
             } else {
-                rule.parameters::<S, MASKS, SECOND>(s, divisor, wm)
+                threes.advance::<S, MASKS, SECOND>(s, rule, i)
             };
             check = checked::<S, MASKS>(s, new, check);
-            s.store(rule.root(s, s.load(old_v)), with);
-            rule.moments::<S, MASKS>(s, s.load(g), [m, v]);
         }
         self.check = check;
+    }
+
+    /// What [`next`](Stages::next) does, but if there are as many in each stage, they wait until [`beside`](Stages::beside) is given the
+    /// same gradients, which has to be before the next ones come.
+    #[inline(always)]
+    pub(super) fn wait(&mut self, s: S, g: &[[f32; LANES]]) {
+        assert_eq!(self.waiting, 0, "vectors that wait");
+        let [done, rooted, moved] = self.at;
+        if const { R::ROOTS } && rooted - done == g.len() && moved - rooted == g.len() {
+            (self.at, self.waiting) = ([rooted, moved, moved + g.len()], g.len());
+        } else {
+            self.next(s, g);
+        }
+    }
+
+    /// Those that wait, to go on beside something else; the first of `g` are their gradients.
+    #[inline(always)]
+    pub(super) fn beside<'a>(&'a mut self, s: S, g: &'a [Line]) -> Waiting<'a, S, R> {
+        let n = core::mem::take(&mut self.waiting);
+        let wmv = [&mut *self.w, &mut *self.m, &mut *self.v];
+        let g = Line::vectors(&g[..n]);
+        let threes = Threes::new(wmv, self.at[0] - n, &mut self.with, g);
+        Waiting { s, rule: self.rule, threes, i: 0, check: self.check, result: &mut self.check }
     }
 
     /// The vectors from `at` on go through all, one after the other.
@@ -166,7 +266,8 @@ impl<'o, S: Simd, R: Rule> Stages<'o, S, R> {
 
     /// Nothing waits any more. Returns whether all new parameters are finite.
     #[inline(always)]
-    pub(super) fn finish(mut self, s: S) -> bool {
+    pub(super) fn finish(&mut self, s: S) -> bool {
+        assert_eq!(self.waiting, 0, "vectors that wait");
         // The last vectors have two stages before them.
         for _ in 0..2 {
             self.next(s, &[]);
@@ -223,5 +324,128 @@ fn step_some<S: Simd>(s: S, rule: impl Rule, g: &[f32], wmv: [&mut [f32]; 3]) {
     at_once(s, rule, s.load_first(g), lanes.each_mut());
     for (from, to) in lanes.iter().zip(wmv) {
         s.store_first(s.load(from), to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::adam::{AdamStep, AdamWStep};
+    use super::*;
+    use crate::isa::{Isa, kernel};
+    use alloc::vec::Vec;
+
+    /// Vectors of everything that a test moves.
+    const VECTORS: usize = 100;
+
+    /// How a test goes through the stages.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Way {
+        AtOnce,
+        /// `n` vectors at a time, with the instructions that suit cores with `masks` and those without.
+        Next {
+            n: usize,
+            masks: bool,
+        },
+        /// `n` vectors at a time, which wait for each other.
+        Beside {
+            n: usize,
+        },
+    }
+
+    fn go<S: Simd>(
+        s: S,
+        way: Way,
+        rule: impl Rule,
+        g: &[Line],
+        wmv: [&mut [[f32; LANES]]; 3],
+    ) -> bool {
+        let mut stages = Stages::new(s, rule, wmv);
+        match way {
+            Way::AtOnce => stages.at_once(s, Line::vectors(g), 0),
+            Way::Next { n, masks } => {
+                stages.masks = masks;
+                for g in g.chunks(n) {
+                    stages.next(s, Line::vectors(g));
+                }
+            }
+            Way::Beside { n } => {
+                let mut before: &[Line] = &[];
+                for g in g.chunks(n) {
+                    let mut beside = stages.beside(s, before);
+                    beside.go_on();
+                    beside.finish();
+                    stages.wait(s, Line::vectors(g));
+                    before = g;
+                }
+                stages.beside(s, before).finish();
+            }
+        }
+        stages.finish(s)
+    }
+
+    kernel! {
+        fn adam<'a>(s, way: Way, step: AdamStep, g: &'a [Line], wmv: [&'a mut [[f32; LANES]]; 3]) -> bool {
+            go(s, way, step, g, wmv)
+        }
+    }
+    kernel! {
+        fn adamw<'a>(s, way: Way, step: AdamWStep, g: &'a [Line], wmv: [&'a mut [[f32; LANES]]; 3]) -> bool {
+            go(s, way, step, g, wmv)
+        }
+    }
+
+    /// Numbers of all sizes, both signs, zeros and denormals among them.
+    fn numbers(seed: u32) -> Vec<[f32; LANES]> {
+        let mut state = seed;
+        let mut number = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let size = [0.0, 1e-40, 1e-38, 1e-30, 1e-8, 1e-3, 1.0, 2.0][state as usize >> 8 & 7];
+            size * ((state >> 16) as f32 / 32_768.0 - 1.0)
+        };
+        (0..VECTORS).map(|_| core::array::from_fn(|_| number())).collect()
+    }
+
+    /// Parameters and moments after three steps, as bits, and whether all were finite.
+    fn trained(isa: Isa, way: Way, decay: Option<f64>, spoilt: bool) -> (Vec<u32>, [bool; 3]) {
+        let (mut w, mut m, mut v) = (numbers(1), numbers(2), numbers(3));
+        for v in v.as_flattened_mut() {
+            *v = v.abs();
+        }
+        let finite = [1, 2, 3].map(|t| {
+            let mut g: Vec<Line> = numbers(3 + t).into_iter().map(Line).collect();
+            if spoilt && t == 2 {
+                g[VECTORS / 2].0[5] = f32::INFINITY;
+            }
+            let wmv = [&mut w[..], &mut m, &mut v];
+            let step = AdamStep::new(1e-3, 0.9, 0.999, 1e-7, u64::from(t));
+            match decay {
+                None => adam(isa, way, step, &g, wmv),
+                Some(decay) => {
+                    let step = AdamWStep::new(1e-3, 0.9, 0.999, 1e-7, decay, u64::from(t));
+                    adamw(isa, way, step, &g, wmv)
+                }
+            }
+        });
+        let all = [w, m, v].concat();
+        (all.as_flattened().iter().map(|x| x.to_bits()).collect(), finite)
+    }
+
+    #[test]
+    fn every_way_through_the_stages_has_the_same_bits_on_every_core() {
+        for isa in Isa::available() {
+            for decay in [None, Some(0.01)] {
+                for spoilt in [false, true] {
+                    let want = trained(isa, Way::AtOnce, decay, spoilt);
+                    assert_eq!(want.1, [true, !spoilt, !spoilt]);
+                    for n in [1, 4, 7, LOW, 16, MOST] {
+                        let next = [true, false].map(|masks| Way::Next { n, masks });
+                        for way in next.into_iter().chain([Way::Beside { n }]) {
+                            let got = trained(isa, way, decay, spoilt);
+                            assert!(got == want, "{isa}, {way:?}, decay {decay:?}, {spoilt}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -8,9 +8,9 @@ use super::adam::{AdamStep, AdamWStep};
 use super::sgd::SgdStep;
 use super::stages::{MOST, Rule, Stages, step_all};
 use super::stretch::Pairs;
-use crate::isa::{Isa, LANES, Line, Simd, kernel, prefetch_line, prefetch_own};
+use crate::isa::{Caches, Isa, LANES, Line, Simd, Steps, kernel, prefetch_line, prefetch_own};
 use crate::panel::{Blocks, PANEL_COLS, Panel, View};
-use crate::tile::{Acc, Ending, product, unroll};
+use crate::tile::{Acc, Ending, multiply_asking, multiply_beside, product, unroll};
 
 /// Weights and what the optimiser remembers of them, `rows × cols` of one panel: what one worker owns.
 ///
@@ -92,10 +92,10 @@ impl Owned {
     }
 }
 
-/// Gradients end here: the optimiser takes them from the first-level cache, where a tile has just put them.
-/// (To run it between the multiply-adds of the next tile gains nothing: docs/perf-notes.md.)
-/// If parameters and moments are `FAR`, those of the next tile are asked for while one is multiplied.
-struct Update<'s, 'o, S: Simd, R, const FAR: bool> {
+/// Gradients end here: the optimiser takes them from the first-level cache, where a tile has just put them, `BESIDE` the
+/// multiply-adds of the next tile or before them. If parameters and moments are `FAR`, those of the next tile are asked for
+/// while one is multiplied.
+struct Update<'s, 'o, S: Simd, R, const FAR: bool, const BESIDE: bool> {
     stages: &'s mut Stages<'o, S, R>,
     /// How often to ask while a tile goes through a block; for what next, and how many of each are left.
     asks: usize,
@@ -105,10 +105,15 @@ struct Update<'s, 'o, S: Simd, R, const FAR: bool> {
     vectors: usize,
     /// First row of the tiles to come.
     row0: usize,
+    /// Gradients of the last tile.
+    gradients: &'s mut [Line; MOST],
 }
 
-impl<S: Simd, R: Rule, const FAR: bool> Ending<S> for Update<'_, '_, S, R, FAR> {
+impl<S: Simd, R: Rule, const FAR: bool, const BESIDE: bool> Ending<S>
+    for Update<'_, '_, S, R, FAR, BESIDE>
+{
     const ASKS: bool = FAR;
+    const BUSY: bool = BESIDE;
     #[inline(always)]
     fn asks(&self) -> usize {
         self.asks
@@ -124,6 +129,20 @@ impl<S: Simd, R: Rule, const FAR: bool> Ending<S> for Update<'_, '_, S, R, FAR> 
             self.soon = [w, m, v].map(|at| at.wrapping_add(1));
             self.left -= 1;
         }
+    }
+    #[inline(always)]
+    fn multiply<const MR: usize, const NV: usize>(
+        &mut self,
+        s: S,
+        acc: &mut Acc<S::V, MR, NV>,
+        walk: Steps<'_, MR, NV>,
+    ) {
+        if const { !BESIDE } {
+            return multiply_asking(s, acc, walk, self);
+        }
+        let mut beside = self.stages.beside(s, self.gradients);
+        multiply_beside(s, acc, walk, &mut beside);
+        beside.finish();
     }
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
@@ -148,6 +167,11 @@ impl<S: Simd, R: Rule, const FAR: bool> Ending<S> for Update<'_, '_, S, R, FAR> 
         v: usize,
         acc: Acc<S::V, MR, NV>,
     ) {
+        if const { BESIDE } {
+            self.stages.beside(s, self.gradients).finish();
+            unroll!(R in 0..MR => unroll!(J in 0..NV => s.store(acc[R][J], &mut self.gradients[R * NV + J].0)));
+            return self.stages.wait(s, Line::vectors(&self.gradients[..MR * NV]));
+        }
         // Lines: vectors that crossed from one to the next would be written and read twice.
         let mut gradients = [[Line::ZERO; NV]; MR];
         unroll!(R in 0..MR => unroll!(J in 0..NV => s.store(acc[R][J], &mut gradients[R][J].0)));
@@ -301,9 +325,11 @@ macro_rules! updates {
                 s, x: Blocks<'f, 'x>, dz: Blocks<'f, 'd>, owned: &'f mut Owned, step: $rule, far: bool,
             ) -> bool {
                 if far {
-                    weights::<_, true>(s, x, dz, owned, step)
+                    weights::<_, true, false>(s, x, dz, owned, step)
+                } else if const { has_room::<S, $rule>() } && pays_beside(x, dz) {
+                    weights::<_, false, true>(s, x, dz, owned, step)
                 } else {
-                    weights::<_, false>(s, x, dz, owned, step)
+                    weights::<_, false, false>(s, x, dz, owned, step)
                 }
             }
         }
@@ -347,8 +373,28 @@ pub(super) fn of_columns(block: View<'_>, cols: usize) -> View<'_> {
     block
 }
 
+/// Whether an optimiser has stages, and registers for them beside a tile of four rows and four vectors.
+const fn has_room<S: Simd, R: Rule>() -> bool {
+    R::ROOTS && S::TILE_ROWS[3] >= 4
+}
+
+/// Whether the optimiser goes on beside multiply-adds: where these take vectors by halves, its divider works all the while.
+/// With fewer rows than a tile has vectors there are too few steps of k for it, and of many it is a small part; where zeros are
+/// skipped low tiles do the same.
+fn pays_beside(x: Blocks<'_, '_>, dz: Blocks<'_, '_>) -> bool {
+    let mut depth = 0;
+    for b in 0..dz.count() {
+        let block = dz.get(b);
+        if block.cols() <= PANEL_COLS - LANES || !x.get(b).a_transposed().lit().is_unknown() {
+            return false;
+        }
+        depth += block.rows();
+    }
+    Caches::here().halves && (16..=96).contains(&depth)
+}
+
 #[inline(always)]
-fn weights<S: Simd, const FAR: bool>(
+fn weights<S: Simd, const FAR: bool, const BESIDE: bool>(
     s: S,
     x: Blocks<'_, '_>,
     dz: Blocks<'_, '_>,
@@ -358,10 +404,11 @@ fn weights<S: Simd, const FAR: bool>(
     let (rows, cols, vectors) = (owned.w.rows(), owned.w.cols(), owned.w.vectors());
     let blocks = dz.count();
     assert!(cols <= PANEL_COLS, "{cols} columns in a panel");
-    let mut stages = Stages::new(s, rule, owned.vectors_mut());
     let (asks, soon) = (MOST.div_ceil(blocks.max(1)), [core::ptr::null(); 3]);
+    let (stages, gradients) =
+        (&mut Stages::new(s, rule, owned.vectors_mut()), &mut [Line::ZERO; MOST]);
     let mut ending =
-        Update::<_, _, FAR> { stages: &mut stages, asks, soon, left: 0, vectors, row0: 0 };
+        Update::<_, _, FAR, BESIDE> { stages, asks, soon, left: 0, vectors, row0: 0, gradients };
     let mut p = 0;
     while ending.row0 < rows {
         let inputs = inputs(x, p * blocks);
@@ -371,6 +418,8 @@ fn weights<S: Simd, const FAR: bool>(
         p += 1;
     }
     assert_eq!(p * blocks, x.count(), "blocks of inputs, in panels of {blocks}");
+    let Update { stages, gradients, .. } = ending;
+    stages.beside(s, gradients).finish();
     stages.finish(s)
 }
 

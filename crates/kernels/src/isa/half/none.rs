@@ -1,7 +1,7 @@
 //! Where there is neither AMX nor AVX-512 with bf16, or no system to ask for it: a token that cannot exist, so that programs need not ask for what they compile.
 
 use super::{Adder, Kernel16, Line16, Square, Sums, Tile, Unit16, Vector};
-use crate::isa::{LANES, Portable};
+use crate::isa::{Beside, LANES, Portable};
 
 /// Proof that this CPU multiplies bf16 numbers, which only some of x86-64 do.
 ///
@@ -89,6 +89,7 @@ impl Pairs {
         _: &[Tile],
         _: usize,
         _: &[Tile],
+        _: &mut impl Beside,
     ) -> [[Vector; V]; R] {
         match self.0 {}
     }

@@ -1,7 +1,7 @@
 //! VDPBF16PS: a vector of sixteen sums, to each the products of a pair of bf16 numbers.
 
 use super::{Square, Tile};
-use crate::isa::LANES;
+use crate::isa::{Beside, LANES};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX-512 F and BF16.
@@ -35,7 +35,7 @@ impl Pairs {
                     }
                 }
                 for (k, a) in a.iter().enumerate() {
-                    self.add_tile(&mut acc, a, from, b.map(|b| &b[k * step]));
+                    self.add_tile(&mut acc, a, from, b.map(|b| &b[k * step]), &mut ());
                 }
                 for i in 0..ROWS {
                     for j in 0..2 {
@@ -57,12 +57,13 @@ impl Pairs {
         a: &[Tile],
         from: usize,
         b: &[Tile],
+        beside: &mut impl Beside,
     ) -> [[__m512; V]; R] {
         // SAFETY: `self` proves AVX-512F; no memory is touched.
         let mut acc = [[unsafe { _mm512_setzero_ps() }; V]; R];
         let (b, _) = b.as_chunks::<V>();
         for (a, b) in a.iter().zip(&b[..a.len()]) {
-            self.add_tile(&mut acc, a, from, b.each_ref());
+            self.add_tile(&mut acc, a, from, b.each_ref(), beside);
         }
         acc
     }
@@ -75,9 +76,11 @@ impl Pairs {
         a: &Tile,
         from: usize,
         b: [&Tile; V],
+        beside: &mut impl Beside,
     ) {
         let a = &a[from..][..R];
         for p in 0..LANES {
+            beside.go_on();
             let lines = b.map(|tile| &tile[p]);
             // SAFETY: `self` proves AVX-512 F and BF16; `p` is below 16, and each line holds as many pairs and is 64
             // bytes, which is what is read of it.
