@@ -196,12 +196,15 @@ impl Product<'_, '_> {
             true => KC_ROWS.min(limits.depth),
             false => KC_COLUMNS,
         };
-        let floats = if flat { BLOCK_FLAT } else { limits.block };
+        let (most, one_of_several) =
+            if flat { (BLOCK_FLAT, BLOCK_FLAT) } else { (limits.block, limits.one_of_several()) };
         let deepest = depth.min(k).max(1);
-        let cols = if n.saturating_mul(deepest) <= floats { n } else { floats / deepest };
+        let cols = if n.saturating_mul(deepest) <= most { n } else { one_of_several / deepest };
         let cols = if self.then.is_some() { cols.min(STRIPS_COLS) } else { cols }.max(unit);
-        let asks_a = by_rows && (copy_a || n <= FEW_COLS);
-        Cut { copy_a, asks_a, alone: copy_a || (n > FEW_COLS && deep), depth, cols }
+        let strip = limits.asks_strip > 0 && by_rows && !copy_a && cols < n;
+        let asks_a = strip || (by_rows && (copy_a || n <= FEW_COLS));
+        let asks = if strip { limits.asks_strip } else { limits.asks };
+        Cut { copy_a, asks_a, asks, alone: copy_a || (n > FEW_COLS && deep), depth, cols }
     }
 
     /// Floats of all operands together.
@@ -217,6 +220,8 @@ struct Cut {
     copy_a: bool,
     /// Whether the next rows of A are asked for.
     asks_a: bool,
+    /// Lines asked for while a tile is multiplied, if any are.
+    asks: usize,
     /// Whether strips of A take all panels one by one: a copy holds one, and so does the first-level cache while many
     /// panels take it.
     alone: bool,
@@ -239,9 +244,9 @@ impl Kernel for Product<'_, '_> {
         let in_place = self.b_lies_well::<S>(limits);
         let (highest, widest) = self.tile::<S>(limits, swaps, in_place);
         let at_once = self.asks_at_once::<S>() && !swaps;
-        let asks = if at_once || self.floats() <= NEAR { 0 } else { limits.asks };
         let unit = widest * LANES;
-        let Cut { copy_a, asks_a, alone, depth, cols } = self.cut(limits, in_place, unit);
+        let Cut { copy_a, asks_a, asks, alone, depth, cols } = self.cut(limits, in_place, unit);
+        let asks = if at_once || self.floats() <= NEAR { 0 } else { asks };
         let Product { scratch, a: (a, a_scale), b: (b, b_scale), beta, mut c, then } = self;
         let (m, n, k) = (a.rows(), b.cols(), a.cols());
         let usual = if widest > S::FLAT.1 { S::FLAT.1 } else { S::TALL.1 };

@@ -19,8 +19,9 @@ const SMALL: usize = 1 << 15;
 /// Lines asked for while a tile is multiplied, at most: the next tile of C, and some of the next rows of A, unless many
 /// columns read them where they lie.
 const ASKS: usize = 64;
-/// Lines of C alone.
+/// Lines of C alone, and with as many of A as two tiles make a strip of.
 const ASKS_SLIM: usize = 24;
+const ASKS_STRIP: usize = ASKS_SLIM + 112;
 
 /// What follows from the caches of a core.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +41,9 @@ pub(super) struct Limits {
     page: usize,
     /// Lines asked for while a tile is multiplied.
     pub(super) asks: usize,
+    /// The same, if not 0, where a large A is read where it lies, whose next strip is then among them, and B has several blocks,
+    /// which then leave room for that.
+    pub(super) asks_strip: usize,
     /// Columns beside whole vectors whose rows are put into lanes, at most. AMD's cores have half as many multiply-adds a cycle, to be saved by
     /// shuffles, as Intel's.
     pub(super) lanes: usize,
@@ -61,6 +65,7 @@ impl Limits {
             slim,
             page: if slim { PAGE / 2 } else { PAGE },
             asks: if slim { ASKS_SLIM } else { ASKS },
+            asks_strip: if slim && amd { ASKS_STRIP } else { 0 },
             lanes: if amd { MOST } else { FEW },
             ahead: slim,
         }
@@ -86,6 +91,12 @@ impl Limits {
             return DEEPEST;
         }
         (self.block / cols).clamp(self.depth, DEEPEST)
+    }
+
+    /// Floats of a block of B where it has several.
+    #[inline(always)]
+    pub(super) fn one_of_several(&self) -> usize {
+        if self.asks_strip > 0 { self.block / 4 * 3 } else { self.block }
     }
 
     /// Whether the rows of B are spread over the sets of a cache.
@@ -143,6 +154,9 @@ mod tests {
         assert!(narrow(32).ahead && !narrow(32).slim && narrow(32).half == small.near);
         let amd = Caches { amd: true, ..Caches::USUAL };
         assert_eq!((Limits::of(amd).lanes, Limits::narrow(amd).lanes), (MOST, FEW));
+        let slim = Limits::of(Caches { first: 32 << 10, second: 1 << 20, ..amd });
+        assert_eq!((slim.asks_strip, slim.one_of_several()), (ASKS_STRIP, 3 << 15));
+        assert_eq!((small.asks_strip, small.one_of_several()), (0, small.block));
         // Copies of no cache take more than they did.
         for second in [0, 64, 256, 4096, 1 << 20] {
             let limits = of(32, second);
