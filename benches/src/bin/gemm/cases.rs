@@ -112,6 +112,13 @@ impl Case {
         format!("{m}×{n}×{k}{marks}")
     }
 
+    /// Whether the name contains this, which may have an x between sizes and m³ for the product of that size.
+    pub(crate) fn is_meant_by(&self, text: &str) -> bool {
+        let Case { m, n, k, .. } = *self;
+        let is_cube = m == n && n == k && text == format!("{m}³");
+        is_cube || self.name().contains(&text.replace('x', "×"))
+    }
+
     /// Our product on a team's threads: seconds of one of `times`, after one that does not count.
     pub(crate) fn ours(self, isa: Isa, team: &RefCell<Team>) -> Box<dyn FnMut(usize) -> f64 + '_> {
         if self.packed {

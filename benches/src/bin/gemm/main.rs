@@ -32,7 +32,7 @@ struct Options {
     /// Numbers of threads, one after the other
     #[arg(long, value_delimiter = ',', default_value = "1,2", value_name = "N,N")]
     threads: Vec<usize>,
-    /// Only products whose name contains this, such as 256 or Aᵀ
+    /// Only products whose name contains this, such as 256, 32x10, 1024³ or Aᵀ
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Every order of the matrices and kind of α and β, for three shapes
@@ -165,11 +165,11 @@ fn cases(options: &Options) -> Result<Vec<Case>, String> {
     if options.once {
         cases.retain(|case| case.operations() < 40_000_000);
     }
-    if let Some(text) = &options.only {
-        cases.retain(|case| case.name().contains(text.as_str()));
-    }
+    let Some(text) = &options.only else { return Ok(cases) };
+    let all: Vec<String> = cases.iter().map(Case::name).collect();
+    cases.retain(|case| case.is_meant_by(text));
     if cases.is_empty() {
-        return Err("there is no such product".to_owned());
+        return Err(format!("no product is called `{text}`; there are: {}", all.join(", ")));
     }
     Ok(cases)
 }
