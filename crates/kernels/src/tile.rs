@@ -7,7 +7,7 @@
 
 use crate::isa::{
     ANYHOW, Beside, COLUMNS, Caches, Few, Foreseen, LANES, MASK, Masked, Panels, Part, Picked,
-    ROWS, Rows, Simd, Steps, Strided, Walk,
+    ROWS, Rows, Simd, Steps, Strided, Walk, group,
 };
 
 /// Repeats a body for `$i` in `0..$n`, `$n` a constant of at most 16, with `$i` a literal each time. A
@@ -216,6 +216,16 @@ const fn in_sixes(rows: usize) -> usize {
     MOST_ROWS * if left == 2 { whole - 1 } else { whole }
 }
 
+/// Rows of a tile at most, so that it skips what its operands say. Of two vectors, four chains are enough where a multiply-add of a
+/// whole vector takes a cycle, for which pairs of rows are, and eight elsewhere; one vector would have too few.
+#[inline(always)]
+fn most_rows(pairs: &[Pair<'_>]) -> usize {
+    match pairs.iter().find(|(a, _)| !a.lit().is_unknown()) {
+        None => usize::MAX,
+        Some((a, _)) => group(a.lit().is_of_pairs()),
+    }
+}
+
 /// All rows of `NV` vectors from `v` on; returns the vector after them.
 #[inline(always)]
 fn columns<S: Simd, E: Ending<S>, const NV: usize>(
@@ -232,14 +242,13 @@ fn columns<S: Simd, E: Ending<S>, const NV: usize>(
     {
         (i, ending) = tiles::<S, E, MOST_ROWS, NV>(simd, (0, in_sixes(rows)), v, pairs, ending);
     }
-    // Eight chains of two rows and four vectors are enough where a multiply-add of a whole vector takes a cycle.
-    let low = NV == 4 && pairs.iter().any(|(a, _)| a.lit().is_of_pairs());
+    let most = if NV > 1 { most_rows(pairs) } else { usize::MAX };
     while i < rows {
         (i, ending) = match rows - i {
-            8.. if const { S::TILE_ROWS[NV - 1] >= 8 } => {
+            8.. if const { S::TILE_ROWS[NV - 1] >= 8 } && most >= 8 => {
                 tiles::<S, E, 8, NV>(simd, (i, rows), v, pairs, ending)
             }
-            4.. if const { S::TILE_ROWS[NV - 1] >= 4 } && !low => {
+            4.. if const { S::TILE_ROWS[NV - 1] >= 4 } && most >= 4 => {
                 tiles::<S, E, 4, NV>(simd, (i, rows), v, pairs, ending)
             }
             2.. => tiles::<S, E, 2, NV>(simd, (i, rows), v, pairs, ending),
