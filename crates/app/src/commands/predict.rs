@@ -2,7 +2,7 @@
 
 use super::failures::{network_failure, picture_failure, unusable};
 use super::{Loaded, load, locate_for, open, warn_if_unsound};
-use crate::columns::{fit, plain, width};
+use crate::columns::{fit, of_stdout, plain, width};
 use crate::config::{Predict, Style, What};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
@@ -18,6 +18,11 @@ use std::path::Path;
 
 /// With more images than this, text has one line an image.
 const DETAILED: usize = 16;
+/// Columns of the bar of a certain class where there is room, and of one for which a name is cut; and the least columns that a name is
+/// worth showing in.
+const BAR: usize = 30;
+const SHORT_BAR: usize = 10;
+const NAME: usize = 6;
 /// Fewer images than this are done before a second thread has started.
 const WORTH_THREADS: usize = 256;
 
@@ -81,7 +86,7 @@ pub(crate) fn run(config: &Predict, terminal: Terminal) -> Outcome {
         Style::Json => print_bytes(&json(&predictions)?),
         Style::Csv => print_bytes(&csv(&predictions, &names)?),
         Style::Text if count > DETAILED => print(table(&predictions)),
-        Style::Text => print(details(&predictions, &names)),
+        Style::Text => print(details(&predictions, &names, of_stdout())),
     }
 }
 
@@ -223,9 +228,12 @@ fn table(predictions: &[Prediction<'_>]) -> String {
     text
 }
 
-/// All probabilities of every image.
-fn details(predictions: &[Prediction<'_>], names: &[String]) -> String {
-    let columns = names.iter().map(|name| width(name)).max().unwrap_or(0);
+/// All probabilities of every image, in lines of so many columns at most.
+fn details(predictions: &[Prediction<'_>], names: &[String], most: usize) -> String {
+    let room = most.saturating_sub("    100.00%  ".len());
+    let longest = names.iter().map(|name| width(name)).max().unwrap_or(0);
+    let columns = longest.min(room.saturating_sub(SHORT_BAR).max(NAME)).min(room);
+    let full = BAR.min(room - columns) as f32;
     let mut text = String::new();
     for p in predictions {
         let what = if matches!(p.name, Name::Index(_)) { "Test image " } else { "" };
@@ -234,11 +242,41 @@ fn details(predictions: &[Prediction<'_>], names: &[String]) -> String {
         let head = format!("{what}{}: {} ({percent:.1}%){comma}{verdict}", p.name, p.class_name);
         let _ = writeln!(text, "{head}");
         for (name, probability) in names.iter().zip(p.probabilities) {
-            let bar = "█".repeat((probability * 30.0).round() as usize);
+            let bar = "█".repeat((probability * full).round() as usize);
             let name = fit(name, columns);
             let line = format!("  {name}  {:6.2}%  {bar}", 100.0 * probability);
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_and_names_fit_the_terminal() {
+        let names = ["Coat".to_owned(), "A sandal with many straps".to_owned()];
+        let prediction = Prediction {
+            name: &Name::Index(0),
+            class: 1,
+            class_name: &names[1],
+            probability: 1.0,
+            probabilities: &[0.0, 1.0],
+            truth: None,
+            truth_name: None,
+        };
+        let lines = |most: usize| -> Vec<String> {
+            let text = details(std::slice::from_ref(&prediction), &names, most);
+            text.lines().skip(1).map(str::to_owned).collect()
+        };
+        let bar = |line: &str| line.chars().filter(|c| *c == '█').count();
+        assert_eq!((bar(&lines(80)[1]), width(&lines(80)[1])), (BAR, 25 + 13 + BAR));
+        for most in [40, 30] {
+            assert!(lines(most).iter().all(|line| width(line) <= most), "{:?}", lines(most));
+            assert_eq!(bar(&lines(most)[1]), SHORT_BAR, "{most} columns");
+        }
+        assert!(lines(20).iter().all(|line| width(line) <= 20), "{:?}", lines(20));
+    }
 }
