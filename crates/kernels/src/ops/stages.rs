@@ -146,7 +146,7 @@ pub(super) struct Stages<'o, S: Simd, R> {
     /// the third new moments.
     at: [usize; 3],
     with: [Line; MOST],
-    /// So many at the end of each [`wait`](Stages::wait): they only count as if they had gone on.
+    /// Vectors of each stage that [`wait`](Stages::wait): `at` is as if they had gone on already.
     waiting: usize,
     /// How denormals become zero.
     masks: bool,

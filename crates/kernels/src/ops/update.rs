@@ -382,6 +382,9 @@ const fn has_room<S: Simd, R: Rule>() -> bool {
 /// With fewer rows than a tile has vectors there are too few steps of k for it, and of many it is a small part; where zeros are
 /// skipped low tiles do the same.
 fn pays_beside(x: Blocks<'_, '_>, dz: Blocks<'_, '_>) -> bool {
+    if !Caches::here().halves || x.count() < dz.count() {
+        return false;
+    }
     let mut depth = 0;
     for b in 0..dz.count() {
         let block = dz.get(b);
@@ -390,7 +393,7 @@ fn pays_beside(x: Blocks<'_, '_>, dz: Blocks<'_, '_>) -> bool {
         }
         depth += block.rows();
     }
-    Caches::here().halves && (16..=96).contains(&depth)
+    (16..=96).contains(&depth)
 }
 
 #[inline(always)]

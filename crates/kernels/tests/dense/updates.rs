@@ -133,3 +133,16 @@ fn the_update_of_the_bias_equals_its_twin() {
         }
     }
 }
+
+/// Where a layer has no rows there are no inputs to be asked for.
+#[test]
+fn parameters_without_rows_need_no_inputs() {
+    let step = AdamStep::new(0.1, 0.9, 0.999, 1e-7, 1);
+    let dz = Panel::zeros(32, PANEL_COLS);
+    let of_dz = |_: usize| dz.view();
+    for isa in isas() {
+        let mut owned = Owned::zeros(0, PANEL_COLS);
+        assert!(dense_update(isa, Blocks::none(), Blocks::new(1, &of_dz), &mut owned, step));
+        assert_eq!(owned, Owned::zeros(0, PANEL_COLS));
+    }
+}
