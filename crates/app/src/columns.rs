@@ -4,6 +4,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns where nobody tells: what terminals have had since the VT100.
 const USUAL: usize = 80;
+/// The least columns that a name is worth showing in.
+pub(crate) const NAME: usize = 6;
 
 /// Columns of the terminal that standard output is, or the usual 80.
 pub(crate) fn of_stdout() -> usize {

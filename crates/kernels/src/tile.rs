@@ -37,20 +37,12 @@ pub(crate) trait Ending<S: Simd> {
     /// Asks memory for a line that will be needed soon.
     #[inline(always)]
     fn ask(&mut self) {}
-    /// Whether [`multiply`](Ending::multiply) does more than that, for which registers are needed: tiles have four rows at most.
+    /// Whether there is something to do beside the multiply-adds of a layer's tile that skips nothing. It needs registers: such tiles
+    /// have four rows at most.
     const BUSY: bool = false;
-    /// Adds the products of a walk that skips nothing onto the accumulators of a layer's tile.
+    /// What that is, for one tile.
     #[inline(always)]
-    fn multiply<const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        acc: &mut Acc<S::V, MR, NV>,
-        walk: Steps<'_, MR, NV>,
-    ) where
-        Self: Sized,
-    {
-        multiply_asking(s, acc, walk, self);
-    }
+    fn beside(&mut self, _: S) -> impl Beside {}
     /// Starts of the chains of the tile whose first row is `i` and first vector `v`: zero, unless there is more.
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
@@ -102,22 +94,6 @@ fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     }
 }
 
-/// Adds the products of a walk onto the accumulators of a layer's tile, and asks if there is anything to ask for.
-#[inline(always)]
-pub(crate) fn multiply_asking<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
-    simd: S,
-    acc: &mut Acc<S::V, MR, NV>,
-    walk: impl Walk<'a, MR, NV>,
-    ending: &mut E,
-) {
-    if const { E::ASKS } {
-        let between = between_asks(walk.left(), ending.asks());
-        multiply(simd, acc, walk, None, (ending, between));
-    } else {
-        multiply_all(simd, acc, walk);
-    }
-}
-
 /// The same where nothing is asked for: what is counted is only the walk.
 #[inline(always)]
 pub(crate) fn multiply_all<'a, S: Simd, const MR: usize, const NV: usize>(
@@ -130,19 +106,20 @@ pub(crate) fn multiply_all<'a, S: Simd, const MR: usize, const NV: usize>(
     }
 }
 
-/// The same with something to do after each step, as long as there is.
+/// The same with something to do before each step, and then all that is left of it.
 #[inline(always)]
-pub(crate) fn multiply_beside<'a, S: Simd, const MR: usize, const NV: usize>(
+fn multiply_beside<'a, S: Simd, const MR: usize, const NV: usize>(
     simd: S,
     acc: &mut Acc<S::V, MR, NV>,
     mut walk: impl Walk<'a, MR, NV>,
-    beside: &mut impl Beside,
+    mut beside: impl Beside,
 ) {
-    // Not a condition in the loop: registers would be moved around it.
+    // Two loops: with a condition in one, the accumulators would be moved from register to register around it.
     while walk.left() > 0 && beside.go_on() {
         add_step(simd, acc, walk.take(), None);
     }
     multiply_all(simd, acc, walk);
+    beside.finish();
 }
 
 /// One step along k.
@@ -433,7 +410,14 @@ fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
     for (a, b) in pairs {
         let all = Steps::<MR, NV>::new(a, i, b, v);
         match a.lit().few::<MR>(i, a.depth()) {
-            None => ending.multiply(simd, &mut acc, all),
+            None if const { E::BUSY } => {
+                multiply_beside(simd, &mut acc, all, ending.beside(simd));
+            }
+            None if const { E::ASKS } => {
+                let between = between_asks(a.depth(), ending.asks());
+                multiply(simd, &mut acc, all, None, (ending, between));
+            }
+            None => multiply_all(simd, &mut acc, all),
             Some(Few::List(few)) => multiply_all(simd, &mut acc, Picked::new(all, few)),
             Some(Few::Masks(masks)) => {
                 for (w, mask) in masks.iter().enumerate() {

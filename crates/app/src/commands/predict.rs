@@ -2,7 +2,7 @@
 
 use super::failures::{network_failure, picture_failure, unusable};
 use super::{Loaded, load, locate_for, open, warn_if_unsound};
-use crate::columns::{fit, of_stdout, plain, width};
+use crate::columns::{NAME, fit, of_stdout, plain, width};
 use crate::config::{Predict, Style, What};
 use crate::events;
 use crate::exit::{Code, Failure, Outcome};
@@ -18,11 +18,9 @@ use std::path::Path;
 
 /// With more images than this, text has one line an image.
 const DETAILED: usize = 16;
-/// Columns of the bar of a certain class where there is room, and of one for which a name is cut; and the least columns that a name is
-/// worth showing in.
+/// Columns of the bar of a certain class where there is room, and of one for which names are cut.
 const BAR: usize = 30;
 const SHORT_BAR: usize = 10;
-const NAME: usize = 6;
 /// Fewer images than this are done before a second thread has started.
 const WORTH_THREADS: usize = 256;
 
@@ -228,7 +226,7 @@ fn table(predictions: &[Prediction<'_>]) -> String {
     text
 }
 
-/// All probabilities of every image, in lines of so many columns at most.
+/// All probabilities of every image, whose lines with bars have so many columns at most.
 fn details(predictions: &[Prediction<'_>], names: &[String], most: usize) -> String {
     let room = most.saturating_sub("    100.00%  ".len());
     let longest = names.iter().map(|name| width(name)).max().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! What metrics say, as text for a terminal and as fields of an event.
 
-use crate::columns::{fit, width};
+use crate::columns::{NAME, fit, width};
 use crate::term::{BAD, GOOD, Grouped};
 use nn::metrics::{ClassScores, Confused, Confusion, Scored};
 use serde::Serialize;
@@ -10,8 +10,6 @@ use std::fmt::{self, Display, Write as _};
 const PAIRS: usize = 8;
 /// With more classes than this, only those that do worst are listed.
 const CLASSES: usize = 40;
-/// The least columns that a name is worth showing in.
-const NAME: usize = 6;
 /// Share of a class from which on a mistake stands out.
 const OFTEN: f64 = 0.05;
 /// Bins of the calibration, as in Guo et al., 2017.

@@ -268,17 +268,22 @@ impl<'a> Panels<'a> {
 /// A step of a tile along k: a column of `MR` elements of A and a row of `NV` vectors of B.
 pub(crate) type Step<'a, const MR: usize, const NV: usize> = ([f32; MR], [&'a [f32; LANES]; NV]);
 
-/// What is done between the multiply-adds of a tile, a little after each step.
+/// What is done between the multiply-adds of a tile, a little before each step.
 pub(crate) trait Beside {
-    /// Does a little, if anything is left to do.
+    /// Does a little; false if nothing was left to do.
     fn go_on(&mut self) -> bool;
+    /// Does all that is left.
+    fn finish(self);
 }
 
+/// Nothing.
 impl Beside for () {
     #[inline(always)]
     fn go_on(&mut self) -> bool {
         false
     }
+    #[inline(always)]
+    fn finish(self) {}
 }
 
 /// The walk of one tile along k.

@@ -14,8 +14,8 @@ use super::stages::Stages;
 use super::update::Owned;
 use crate::bf16::{Left16, Right16};
 use crate::isa::{
-    Adder, Bf16, LANES, Line, NO_SUMS, Pairs, Simd, Square, Sums, Tile, Tiles, Vector, WORDS,
-    kernel16,
+    Adder, Beside, Bf16, LANES, Line, NO_SUMS, Pairs, Simd, Square, Sums, Tile, Tiles, Vector,
+    WORDS, kernel16,
 };
 use crate::panel::{PANEL_COLS, Panel};
 
@@ -315,6 +315,7 @@ fn by_strips<const V: usize>(
         }
         let gradients = &gradients[..STRIP.min(rows - row)];
         stages.wait(s, Line::vectors(gradients.as_flattened()));
+        // This strip waits, and of the two before it one has no roots and one no new weights.
         if row >= 3 * STRIP {
             strip16::<V>(token, stages.w, row - 3 * STRIP, w16);
         }

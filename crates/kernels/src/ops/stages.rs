@@ -89,7 +89,7 @@ impl<'a> Threes<'a> {
     }
 }
 
-/// Vectors that waited, and now go on one by one, until they [`finish`](Waiting::finish).
+/// Vectors that waited, and now go on one by one, until they [`finish`](Beside::finish).
 #[must_use]
 pub(super) struct Waiting<'a, S: Simd, R> {
     s: S,
@@ -113,12 +113,8 @@ impl<S: Simd, R: Rule> Beside for Waiting<'_, S, R> {
         self.i += 1;
         true
     }
-}
-
-impl<S: Simd, R: Rule> Waiting<'_, S, R> {
-    /// The others go on.
     #[inline(always)]
-    pub(super) fn finish(mut self) {
+    fn finish(mut self) {
         while self.go_on() {}
         *self.result = self.check;
     }
@@ -338,7 +334,7 @@ mod tests {
     const VECTORS: usize = 100;
 
     /// How a test goes through the stages.
-    #[derive(Clone, Copy, Debug, PartialEq)]
+    #[derive(Clone, Copy, Debug)]
     enum Way {
         AtOnce,
         /// `n` vectors at a time, with the instructions that suit cores with `masks` and those without.

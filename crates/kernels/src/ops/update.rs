@@ -8,9 +8,9 @@ use super::adam::{AdamStep, AdamWStep};
 use super::sgd::SgdStep;
 use super::stages::{MOST, Rule, Stages, step_all};
 use super::stretch::Pairs;
-use crate::isa::{Caches, Isa, LANES, Line, Simd, Steps, kernel, prefetch_line, prefetch_own};
+use crate::isa::{Beside, Caches, Isa, LANES, Line, Simd, kernel, prefetch_line, prefetch_own};
 use crate::panel::{Blocks, PANEL_COLS, Panel, View};
-use crate::tile::{Acc, Ending, multiply_asking, multiply_beside, product, unroll};
+use crate::tile::{Acc, Ending, product, unroll};
 
 /// Weights and what the optimiser remembers of them, `rows × cols` of one panel: what one worker owns.
 ///
@@ -131,18 +131,8 @@ impl<S: Simd, R: Rule, const FAR: bool, const BESIDE: bool> Ending<S>
         }
     }
     #[inline(always)]
-    fn multiply<const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        acc: &mut Acc<S::V, MR, NV>,
-        walk: Steps<'_, MR, NV>,
-    ) {
-        if const { !BESIDE } {
-            return multiply_asking(s, acc, walk, self);
-        }
-        let mut beside = self.stages.beside(s, self.gradients);
-        multiply_beside(s, acc, walk, &mut beside);
-        beside.finish();
+    fn beside(&mut self, s: S) -> impl Beside {
+        self.stages.beside(s, self.gradients)
     }
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
