@@ -19,6 +19,7 @@
 //! | work on slices | [`exp_in_place`], [`map_in_place`] and [`map_backward`] with any [`Elementwise`] function, [`softmax`], [`pixels`], [`lerp`], [`adam_step`], [`adamw_step`], [`sgd_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
 //! | train a layer that is more than a core's cache holds | the same with [`dense_forward_stretch`], [`dense_backward_stretch`] and [`dense_update_far`] |
+//! | turn the next batch's bytes into floats meanwhile | [`Loading`] with [`dense_forward_loading`] and [`load`] |
 //! | train a layer with products of bf16 numbers | [`Bf16`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
 //! | use several cores | [`Team`]: give each thread `&mut` of its own panels |
 //! | call products from C or Fortran | `libweft_blas`, which the crate `cblas` makes of this one |
@@ -178,12 +179,13 @@ pub use isa::{
 pub use ops::adam::{AdamStep, AdamWStep, adam_step, adamw_step};
 pub use ops::backward::{Gate, dense_backward_input, dense_backward_stretch, transpose};
 pub use ops::bf16::{pairs16, pixels16, round16, transpose16};
-pub use ops::dense::{Then, dense_forward, dense_forward_stretch};
+pub use ops::dense::{Then, dense_forward, dense_forward_loading, dense_forward_stretch};
 pub use ops::dense16::{forward16, update16};
 pub use ops::elementwise::{Elementwise, activate, map_backward, map_in_place};
 pub use ops::exp::exp_in_place;
 pub use ops::gradient::{bias_gradient, dense_gradient, squares};
 pub use ops::lerp::lerp;
+pub use ops::loading::{Loading, load};
 pub use ops::pixels::pixels;
 pub use ops::reduce::{largest, sum};
 pub use ops::row::row_forward;
@@ -197,4 +199,4 @@ pub use ops::update::{Owned, Step, bias_update, dense_update, dense_update_far, 
 pub use ops::zeros::{Zeros, find_zeros, list_zeros, mark_zeros};
 pub use panel::{Blocks, PANEL_COLS, Panel, Panels, View};
 #[cfg(feature = "std")]
-pub use team::{Steps, Team, Zip};
+pub use team::{At, Steps, Team, Zip};

@@ -29,14 +29,14 @@ pub(crate) type Acc<V, const MR: usize, const NV: usize> = [[V; NV]; MR];
 pub(crate) trait Ending<S: Simd> {
     /// Whether anything is asked for while tiles of layers are multiplied.
     const ASKS: bool = false;
-    /// How often to [`ask`](Ending::ask) while a tile is multiplied; with 0, once behind it.
+    /// Steps from one [`ask`](Ending::ask) to the next while a tile is multiplied that has so many; behind the last there is one, too.
     #[inline(always)]
-    fn asks(&self) -> usize {
-        0
+    fn between(&self, steps: usize) -> usize {
+        steps
     }
-    /// Asks memory for a line that will be needed soon.
+    /// Asks memory for a line that will be needed soon, or does what it takes as little to do.
     #[inline(always)]
-    fn ask(&mut self) {}
+    fn ask(&mut self, _: S) {}
     /// Whether there is something to do beside the multiply-adds of a layer's tile that skips nothing. It needs registers: such tiles
     /// have four rows at most.
     const BUSY: bool = false;
@@ -67,9 +67,9 @@ pub(crate) trait Ending<S: Simd> {
 /// Fewest steps of k from one ask to the next: their arithmetic hides what asking costs.
 const BETWEEN_ASKS: usize = 4;
 
-/// Steps of a walk of this depth from one ask to the next.
+/// Steps of a walk of this depth from one of so many asks to the next.
 #[inline(always)]
-fn between_asks(depth: usize, asks: usize) -> usize {
+pub(crate) fn between_asks(depth: usize, asks: usize) -> usize {
     match asks {
         0 => depth,
         asks => depth.div_ceil(asks).max(BETWEEN_ASKS),
@@ -90,7 +90,7 @@ fn multiply<'a, S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
         while walk.left() > end {
             add_step(simd, acc, walk.take(), scale);
         }
-        ending.ask();
+        ending.ask(simd);
     }
 }
 
@@ -201,6 +201,15 @@ fn most_rows(pairs: &[Pair<'_>]) -> usize {
         None => usize::MAX,
         Some((a, _)) => group(a.lit().is_of_pairs()),
     }
+}
+
+/// Steps that the tiles of `rows × vectors` take through these pairs if they skip nothing, roughly.
+#[inline(always)]
+pub(crate) fn steps<S: Simd>(rows: usize, vectors: usize, pairs: &[Pair<'_>]) -> usize {
+    let high = if rows >= many_rows() { MOST_ROWS } else { 4 };
+    let wide = if const { S::TILE_ROWS[3] > 0 } { 4 } else { 1 };
+    let depth: usize = pairs.iter().map(|(a, _)| a.depth()).sum();
+    depth * rows.div_ceil(high) * vectors.div_ceil(wide)
 }
 
 /// All rows of `NV` vectors from `v` on; returns the vector after them.
@@ -342,7 +351,7 @@ where
     #[inline(always)]
     fn run(self, simd: S) {
         let Strips { at: (i, v), count, a, panels, ending } = self;
-        let between = between_asks(a.depth(), ending.asks());
+        let between = ending.between(a.depth());
         for t in 0..count {
             for p in 0..panels.count() {
                 let (i, v) = (i + t * MR, v + p * NV);
@@ -414,7 +423,7 @@ fn tile<S: Simd, E: Ending<S>, const MR: usize, const NV: usize>(
                 multiply_beside(simd, &mut acc, all, ending.beside(simd));
             }
             None if const { E::ASKS } => {
-                let between = between_asks(a.depth(), ending.asks());
+                let between = ending.between(a.depth());
                 multiply(simd, &mut acc, all, None, (ending, between));
             }
             None => multiply_all(simd, &mut acc, all),

@@ -9,7 +9,7 @@
 #![allow(unexpected_cfgs, reason = "the model checker is asked for from outside")]
 #![cfg(loom)]
 
-use kernels::{Steps, Team};
+use kernels::{At, Steps, Team};
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::hint::black_box;
 use std::ops::ControlFlow::{Break, Continue};
@@ -129,7 +129,7 @@ impl Steps for Sums {
     fn task<'p>(
         &self,
         own: &mut Self::Own,
-        _: (usize, usize),
+        _: At,
         _: &'p mut [()],
         (now, next): (&[AtomicUsize], &mut [AtomicUsize]),
     ) where

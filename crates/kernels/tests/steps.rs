@@ -1,6 +1,6 @@
 //! Steps of a team: in order, each task once, and nobody waits for what a thread does for itself.
 
-use kernels::{Steps, Team};
+use kernels::{At, Steps, Team};
 use std::marker::PhantomData;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,8 @@ struct Own {
     /// The step of the last task, and the steps that were ended.
     step: Option<usize>,
     ended: Vec<usize>,
+    /// Tasks that were the last of those that a thread begins with.
+    lasts: usize,
 }
 
 fn owns(threads: usize) -> Vec<Own> {
@@ -35,7 +37,7 @@ impl<'a> Steps for Mixing<'a> {
     fn task<'p>(
         &self,
         own: &mut Own,
-        (step, i): (usize, usize),
+        At { step, task: i, last }: At,
         (count, seen): (&'p mut [u64], &'p mut [Vec<usize>]),
         (now, next): (&[u64], &mut [u64]),
     ) where
@@ -49,6 +51,7 @@ impl<'a> Steps for Mixing<'a> {
             "its end is behind its tasks"
         );
         own.step = Some(step);
+        own.lasts += usize::from(last);
     }
 
     fn then(&self, own: &mut Own, step: usize) {
@@ -77,6 +80,8 @@ fn each_task_runs_once_in_each_step_and_reads_what_the_step_before_wrote() {
             });
             assert_eq!(if steps % 2 == 0 { even } else { odd }, expected, "of the last step");
             assert!(seen.iter().all(|seen| seen.iter().copied().eq(0..steps)), "{n}, {threads}");
+            let lasts: usize = owns.iter().map(|own| own.lasts).sum();
+            assert_eq!(lasts, steps * n.min(threads), "one of each thread that has a task");
             for step in 0..steps {
                 let who = owns.iter().filter(|own| own.ended.contains(&step)).count();
                 assert!((1..=n.min(threads)).contains(&who), "{who} threads ended step {step}");
@@ -97,13 +102,8 @@ impl<F: Fn(usize, usize) + Sync, G: Fn(usize, usize) + Sync> Steps for Given<F, 
     type Items = &'static mut [()];
     type Turn = ();
 
-    fn task<'p>(
-        &self,
-        own: &mut Own,
-        (step, _): (usize, usize),
-        _: &'p mut [()],
-        _: (&[()], &mut [()]),
-    ) where
+    fn task<'p>(&self, own: &mut Own, At { step, .. }: At, _: &'p mut [()], _: (&[()], &mut [()]))
+    where
         Self::Items: 'p,
     {
         self.started.fetch_add(1, SeqCst);

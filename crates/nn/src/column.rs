@@ -7,7 +7,7 @@ use crate::group::part_by_part;
 use crate::layer::{Part, Task, block_width, forward};
 use crate::own::{Examples, Fetched};
 use crate::workspace::Batch;
-use kernels::{Blocks, Isa, Panel, Then};
+use kernels::{Blocks, Isa, Loading, Panel, Then};
 
 /// What becomes of some columns of the first layer in one task: their update, then their outputs for the next batch.
 pub(crate) struct Columns<'a> {
@@ -16,6 +16,8 @@ pub(crate) struct Columns<'a> {
     pub(crate) next: Batch<'a>,
     /// The batch after that one, whose examples are asked for.
     pub(crate) after: Batch<'a>,
+    /// Whether, behind the update, this thread has no more use for the inputs of this step's batch.
+    pub(crate) last: bool,
     pub(crate) deltas: Deltas<'a>,
     pub(crate) task: Task,
     pub(crate) behind: &'a Behind,
@@ -39,31 +41,35 @@ impl Columns<'_> {
         if next.order.is_empty() {
             return;
         }
+        let after = self.last.then_some(self.after);
         for b in 0..next.cut.count {
-            let examples = own.block(isa, next, b);
+            own.block_while_loading(isa, (next, after), b, |examples, mut loading| {
+                watch.lap(StepPart::Fetch);
+                let columns = parts.chunk_by(|above, below| above.column == below.column);
+                for (parts, out) in columns.zip(out.chunks_mut(next.cut.count)) {
+                    let (place, loading) = (next.place(b, parts[0].column), loading.take());
+                    forward_inputs(parts, isa, examples, (behind, place), &mut out[b], loading);
+                }
+                watch.lap(StepPart::Forward);
+            });
             watch.lap(StepPart::Fetch);
-            let columns = parts.chunk_by(|above, below| above.column == below.column);
-            for (parts, out) in columns.zip(out.chunks_mut(next.cut.count)) {
-                let place = next.place(b, parts[0].column);
-                forward_inputs(parts, isa, examples, (behind, place), &mut out[b]);
-            }
-            watch.lap(StepPart::Forward);
         }
     }
 }
 
-/// Outputs of a column of the first layer, of which these are the parts, for a block of rows.
+/// Outputs of a column of the first layer, of which these are the parts, for a block of rows, and what goes on meanwhile.
 pub(crate) fn forward_inputs(
     parts: &[Part],
     isa: Isa,
     examples: &Examples,
     (behind, place): (&Behind, Place),
     out: &mut Panel,
+    loading: Option<&mut Loading<'_>>,
 ) {
     let finite = parts.iter().all(|part| part.finite);
     let block = |k: usize| examples.block(k, finite);
     let count = examples.features().div_ceil(block_width(examples.features(), true));
-    forward(parts, behind.then(), isa, Blocks::new(count, &block), out, 0);
+    forward(parts, behind.then(), isa, Blocks::new(count, &block), (out, 0), loading);
     behind.finish(isa, out, place);
 }
 

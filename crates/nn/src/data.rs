@@ -98,8 +98,16 @@ impl<'a> Inputs<'a> {
 
     /// Asks for example `i` to be brought near.
     pub(crate) fn prefetch(&self, i: usize) {
-        if let Row::U8 { data, .. } = self.row(i) {
+        if let Some(data) = self.bytes(i) {
             kernels::prefetch(data);
+        }
+    }
+
+    /// Example `i`, if its features are bytes.
+    pub(crate) fn bytes(&self, i: usize) -> Option<&'a [u8]> {
+        match self.row(i) {
+            Row::U8 { data, .. } => Some(data),
+            Row::F32(_) => None,
         }
     }
 

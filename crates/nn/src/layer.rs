@@ -4,7 +4,7 @@ use crate::architecture::DenseShape;
 use crate::behind::function;
 use crate::half::Half;
 use crate::rng::{Purpose, Rng};
-use kernels::{Blocks, Isa, Line, Owned, PANEL_COLS, Panel, Step, Then, View};
+use kernels::{Blocks, Isa, Line, Loading, Owned, PANEL_COLS, Panel, Step, Then, View};
 
 /// Rows of a part, roughly: with weights and moments of 64 columns some 200 KB, so that parts are many
 /// enough to share out and few enough not to count.
@@ -328,7 +328,8 @@ impl Dense {
         out: &mut Panel,
         at: usize,
     ) {
-        forward(self.column(column), function(self.shape.activation).0, isa, x, out, at);
+        let then = function(self.shape.activation).0;
+        forward(self.column(column), then, isa, x, (out, at), None);
     }
 
     /// Outputs of all columns before the elementwise function, for one row; the weights are finite.
@@ -357,16 +358,21 @@ fn bias(parts: &[Part]) -> &Owned {
     bias
 }
 
-/// Outputs of a column, of which these are the parts, into the vectors of `out` from `at` on.
+/// Outputs of a column, of which these are the parts, into the vectors of a panel from one of them on, and what goes on meanwhile.
 pub(crate) fn forward(
     parts: &[Part],
     then: Then,
     isa: Isa,
     x: Blocks<'_, '_>,
-    out: &mut Panel,
-    at: usize,
+    (out, at): (&mut Panel, usize),
+    loading: Option<&mut Loading<'_>>,
 ) {
-    let weights = |p: usize| parts[p].owned.w.view();
+    let (weights, bias) = (|p: usize| parts[p].owned.w.view(), bias(parts).w.lines());
     let weights = Blocks::new(parts.len(), &weights);
-    kernels::dense_forward(isa, x, weights, bias(parts).w.lines(), then, out, at);
+    match loading {
+        None => kernels::dense_forward(isa, x, weights, bias, then, out, at),
+        Some(loading) => {
+            kernels::dense_forward_loading(isa, x, weights, (bias, then), (out, at), loading);
+        }
+    }
 }

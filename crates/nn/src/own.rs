@@ -6,7 +6,7 @@ use crate::data::Row;
 use crate::layer::block_width;
 use crate::top::Head;
 use crate::workspace::{Batch, Gradient};
-use kernels::{Isa, Line, Panel, View, Zeros, list_zeros, mark_zeros, pixels};
+use kernels::{Isa, Line, Loading, Panel, View, Zeros, list_zeros, mark_zeros, pixels};
 
 /// What a thread has for itself.
 #[derive(Clone, Debug)]
@@ -77,6 +77,26 @@ impl Fetched {
         examples
     }
 
+    /// Works something out of the inputs of block `b` of a batch, and meanwhile, as far as that can be done beside it, takes those of
+    /// the batch `after` it, in place of the ones of the batch before it.
+    pub(crate) fn block_while_loading(
+        &mut self,
+        isa: Isa,
+        (batch, after): (Batch<'_>, Option<Batch<'_>>),
+        b: usize,
+        work: impl FnOnce(&Examples, Option<&mut Loading<'_>>),
+    ) {
+        self.block(isa, batch, b);
+        let [even, odd] = &mut self.examples;
+        let (now, later) = if batch.at == 0 { (even, odd) } else { (odd, even) };
+        let (now, later) = (&now[b], &mut later[b]);
+        // Of a larger batch what is read next is still to be asked for.
+        match after.filter(|after| self.soon == usize::MAX && later.loads(isa, *after, b)) {
+            None => work(now, None),
+            Some(after) => later.load(isa, after, b, |loading| work(now, Some(loading))),
+        }
+    }
+
     /// The inputs of all blocks of a batch.
     pub(crate) fn blocks(&mut self, isa: Isa, batch: Batch<'_>) -> &[Examples] {
         for b in 0..batch.cut.count {
@@ -129,8 +149,32 @@ impl Examples {
                 mark_zeros(isa, &self.x, i, zeros);
             }
         }
-        (self.step, self.rows, self.known) = (batch.step, order.len(), false);
-        if let Some(zeros) = zeros {
+        self.taken(isa, batch, b);
+    }
+
+    /// Whether block `b` of a batch is still to be taken, and can be while something else is done. Where zeros are skipped that costs what
+    /// it saves.
+    fn loads(&self, isa: Isa, batch: Batch<'_>, b: usize) -> bool {
+        let plain = batch.inputs.is_u8() && batch.inputs.augmenter.is_none();
+        let dense = self.zeros.is_none() || self.rest > 0;
+        let fits = self.step != batch.step && (1..=Loading::MOST_ROWS).contains(&batch.rows(b));
+        plain && dense && fits && Loading::goes_beside(isa)
+    }
+
+    /// Takes block `b` of a batch of bytes, as far as that goes during `work`.
+    fn load(&mut self, isa: Isa, batch: Batch<'_>, b: usize, work: impl FnOnce(&mut Loading<'_>)) {
+        let (inputs, order) = (batch.inputs, batch.block(b));
+        let rows = order.iter().filter_map(|&at| inputs.bytes(at as usize));
+        let mut loading = Loading::new(rows, inputs.scale(), &mut self.x);
+        work(&mut loading);
+        kernels::load(isa, loading);
+        self.taken(isa, batch, b);
+    }
+
+    /// Lists what is zero in block `b` of a batch, now that it is here.
+    fn taken(&mut self, isa: Isa, batch: Batch<'_>, b: usize) {
+        (self.step, self.rows, self.known) = (batch.step, batch.rows(b), false);
+        if let Some(zeros) = self.zeros.as_mut().filter(|_| self.rest == 0) {
             list_zeros(isa, self.rows, zeros);
             self.known = zeros.density() < 0.875;
             self.rest = if self.known { 0 } else { REST };

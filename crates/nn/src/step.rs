@@ -161,7 +161,7 @@ impl Run<'_> {
             let examples = own.fetched.block(isa, batch, b);
             watch.lap(StepPart::Fetch);
             let (parts, place) = (layer.column(column), batch.place(b, column));
-            forward_inputs(parts, isa, examples, (behind, place), &mut out[0]);
+            forward_inputs(parts, isa, examples, (behind, place), &mut out[0], None);
             top::share(isa, above.parts.get(column), batch.rows(b), &out[0], to.first_mut());
             watch.lap(StepPart::Forward);
         };
@@ -315,7 +315,7 @@ impl Run<'_> {
         let (updates, parts_above) = to_update(rest, shares.is_some(), threads);
         let second = (updates, parts_above, update_second);
         if columns_whole {
-            let column = Columns { isa, clock, next, after, deltas, task, behind };
+            let column = Columns { isa, clock, next, after, last: false, deltas, task, behind };
             let column = |own: &mut Own, _: usize, (parts, out): (&mut [Part], &mut [Panel])| {
                 column.pass(&mut own.fetched, parts, out);
             };

@@ -11,7 +11,7 @@ use crate::progress::Rates;
 use crate::step::{Done, Run};
 use crate::top::{self, Top};
 use crate::workspace::{Batches, Hidden, Losses, Workspace};
-use kernels::{Isa, PANEL_COLS, Panel, Steps};
+use kernels::{At, Isa, PANEL_COLS, Panel, Steps};
 
 /// What all these steps have in common.
 struct Whole<'a> {
@@ -48,7 +48,7 @@ impl<'a> Steps for Whole<'a> {
     fn task<'p>(
         &self,
         own: &mut Own,
-        (step, _): (usize, usize),
+        At { step, last, .. }: At,
         ((parts, (even, odd)), above): Column<'p>,
         (shares, to): (&[Panel], &mut [Panel]),
     ) where
@@ -63,7 +63,7 @@ impl<'a> Steps for Whole<'a> {
         let gradients = &mut gradients[usize::from(parts[0].owned.w.cols() < PANEL_COLS)];
         top.pass(head, h, &mut above[0], gradients);
         let deltas = Deltas { batch, of: Of::Column(gradients) };
-        let column = Columns { isa, clock, next, after, deltas, task, behind };
+        let column = Columns { isa, clock, next, after, last, deltas, task, behind };
         column.pass(fetched, parts, out);
         if !next.order.is_empty() {
             let mut watch = clock.start();

@@ -6,7 +6,7 @@ use super::limits::{Limits, SOME_ROWS, floats};
 use super::pack::{a_lines, groups, load, pack_a, panels};
 use super::swapped;
 use crate::isa::{Caches, Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd, prefetch_line};
-use crate::tile::{Acc, Ending, row_vectors, split, strips, unroll};
+use crate::tile::{Acc, Ending, between_asks, row_vectors, split, strips, unroll};
 use alloc::vec::Vec;
 
 /// Depth of a block if strips of A are copied row by row, with room for as many floats, at most.
@@ -371,11 +371,11 @@ impl IntoC<'_, '_> {
 
 impl<S: Simd> Ending<S> for IntoC<'_, '_> {
     #[inline(always)]
-    fn asks(&self) -> usize {
-        self.asks
+    fn between(&self, steps: usize) -> usize {
+        between_asks(steps, self.asks)
     }
     #[inline(always)]
-    fn ask(&mut self) {
+    fn ask(&mut self, _: S) {
         if !self.next_c.ask::<false>() {
             self.next_a.ask::<true>();
         }

@@ -223,6 +223,12 @@ impl Simd for Avx512 {
             _mm512_mask_storeu_ps(to.as_mut_ptr(), are_normal(self, x), x);
         }
     }
+    const WIDENS: bool = true;
+    #[inline(always)]
+    fn widen(self, from: &[u8; LANES]) -> __m512 {
+        // SAFETY: the token proves AVX-512F; `from` is sixteen bytes.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.as_ptr().cast()))) }
+    }
     #[inline(always)]
     fn lit(self, x: __m512) -> u16 {
         // SAFETY: the token proves AVX-512F; no memory is touched.

@@ -1,30 +1,31 @@
 //! What is needed next, asked of memory line by line while a product runs.
 
-use crate::isa::{LANES, prefetch_line};
+use crate::isa::{LANES, Simd, prefetch_line};
 use crate::panel::Blocks;
+use crate::tile::between_asks;
 use core::ops::Range;
 
 /// Most views that one product asks for.
 const MOST_VIEWS: usize = 16;
 
-/// What a product asks for: nothing, `()`, or what is [`Ahead`].
+/// What a product asks for, or does, beside its multiply-adds: nothing, `()`, what is [`Ahead`], or [`Loading`](super::loading::Loading).
 pub(super) trait Asks {
     /// Whether there can be anything.
     const ANY: bool;
-    /// How often to ask while a tile goes through one of its pairs of operands.
-    fn asks(&self) -> usize;
+    /// Steps from one time to the next while a tile takes so many through one of its pairs of operands.
+    fn between(&self, steps: usize) -> usize;
     /// Asks for the next line, if there is one.
-    fn ask(&mut self);
+    fn ask<S: Simd>(&mut self, s: S);
 }
 
 impl Asks for () {
     const ANY: bool = false;
     #[inline(always)]
-    fn asks(&self) -> usize {
-        0
+    fn between(&self, steps: usize) -> usize {
+        steps
     }
     #[inline(always)]
-    fn ask(&mut self) {}
+    fn ask<S: Simd>(&mut self, _: S) {}
 }
 
 /// Lines that will be read soon, to be brought into the second-level cache.
@@ -60,11 +61,11 @@ impl<'a> Ahead<'a> {
 impl Asks for Ahead<'_> {
     const ANY: bool = true;
     #[inline(always)]
-    fn asks(&self) -> usize {
-        self.asks
+    fn between(&self, steps: usize) -> usize {
+        between_asks(steps, self.asks)
     }
     #[inline(always)]
-    fn ask(&mut self) {
+    fn ask<S: Simd>(&mut self, _: S) {
         if self.lines == 0 {
             let Some(next) = self.left.next() else { return };
             let view = self.views[next];

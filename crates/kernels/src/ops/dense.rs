@@ -8,7 +8,8 @@
 //! Batches come as blocks of rows, matrices as panels of columns; the operand lists ([`Blocks`]) say
 //! which block comes next in a chain, so blocking never changes a bit.
 
-use super::stretch::{IntoPanel, MOST_BLOCKS, Pairs, Stretch, sums};
+use super::loading::Loading;
+use super::stretch::{IntoPanel, MOST_BLOCKS, Pairs, Stretch, sums, sums_loading};
 use crate::isa::{Caches, Isa, LANES, Line, Simd, kernel};
 use crate::panel::{Blocks, Panel};
 use crate::tile::{many_rows, product};
@@ -75,7 +76,35 @@ kernel! {
         s, x: Blocks<'f, 'x>, w: Blocks<'f, 'w>, stretch: Stretch<'f, 'h, (&'f [Line], Then)>,
         out: &'f mut Panel, at: usize,
     ) {
-        forward(s, x, w, stretch, out, at);
+        forward(s, x, w, stretch, None, out, at);
+    }
+}
+
+kernel! {
+    /// [`dense_forward`] into the vectors of `out.0` from `out.1` on, and beside the multiply-adds bytes that are needed later become
+    /// floats, if the instruction set has registers for that, and nothing is skipped; [`load`](crate::load) does the rest.
+    ///
+    /// ```
+    /// use kernels::{Blocks, Isa, Loading, Panel, Then, dense_forward_loading, load};
+    /// let (isa, bytes) = (Isa::best(), [[3; 16], [4; 16]]);
+    /// let [x, mut next] = [(); 2].map(|_| Panel::zeros(2, 16));
+    /// let (w, bias, mut out) = (Panel::zeros(16, 1), Panel::zeros(1, 1), Panel::zeros(2, 1));
+    /// let mut loading = Loading::new(bytes.iter().map(|row| &row[..]), 0.5, &mut next);
+    /// let (of_x, of_w) = (|_: usize| x.view(), |_: usize| w.view());
+    /// let (x, w) = (Blocks::new(1, &of_x), Blocks::new(1, &of_w));
+    /// dense_forward_loading(isa, x, w, (bias.lines(), Then::Relu), (&mut out, 0), &mut loading);
+    /// load(isa, loading);
+    /// assert_eq!((out.get(0, 0), next.get(0, 15), next.get(1, 0)), (0.0, 1.5, 2.0));
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no block, or the blocks do not fit together.
+    pub fn dense_forward_loading<'f, 'x, 'w, 'l>(
+        s, x: Blocks<'f, 'x>, w: Blocks<'f, 'w>, end: (&'f [Line], Then),
+        out: (&'f mut Panel, usize), loading: &'f mut Loading<'l>,
+    ) {
+        let loading = Some(loading).filter(|_| const { S::WIDENS });
+        forward(s, x, w, Stretch::whole(end), loading, out.0, out.1);
     }
 }
 
@@ -85,6 +114,7 @@ fn forward<S: Simd>(
     x: Blocks<'_, '_>,
     w: Blocks<'_, '_>,
     stretch: Stretch<'_, '_, (&[Line], Then)>,
+    mut loading: Option<&mut Loading<'_>>,
     out: &mut Panel,
     at: usize,
 ) {
@@ -123,12 +153,20 @@ fn forward<S: Simd>(
         let to = of.min(from + chain);
         let (first, last) = (stretch.first && from == 0, stretch.last.filter(|_| to == of));
         let into = IntoPanel { out: &mut *out, at, first, last, ahead: () };
-        if chain > 1 {
-            let pairs = Pairs::new(to - from, |i| pair(from + i));
-            let share = from * views / of..to * views / of;
-            sums(s, (head.rows(), vectors), pairs.list(), into, (stretch.ahead, share));
-        } else {
-            product(s, head.rows(), vectors, &[pair(from)], into);
+        match &mut loading {
+            Some(loading) => {
+                let pairs = Pairs::new(to - from, |i| pair(from + i));
+                let share = (to - from, of - from);
+                sums_loading(s, (head.rows(), vectors), pairs.list(), into, (loading, share));
+            }
+            None if chain > 1 => {
+                let pairs = Pairs::new(to - from, |i| pair(from + i));
+                let share = from * views / of..to * views / of;
+                sums(s, (head.rows(), vectors), pairs.list(), into, (stretch.ahead, share));
+            }
+            None => {
+                product(s, head.rows(), vectors, &[pair(from)], into);
+            }
         }
     }
     assert!(j + 1 == w.count() && k == w.get(j).rows(), "{fit}");

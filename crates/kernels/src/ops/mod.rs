@@ -13,6 +13,7 @@ pub(crate) mod gelu;
 pub(crate) mod gradient;
 pub(crate) mod leaky_relu;
 pub(crate) mod lerp;
+pub(crate) mod loading;
 pub(crate) mod pixels;
 pub(crate) mod reduce;
 pub(crate) mod relu;

@@ -15,9 +15,14 @@ kernel! {
     /// If the lengths differ.
     pub fn pixels<'a>(_s, from: &'a [u8], scale: f32, to: &'a mut [f32]) {
         assert_eq!(from.len(), to.len(), "one float for each byte");
-        // Compiled with each instruction set's instructions, as fast as vectors by hand.
-        for (byte, x) in from.iter().zip(to) {
-            *x = f32::from(*byte) * scale;
-        }
+        scaled(from, scale, to);
+    }
+}
+
+/// Compiled with each instruction set's instructions, as fast as vectors by hand.
+#[inline(always)]
+pub(super) fn scaled(from: &[u8], scale: f32, to: &mut [f32]) {
+    for (byte, x) in from.iter().zip(to) {
+        *x = f32::from(*byte) * scale;
     }
 }

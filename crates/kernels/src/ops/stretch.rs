@@ -2,10 +2,11 @@
 
 use super::ahead::{Ahead, Asks};
 use super::dense::Then;
+use super::loading::Loading;
 use super::relu::relu;
 use crate::isa::{Line, Rows, Simd, Strided};
 use crate::panel::{Blocks, Panel};
-use crate::tile::{Acc, Ending, MOST_ROWS, Pair, product, unroll};
+use crate::tile::{Acc, Ending, MOST_ROWS, Pair, product, steps, unroll};
 use core::ops::Range;
 
 /// Most blocks that the rows of a batch may come in.
@@ -89,12 +90,12 @@ pub(super) struct IntoPanel<'o, A> {
 impl<S: Simd, A: Asks> Ending<S> for IntoPanel<'_, A> {
     const ASKS: bool = A::ANY;
     #[inline(always)]
-    fn asks(&self) -> usize {
-        self.ahead.asks()
+    fn between(&self, steps: usize) -> usize {
+        self.ahead.between(steps)
     }
     #[inline(always)]
-    fn ask(&mut self) {
-        self.ahead.ask();
+    fn ask(&mut self, s: S) {
+        self.ahead.ask(s);
     }
     #[inline(always)]
     fn start<const MR: usize, const NV: usize>(
@@ -160,4 +161,18 @@ pub(super) fn sums<S: Simd>(
     let IntoPanel { out, at, first, last, .. } = into;
     let ahead = Ahead::new(views, share, pairs.len() * rows.div_ceil(MOST_ROWS));
     product(s, rows, vectors, pairs, IntoPanel { out, at, first, last, ahead });
+}
+
+/// The same while bytes become floats: their share of what is left, these of so many blocks.
+#[inline(always)]
+pub(super) fn sums_loading<S: Simd>(
+    s: S,
+    (rows, vectors): (usize, usize),
+    pairs: &[Pair<'_>],
+    into: IntoPanel<'_, ()>,
+    (loading, (blocks, of)): (&mut Loading<'_>, (usize, usize)),
+) {
+    loading.spread(steps::<S>(rows, vectors, pairs) * of / blocks);
+    let IntoPanel { out, at, first, last, .. } = into;
+    product(s, rows, vectors, pairs, IntoPanel { out, at, first, last, ahead: loading });
 }

@@ -10,7 +10,7 @@ use super::stages::{MOST, Rule, Stages, step_all};
 use super::stretch::Pairs;
 use crate::isa::{Beside, Caches, Isa, LANES, Line, Simd, kernel, prefetch_line, prefetch_own};
 use crate::panel::{Blocks, PANEL_COLS, Panel, View};
-use crate::tile::{Acc, Ending, product, unroll};
+use crate::tile::{Acc, Ending, between_asks, product, unroll};
 
 /// Weights and what the optimiser remembers of them, `rows × cols` of one panel: what one worker owns.
 ///
@@ -115,11 +115,11 @@ impl<S: Simd, R: Rule, const FAR: bool, const BESIDE: bool> Ending<S>
     const ASKS: bool = FAR;
     const BUSY: bool = BESIDE;
     #[inline(always)]
-    fn asks(&self) -> usize {
-        self.asks
+    fn between(&self, steps: usize) -> usize {
+        between_asks(steps, self.asks)
     }
     #[inline(always)]
-    fn ask(&mut self) {
+    fn ask(&mut self, _: S) {
         if self.left > 0 {
             let [w, m, v] = self.soon;
             // Others may have read the weights since they were written, but nobody the moments.

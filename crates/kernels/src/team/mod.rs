@@ -40,7 +40,7 @@ mod lend;
 mod steps;
 
 pub use lend::Zip;
-pub use steps::Steps;
+pub use steps::{At, Steps};
 
 /// Atomics and threads: the real ones, or those of the model checker (`tests/loom_team.rs`).
 #[allow(unexpected_cfgs, reason = "set from outside for the model checker")]
@@ -97,6 +97,8 @@ struct Task {
     phase: u64,
     /// Its number in the phase.
     i: usize,
+    /// Whether it is the last of those that one thread begins with.
+    last: bool,
 }
 
 /// One claim word to a cache line (two, for the prefetcher that fetches pairs).
@@ -122,7 +124,7 @@ impl Shared {
         let threads = self.claims.len();
         let mut then = None;
         for home in (me..threads).chain(0..me) {
-            while let Some(i) = self.claim(home, phase) {
+            while let Some((i, last)) = self.claim(home, phase) {
                 // SAFETY: the claim succeeded, so `phase` is still running and `job` is its job (see the
                 // protocol on top): the caller keeps its closures alive until `left` is 0, and this task is
                 // counted in it.
@@ -132,7 +134,7 @@ impl Shared {
                     self.guests.0.fetch_add(1, Ordering::Relaxed);
                     then = job.then;
                 }
-                self.catch(|| (job.run)(Task { thread: me, phase, i }));
+                self.catch(|| (job.run)(Task { thread: me, phase, i, last }));
                 self.left.0.fetch_sub(1, Ordering::Release);
             }
         }
@@ -180,7 +182,8 @@ impl Shared {
         }
     }
 
-    fn claim(&self, home: usize, phase: u64) -> Option<usize> {
+    /// A task of those that thread `home` begins with, and whether it is the last of them.
+    fn claim(&self, home: usize, phase: u64) -> Option<(usize, bool)> {
         let word = &self.claims[home].0;
         let mut seen = word.load(Ordering::Relaxed);
         loop {
@@ -190,7 +193,7 @@ impl Shared {
             }
             let taken = Claim { next: claim.next + 1, ..claim }.pack();
             match word.compare_exchange_weak(seen, taken, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return Some(claim.next),
+                Ok(_) => return Some((claim.next, claim.next + 1 == claim.end)),
                 Err(now) => seen = now,
             }
         }

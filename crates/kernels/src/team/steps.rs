@@ -5,6 +5,17 @@ use super::{Job, MOST_PHASES, Shared, Task, Team};
 use core::ops::ControlFlow;
 use std::sync::Arc;
 
+/// Which task it is.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    /// The number of its step, counted from 0.
+    pub step: usize,
+    /// Its own in the step.
+    pub task: usize,
+    /// Whether it is the last of those that one thread begins with: the same thread may have some of others later.
+    pub last: bool,
+}
+
 /// What a team does in steps, each of as many tasks: see [`Team::for_each_step`].
 pub trait Steps: Sync {
     /// What a thread has for itself.
@@ -14,12 +25,12 @@ pub trait Steps: Sync {
     /// What a step passes on to the next.
     type Turn: Send + Sync;
 
-    /// A task, `at` step and number, with its piece; in `turn`, all that the step before has passed on, and this task's piece of
+    /// A task, with its piece; in `turn`, all that the step before has passed on, and this task's piece of
     /// what this step does.
     fn task<'p>(
         &self,
         own: &mut Self::Own,
-        at: (usize, usize),
+        at: At,
         piece: <Self::Items as Zip>::Piece<'p>,
         turn: (&[Self::Turn], &mut [Self::Turn]),
     ) where
@@ -53,7 +64,7 @@ impl Team {
     /// ```
     /// use core::ops::ControlFlow::{Break, Continue};
     /// use core::marker::PhantomData;
-    /// use kernels::{Steps, Team};
+    /// use kernels::{At, Steps, Team};
     ///
     /// /// Each cell becomes the sum of all, times what its item is.
     /// struct Sums<'a>(PhantomData<&'a ()>);
@@ -63,7 +74,7 @@ impl Team {
     ///     type Items = &'a mut [u64];
     ///     type Turn = u64;
     ///
-    ///     fn task<'p>(&self, _: &mut usize, _: (usize, usize), item: &'p mut [u64], turn: (&[u64], &mut [u64]))
+    ///     fn task<'p>(&self, _: &mut usize, _: At, item: &'p mut [u64], turn: (&[u64], &mut [u64]))
     ///     where
     ///         Self::Items: 'p,
     ///     {
@@ -106,7 +117,7 @@ impl Team {
         // SAFETY: those who borrow this side to write to it are tasks of the steps before and after `step`. Those of
         // the one are done when a step begins, those of the other begin when `between` has returned.
         let now = |step: usize| unsafe { turns[step % 2].0.all() };
-        let run = |Task { thread, phase, i }: Task| {
+        let run = |Task { thread, phase, i, last }: Task| {
             let step = step_of(phase);
             // SAFETY: a thread does one thing at a time, and no two threads of a team have the same number.
             let own = unsafe { owns.get(thread) };
@@ -115,7 +126,8 @@ impl Team {
             let (piece, next) = unsafe {
                 (S::Items::piece(&items, i), <&mut [S::Turn]>::piece(&turns[(step + 1) % 2], i))
             };
-            steps.task(own, (step, i), piece.briefly(), (now(step), next));
+            let at = At { step, task: i, last };
+            steps.task(own, at, piece.briefly(), (now(step), next));
         };
         let then = |thread: usize, phase: u64| {
             // SAFETY: as above.
@@ -128,7 +140,7 @@ impl Team {
         for step in 0.. {
             if alone {
                 let phase = first.wrapping_add(step as u64);
-                (0..n).for_each(|i| run(Task { thread: 0, phase, i }));
+                (0..n).for_each(|i| run(Task { thread: 0, phase, i, last: i + 1 == n }));
                 then(0, phase);
             } else {
                 self.phase(&job, n);

@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod loading;
 mod refused;
 mod stretches;
 mod updates;
