@@ -21,6 +21,8 @@ pub struct Left16 {
     tiles: Vec<Tile>,
     rows: usize,
     depth: usize,
+    /// Whether a line of a tile holds two columns of sixteen rows, the two numbers of a row beside each other, instead of a row.
+    by_pairs: bool,
 }
 
 impl Left16 {
@@ -33,7 +35,7 @@ impl Left16 {
 
     /// Makes this a `rows × depth` matrix of zeros; allocates only if it was never as large.
     pub fn set_shape(&mut self, rows: usize, depth: usize) {
-        (self.rows, self.depth) = (rows, depth);
+        (self.rows, self.depth, self.by_pairs) = (rows, depth, false);
         self.tiles.clear();
         self.tiles.resize(rows.div_ceil(LANES) * depth.div_ceil(WORDS), ZEROS);
     }
@@ -54,7 +56,18 @@ impl Left16 {
     /// If the element is outside the matrix.
     pub fn get(&self, i: usize, k: usize) -> f32 {
         assert!(i < self.rows && k < self.depth, "({i}, {k}) of {}x{}", self.rows, self.depth);
-        widen(self.row_tiles(i / LANES)[k / WORDS][i % LANES].0[k % WORDS])
+        let (tile, i, k) = (&self.row_tiles(i / LANES)[k / WORDS], i % LANES, k % WORDS);
+        widen(if self.by_pairs { tile[k / 2].0[2 * i + k % 2] } else { tile[i].0[k] })
+    }
+
+    /// Whether lines of tiles are pairs of columns, as [`transpose16`](crate::transpose16) makes them for AVX-512.
+    pub(crate) fn is_by_pairs(&self) -> bool {
+        self.by_pairs
+    }
+
+    /// Says so of tiles all of which are about to be written.
+    pub(crate) fn set_by_pairs(&mut self, by_pairs: bool) {
+        self.by_pairs = by_pairs;
     }
 
     /// The tiles of the rows `16 i..16 i + 16`, in order of k.

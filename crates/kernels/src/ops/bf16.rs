@@ -1,7 +1,7 @@
 //! Matrices on their way into tiles of bf16: rounded, transposed, paired.
 
 use crate::bf16::{Left16, Right16};
-use crate::isa::{LANES, Line16, Simd, Tile, WORDS, kernel16};
+use crate::isa::{LANES, Line16, Simd, Tile, Unit16, WORDS, kernel16};
 use crate::panel::View;
 
 kernel16! {
@@ -17,8 +17,9 @@ kernel16! {
     /// ```
     ///
     /// # Panics
-    /// If a row has not as many bytes as `to` is deep.
+    /// If a row has not as many bytes as `to` is deep, or `to` is a transpose.
     pub fn pixels16<'f, 'x>(token, from: &'f (dyn Fn(usize) -> &'x [u8] + Sync), to: &'f mut Left16) {
+        assert!(!to.is_by_pairs(), "a transpose");
         for i in 0..to.rows() {
             let row = from(i);
             assert_eq!(row.len(), to.depth(), "bytes of row {i}");
@@ -50,9 +51,10 @@ kernel16! {
     /// ```
     ///
     /// # Panics
-    /// If the rows differ, `at` is no multiple of 32, or the columns do not fit.
+    /// If the rows differ, `at` is no multiple of 32, the columns do not fit, or `to` is a transpose.
     pub fn round16<'f, 'x>(token, from: View<'x>, to: &'f mut Left16, at: usize) {
         assert_eq!(from.rows(), to.rows(), "rows");
+        assert!(!to.is_by_pairs(), "a transpose");
         let columns = at.is_multiple_of(WORDS) && at + from.cols() <= to.depth();
         assert!(columns, "columns {at}+{} of {}", from.cols(), to.depth());
         let s = token.simd();
@@ -69,7 +71,8 @@ kernel16! {
 }
 
 kernel16! {
-    /// `to = fromᵀ`.
+    /// `to = fromᵀ`, in tiles as [`update16`](crate::update16) takes them: where AVX-512 adds up products, pairs of examples only have to
+    /// come beside each other.
     ///
     /// ```
     /// use kernels::{Bf16, Left16, pixels16, transpose16};
@@ -85,6 +88,9 @@ kernel16! {
     /// If `to` does not have `from`'s shape transposed.
     pub fn transpose16<'a>(token, from: &'a Left16, to: &'a mut Left16) {
         assert_eq!((from.rows(), from.depth()), (to.depth(), to.rows()), "shape of a transpose");
+        assert!(!from.is_by_pairs(), "the transpose of a transpose");
+        let by_pairs = token.unit() == Unit16::Pairs;
+        to.set_by_pairs(by_pairs);
         const ZEROS: Tile = [Line16::ZERO; LANES];
         let mut past_the_end = ZEROS;
         // 32 rows by 32: two tiles above each other become two above each other.
@@ -94,7 +100,8 @@ kernel16! {
             for (k, tile) in upper.iter().enumerate() {
                 let rows = [tile, lower.get(k).unwrap_or(&ZEROS)];
                 let (first, second) = to.tiles_below_mut(2 * k, i);
-                token.transpose(rows, [first, second.unwrap_or(&mut past_the_end)]);
+                let to = [first, second.unwrap_or(&mut past_the_end)];
+                if by_pairs { token.pair_rows(rows, to) } else { token.transpose(rows, to) }
             }
         }
     }

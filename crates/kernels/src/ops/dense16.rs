@@ -14,8 +14,8 @@ use super::stages::Stages;
 use super::update::Owned;
 use crate::bf16::{Left16, Right16};
 use crate::isa::{
-    Adder, Beside, Bf16, LANES, Line, NO_SUMS, Pairs, Simd, Square, Sums, Tile, Tiles, Vector,
-    WORDS, kernel16,
+    Adder, Beside, Bf16, LANES, Line, NO_SUMS, Pairs, Simd, Square, Sums, Tile, Tiles, Unit16,
+    Vector, WORDS, kernel16,
 };
 use crate::panel::{PANEL_COLS, Panel};
 
@@ -238,7 +238,7 @@ fn exactly<T, const N: usize>(slice: &mut [T]) -> &mut [T; N] {
 kernel16! {
     /// `dW = scale · (Xᵀ dZ)`, and a step of Adam with it, for the rows and columns that `owned` holds.
     ///
-    /// - `xt`: inputs, transposed: `inputs × batch`; those of `owned` begin at row `from`, a multiple of 16
+    /// - `xt`: inputs, by [`transpose16`](crate::transpose16): `inputs × batch`; those of `owned` begin at row `from`, a multiple of 16
     /// - `dz`: gradients of the columns of `owned`: `batch × cols`
     /// - `w16`: gets the new weights, rounded: as many rows and columns as `owned` has
     ///
@@ -247,10 +247,12 @@ kernel16! {
     /// [`adam_step`](crate::adam_step).
     ///
     /// ```
-    /// use kernels::{AdamStep, Bf16, Left16, Owned, Panel, Right16, pairs16, pixels16, update16};
+    /// use kernels::{AdamStep, Bf16, Left16, Owned, Panel, Right16, pairs16, pixels16, transpose16, update16};
     /// if let Some(token) = Bf16::new() {
-    ///     let (mut xt, mut up, mut dz) = (Left16::zeros(1, 2), Panel::zeros(2, 1), Right16::zeros(2, 1));
-    ///     pixels16(token, &|_| &[1, 2], &mut xt);
+    ///     let (mut x, mut xt) = (Left16::zeros(2, 1), Left16::zeros(1, 2));
+    ///     let (mut up, mut dz) = (Panel::zeros(2, 1), Right16::zeros(2, 1));
+    ///     pixels16(token, &|i| [&[1], &[2]][i], &mut x);
+    ///     transpose16(token, &x, &mut xt);
     ///     up.set(1, 0, 3.0);
     ///     pairs16(token, up.view(), &mut dz, 0);
     ///     let (mut owned, mut w16) = (Owned::zeros(1, 1), Right16::zeros(1, 1));
@@ -270,6 +272,8 @@ kernel16! {
         let (rows, cols) = (owned.w.rows(), owned.w.cols());
         assert!(from.is_multiple_of(LANES) && from + rows <= xt.rows(), "rows {from}+{rows} of the inputs");
         assert!(xt.depth() == dz.depth() && xt.depth() > 0, "batches of {} and {}", xt.depth(), dz.depth());
+        let by_pairs = token.unit() == Unit16::Pairs;
+        assert_eq!(xt.is_by_pairs(), by_pairs, "inputs that `transpose16` made for pairs");
         assert_eq!((dz.cols(), w16.depth(), w16.cols()), (cols, rows, cols), "shape of the gradient");
         if rows == 0 || cols == 0 {
             return;

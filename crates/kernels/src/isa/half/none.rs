@@ -51,6 +51,10 @@ impl Bf16 {
         match self {}
     }
     #[inline(always)]
+    pub(crate) fn pair_rows(self, _: [&Tile; 2], _: [&mut Tile; 2]) {
+        match self {}
+    }
+    #[inline(always)]
     pub(crate) fn transpose(self, _: [&Tile; 2], _: [&mut Tile; 2]) {
         match self {}
     }

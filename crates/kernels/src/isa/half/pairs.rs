@@ -35,7 +35,8 @@ impl Pairs {
                     }
                 }
                 for (k, a) in a.iter().enumerate() {
-                    self.add_tile(&mut acc, a, from, b.map(|b| &b[k * step]), &mut ());
+                    let b = b.map(|b| &b[k * step]);
+                    self.add_tile::<ROWS, 2, false>(&mut acc, a, from, b, &mut ());
                 }
                 for i in 0..ROWS {
                     for j in 0..2 {
@@ -47,7 +48,7 @@ impl Pairs {
         }
     }
 
-    /// `Σ a[k] b[V k + j]` for the rows `from + i` of sixteen, k through all of `a`.
+    /// `Σ a[k] b[V k + j]` for the rows `from + i` of sixteen, k through all of `a`, whose lines are pairs of columns.
     ///
     /// # Panics
     /// If there are not as many rows after `from`, or too few tiles in `b`.
@@ -63,14 +64,14 @@ impl Pairs {
         let mut acc = [[unsafe { _mm512_setzero_ps() }; V]; R];
         let (b, _) = b.as_chunks::<V>();
         for (a, b) in a.iter().zip(&b[..a.len()]) {
-            self.add_tile(&mut acc, a, from, b.each_ref(), beside);
+            self.add_tile::<R, V, true>(&mut acc, a, from, b.each_ref(), beside);
         }
         acc
     }
 
-    /// Adds the products of `R` rows of a tile, those from `from` on, with `V` others.
+    /// Adds the products of `R` rows of a tile, those from `from` on, with `V` others. Its lines are rows or pairs of columns.
     #[inline(always)]
-    fn add_tile<const R: usize, const V: usize>(
+    fn add_tile<const R: usize, const V: usize, const BY_PAIRS: bool>(
         self,
         acc: &mut Acc<R, V>,
         a: &Tile,
@@ -78,22 +79,23 @@ impl Pairs {
         b: [&Tile; V],
         beside: &mut impl Beside,
     ) {
-        let a = &a[from..][..R];
+        assert!(from + R <= LANES, "rows past the end");
         for p in 0..LANES {
             beside.go_on();
             let lines = b.map(|tile| &tile[p]);
-            // SAFETY: `self` proves AVX-512 F and BF16; `p` is below 16, and each line holds as many pairs and is 64
+            // SAFETY: `self` proves AVX-512 F and BF16; `p` and `from + i` are below 16, and each line holds as many pairs and is 64
             // bytes, which is what is read of it.
             unsafe {
                 let mut y = [_mm512_setzero_si512(); V];
                 for j in 0..V {
                     y[j] = _mm512_loadu_si512(lines[j].0.as_ptr().cast());
                 }
-                for i in 0..R {
-                    let pair = a[i].0.as_ptr().cast::<i32>().add(p).read();
+                for (i, acc) in acc.iter_mut().enumerate() {
+                    let (line, at) = if BY_PAIRS { (p, from + i) } else { (from + i, p) };
+                    let pair = a[line].0.as_ptr().cast::<i32>().add(at).read();
                     let x = _mm512_set1_epi32(pair);
                     for j in 0..V {
-                        acc[i][j] = _mm512_dpbf16_ps(acc[i][j], words(x), words(y[j]));
+                        acc[j] = _mm512_dpbf16_ps(acc[j], words(x), words(y[j]));
                     }
                 }
             }

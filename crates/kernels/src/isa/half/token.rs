@@ -111,6 +111,24 @@ impl Bf16 {
         self.round(floats, to);
     }
 
+    /// Of 32 rows of 32 numbers, two rows each, the two numbers of a column beside each other: a line of 16 columns each.
+    #[inline(always)]
+    pub(crate) fn pair_rows(self, from: [&Tile; 2], [first, second]: [&mut Tile; 2]) {
+        for p in 0..LANES {
+            let tile = from[2 * p / LANES];
+            let rows = [&tile[2 * p % LANES], &tile[2 * p % LANES + 1]];
+            // SAFETY: the token proves AVX-512F and BW; the references cover the 64 bytes each that are read, indices are as many
+            // initialised bytes; `store` has its own.
+            unsafe {
+                let [even, odd] = rows.map(|Line16(row)| _mm512_loadu_si512(row.as_ptr().cast()));
+                let [low, high] =
+                    PAIRS.each_ref().map(|Order(order)| _mm512_loadu_si512(order.as_ptr().cast()));
+                store(_mm512_permutex2var_epi16(even, low, odd), &mut first[p]);
+                store(_mm512_permutex2var_epi16(even, high, odd), &mut second[p]);
+            }
+        }
+    }
+
     /// The transpose of 32 rows of 32 numbers: tiles of rows in k become tiles of columns in rows.
     #[inline(always)]
     pub(crate) fn transpose(self, from: [&Tile; 2], to: [&mut Tile; 2]) {
@@ -156,6 +174,23 @@ static INTERLEAVE: Order = {
     Order(order)
 };
 
+/// The same of the first halves of two lines, the second of which has the indices from 32 on, and of the second halves.
+static PAIRS: [Order; 2] = {
+    let mut orders = [[0; 2 * LANES]; 2];
+    let mut i = 0;
+    while i < LANES {
+        let at = [i as u16, (i + LANES) as u16];
+        let mut half = 0;
+        while half < 2 {
+            (orders[half][2 * i], orders[half][2 * i + 1]) = (at[half], at[half] + 32);
+            half += 1;
+        }
+        i += 1;
+    }
+    let [low, high] = orders;
+    [Order(low), Order(high)]
+};
+
 /// The bits of thirty-two bf16 numbers.
 #[inline(always)]
 fn bits(words: __m512bh) -> __m512i {
@@ -169,4 +204,39 @@ fn bits(words: __m512bh) -> __m512i {
 unsafe fn store(words: __m512i, to: &mut Line16) {
     // SAFETY: the caller vouches for the instruction; the reference covers the 64 bytes that are written.
     unsafe { _mm512_storeu_si512(to.0.as_mut_ptr().cast(), words) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Number (i, k) of 32 rows of 32.
+    fn number(i: usize, k: usize) -> u16 {
+        (i * 2 * LANES + k) as u16
+    }
+
+    #[test]
+    fn thirty_two_rows_are_transposed_and_paired() {
+        // Both by either token: AMX takes the one, and AVX-512, which adds up by the other, can do it, too.
+        for token in Bf16::available() {
+            let tile = |at: usize| core::array::from_fn(|i| line(|k| number(at + i, k)));
+            let from: [Tile; 2] = [tile(0), tile(LANES)];
+            let [mut above, mut below] = [[Line16::ZERO; LANES]; 2];
+            token.transpose(from.each_ref(), [&mut above, &mut below]);
+            for (k, column) in above.iter().chain(&below).enumerate() {
+                assert_eq!(*column, line(|i| number(i, k)), "column {k}, {token:?}");
+            }
+            token.pair_rows(from.each_ref(), [&mut above, &mut below]);
+            for (first, half) in [(0, above), (LANES, below)] {
+                for (p, pairs) in half.iter().enumerate() {
+                    let want = line(|at| number(2 * p + at % 2, first + at / 2));
+                    assert_eq!(*pairs, want, "rows {} and the next, {token:?}", 2 * p);
+                }
+            }
+        }
+    }
+
+    fn line(number: impl Fn(usize) -> u16) -> Line16 {
+        Line16(core::array::from_fn(number))
+    }
 }
