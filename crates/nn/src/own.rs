@@ -28,7 +28,8 @@ impl Own {
 
 /// Bytes of a batch that are asked for all at once: of more, the first have left the caches again before they are read.
 const AT_ONCE: usize = 1 << 17;
-/// Examples of a larger batch that are asked for ahead.
+/// Examples that are asked for ahead of the one that is read, once more where they had been: on one thread, or where others use
+/// the same caches, they may be gone.
 const AHEAD: usize = 8;
 
 /// The inputs of this step and the next.
@@ -38,8 +39,8 @@ pub(crate) struct Fetched {
     examples: [Vec<Examples>; 2],
     /// An image that was varied.
     image: Vec<u8>,
-    /// How many examples are asked for before the one that is read.
-    soon: usize,
+    /// How many examples of a batch are asked for long before.
+    early: usize,
     /// The step whose examples were asked for.
     asked: u64,
 }
@@ -48,8 +49,9 @@ impl Fetched {
     /// For so many blocks of so many rows; without rows, for a batch that the first layer takes by itself.
     pub(crate) fn new((rows, count): (usize, usize), features: usize, skip_zeros: bool) -> Fetched {
         let examples = vec![Examples::new(rows, features, skip_zeros); count];
-        let soon = if rows * count * features <= AT_ONCE { usize::MAX } else { AHEAD };
-        Fetched { examples: [examples.clone(), examples], image: vec![0; features], soon, asked: 0 }
+        let early = if rows * count * features <= AT_ONCE { usize::MAX } else { AHEAD };
+        let examples = [examples.clone(), examples];
+        Fetched { examples, image: vec![0; features], early, asked: 0 }
     }
 
     /// Asks for the examples of a batch, or the first of a large one, once: they lie all over the data set, each some dozen
@@ -57,8 +59,8 @@ impl Fetched {
     /// all of them, since fetching from another core what that one has asked for takes longer.
     pub(crate) fn ask(&mut self, batch: Batch<'_>) {
         if self.asked != batch.step {
-            let soon = batch.order.iter().take(self.soon);
-            soon.for_each(|&row| batch.inputs.prefetch(row as usize));
+            let early = batch.order.iter().take(self.early);
+            early.for_each(|&row| batch.inputs.prefetch(row as usize));
             self.asked = batch.step;
         }
     }
@@ -72,7 +74,7 @@ impl Fetched {
     pub(crate) fn block(&mut self, isa: Isa, batch: Batch<'_>, b: usize) -> &Examples {
         let examples = &mut self.examples[batch.at][b];
         if examples.step != batch.step {
-            examples.take(isa, batch, b, (self.soon, &mut self.image));
+            examples.take(isa, batch, b, &mut self.image);
         }
         examples
     }
@@ -90,8 +92,7 @@ impl Fetched {
         let [even, odd] = &mut self.examples;
         let (now, later) = if batch.at == 0 { (even, odd) } else { (odd, even) };
         let (now, later) = (&now[b], &mut later[b]);
-        // Of a larger batch what is read next is still to be asked for.
-        match after.filter(|after| self.soon == usize::MAX && later.loads(isa, *after, b)) {
+        match after.filter(|after| later.loads(isa, *after, b)) {
             None => work(now, None),
             Some(after) => later.load(isa, after, b, |loading| work(now, Some(loading))),
         }
@@ -131,10 +132,10 @@ impl Examples {
         Examples { x: Panel::zeros(rows, features), zeros, ..Examples::default() }
     }
 
-    /// Takes block `b` of a batch, and asks for the examples that come so many later.
-    fn take(&mut self, isa: Isa, batch: Batch<'_>, b: usize, (soon, image): (usize, &mut [u8])) {
+    /// Takes block `b` of a batch, and asks for the examples that come later.
+    fn take(&mut self, isa: Isa, batch: Batch<'_>, b: usize, image: &mut [u8]) {
         let (inputs, order) = (batch.inputs, batch.block(b));
-        let mut later = batch.order.iter().skip((b * batch.cut.rows).saturating_add(soon));
+        let mut later = batch.order.iter().skip(b * batch.cut.rows + AHEAD);
         let mut zeros = self.zeros.as_mut().filter(|_| self.rest == 0);
         for (i, &at) in order.iter().enumerate() {
             if let Some(&row) = later.next() {
@@ -164,6 +165,7 @@ impl Examples {
     /// Takes block `b` of a batch of bytes, as far as that goes during `work`.
     fn load(&mut self, isa: Isa, batch: Batch<'_>, b: usize, work: impl FnOnce(&mut Loading<'_>)) {
         let (inputs, order) = (batch.inputs, batch.block(b));
+        order.iter().take(AHEAD).for_each(|&at| inputs.prefetch(at as usize));
         let rows = order.iter().filter_map(|&at| inputs.bytes(at as usize));
         let mut loading = Loading::new(rows, inputs.scale(), &mut self.x);
         work(&mut loading);

@@ -2,7 +2,7 @@
 
 use super::ahead::Asks;
 use super::pixels::scaled;
-use crate::isa::{Isa, LANES, Line, Simd, kernel};
+use crate::isa::{Isa, LANES, Line, Simd, kernel, prefetch};
 use crate::panel::Panel;
 use core::slice::IterMut;
 
@@ -20,6 +20,9 @@ pub struct Loading<'a> {
     /// Steps of a product from one line to the next.
     between: usize,
 }
+
+/// Rows that are asked for ahead of the one that is read.
+const AHEAD: usize = 8;
 
 impl<'a> Loading<'a> {
     /// Most rows.
@@ -64,6 +67,8 @@ impl<'a> Loading<'a> {
         if self.from.is_empty() && self.next < self.count {
             self.from = self.rows[self.next];
             self.next += 1;
+            // Rows may come from anywhere.
+            self.rows.get(self.next + AHEAD - 1).copied().map(prefetch);
         }
         let Some(Line(to)) = self.to.next() else { return };
         let x = if let Some((bytes, rest)) = self.from.split_first_chunk() {
