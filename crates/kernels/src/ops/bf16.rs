@@ -1,7 +1,8 @@
 //! Matrices on their way into tiles of bf16: rounded, transposed, paired.
 
+use super::loading::AHEAD;
 use crate::bf16::{Left16, Right16};
-use crate::isa::{LANES, Line16, Simd, Tile, Unit16, WORDS, kernel16};
+use crate::isa::{LANES, Line16, Simd, Tile, Unit16, WORDS, kernel16, prefetch};
 use crate::panel::View;
 
 kernel16! {
@@ -22,6 +23,9 @@ kernel16! {
         assert!(!to.is_by_pairs(), "a transpose");
         for i in 0..to.rows() {
             let row = from(i);
+            if i + AHEAD < to.rows() {
+                prefetch(from(i + AHEAD));
+            }
             assert_eq!(row.len(), to.depth(), "bytes of row {i}");
             let (whole, rest) = row.as_chunks::<WORDS>();
             let tiles = to.row_tiles_mut(i / LANES);

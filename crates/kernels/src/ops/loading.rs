@@ -21,8 +21,8 @@ pub struct Loading<'a> {
     between: usize,
 }
 
-/// Rows that are asked for ahead of the one that is read.
-const AHEAD: usize = 8;
+/// Rows that are asked for ahead of the one that is read, since they may come from anywhere.
+pub(super) const AHEAD: usize = 8;
 
 impl<'a> Loading<'a> {
     /// Most rows.
@@ -67,7 +67,6 @@ impl<'a> Loading<'a> {
         if self.from.is_empty() && self.next < self.count {
             self.from = self.rows[self.next];
             self.next += 1;
-            // Rows may come from anywhere.
             self.rows.get(self.next + AHEAD - 1).copied().map(prefetch);
         }
         let Some(Line(to)) = self.to.next() else { return };
