@@ -49,7 +49,7 @@ extern "C" {
 /*
  `C = alpha op(A) op(B) + beta C` for Fortran and whoever calls as it does: matrices column after column,
  every argument by address. op(A) is m x k, op(B) k x n, C m x n; `transa` and `transb` are N, T or C of
- either case. A bad argument goes to `xerbla_` with its place, counted from 1.
+ either case. Where beta is 0, C need not hold numbers. A bad argument goes to `xerbla_` with its place, counted from 1.
 
  # Safety
  Scalars are readable; A, B and C have all elements that the sizes and leading dimensions speak of; nobody

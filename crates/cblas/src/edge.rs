@@ -38,7 +38,7 @@ pub enum CBLAS_TRANSPOSE {
 
 /// `C = alpha op(A) op(B) + beta C` for Fortran and whoever calls as it does: matrices column after column,
 /// every argument by address. op(A) is m x k, op(B) k x n, C m x n; `transa` and `transb` are N, T or C of
-/// either case. A bad argument goes to `xerbla_` with its place, counted from 1.
+/// either case. Where beta is 0, C need not hold numbers. A bad argument goes to `xerbla_` with its place, counted from 1.
 ///
 /// # Safety
 /// Scalars are readable; A, B and C have all elements that the sizes and leading dimensions speak of; nobody
@@ -153,7 +153,8 @@ unsafe fn compute(
     if !nothing {
         let strides = |transposed, leading| if transposed { (leading, 1) } else { (1, leading) };
         // SAFETY: the caller vouches for the elements of all three. Where α or k is 0, no element of A and B
-        // is read, and there need not be any.
+        // is read, and there need not be any. Where β is 0, C is written before it is read: what its owner, across the edge,
+        // has not written yet is memory whose bytes are some float or other.
         let (a, b, c) = unsafe {
             (
                 MatRef::from_raw_parts(a, (m, k), strides(ta, lda)),

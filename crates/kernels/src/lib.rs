@@ -19,7 +19,7 @@
 //! | work on slices | [`exp_in_place`], [`map_in_place`] and [`map_backward`] with any [`Elementwise`] function, [`softmax`], [`pixels`], [`lerp`], [`adam_step`], [`adamw_step`], [`sgd_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
 //! | train a layer that is more than a core's cache holds | the same with [`dense_forward_stretch`], [`dense_backward_stretch`] and [`dense_update_far`] |
-//! | turn the next batch's bytes into floats meanwhile | [`Loading`] with [`dense_forward_loading`] and [`load`] |
+//! | turn the next batch's bytes into floats meanwhile | [`Loading`] with [`dense_forward_loading`] and [`load_rest`] |
 //! | train a layer with products of bf16 numbers | [`Bf16`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
 //! | use several cores | [`Team`]: give each thread `&mut` of its own panels |
 //! | call products from C or Fortran | `libweft_blas`, which the crate `cblas` makes of this one |
@@ -185,7 +185,7 @@ pub use ops::elementwise::{Elementwise, activate, map_backward, map_in_place};
 pub use ops::exp::exp_in_place;
 pub use ops::gradient::{bias_gradient, dense_gradient, squares};
 pub use ops::lerp::lerp;
-pub use ops::loading::{Loading, load};
+pub use ops::loading::{Loading, load_rest};
 pub use ops::pixels::pixels;
 pub use ops::reduce::{largest, sum};
 pub use ops::row::row_forward;

@@ -169,7 +169,7 @@ impl Examples {
         let rows = order.iter().filter_map(|&at| inputs.bytes(at as usize));
         let mut loading = Loading::new(rows, inputs.scale(), &mut self.x);
         work(&mut loading);
-        kernels::load(isa, loading);
+        kernels::load_rest(isa, loading);
         self.taken(isa, batch, b);
     }
 

@@ -122,7 +122,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[doc(hidden)]
     const FLAT: (usize, usize);
 
-    /// Runs a part of a kernel in a function of its own, with this ISA's instructions: what is hot there shares the registers with nothing else.
+    /// Runs a part of a kernel in a function of its own, with this ISA's instructions: what is hot there shares the
+    /// registers with nothing else.
     #[doc(hidden)]
     fn outlined<P: Part<Self>>(self, part: P) -> P::Out;
 

@@ -82,10 +82,10 @@ kernel! {
 
 kernel! {
     /// [`dense_forward`] into the vectors of `out.0` from `out.1` on, and beside the multiply-adds bytes that are needed later become
-    /// floats, if the instruction set has registers for that, and nothing is skipped; [`load`](crate::load) does the rest.
+    /// floats, if the instruction set has registers for that, and nothing is skipped; [`load_rest`](crate::load_rest) does the rest.
     ///
     /// ```
-    /// use kernels::{Blocks, Isa, Loading, Panel, Then, dense_forward_loading, load};
+    /// use kernels::{Blocks, Isa, Loading, Panel, Then, dense_forward_loading, load_rest};
     /// let (isa, bytes) = (Isa::best(), [[3; 16], [4; 16]]);
     /// let [x, mut next] = [(); 2].map(|_| Panel::zeros(2, 16));
     /// let (w, bias, mut out) = (Panel::zeros(16, 1), Panel::zeros(1, 1), Panel::zeros(2, 1));
@@ -93,7 +93,7 @@ kernel! {
     /// let (of_x, of_w) = (|_: usize| x.view(), |_: usize| w.view());
     /// let (x, w) = (Blocks::new(1, &of_x), Blocks::new(1, &of_w));
     /// dense_forward_loading(isa, x, w, (bias.lines(), Then::Relu), (&mut out, 0), &mut loading);
-    /// load(isa, loading);
+    /// load_rest(isa, loading);
     /// assert_eq!((out.get(0, 0), next.get(0, 15), next.get(1, 0)), (0.0, 1.5, 2.0));
     /// ```
     ///

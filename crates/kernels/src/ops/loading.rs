@@ -7,7 +7,8 @@ use crate::panel::Panel;
 use core::slice::IterMut;
 
 /// Rows of bytes on their way into the first rows of a panel, where they are what [`pixels`](crate::pixels) makes of them.
-/// [`dense_forward_loading`](crate::dense_forward_loading) does as much of it as goes beside a product, [`load`] the rest.
+/// [`dense_forward_loading`](crate::dense_forward_loading) does as much of it as goes beside a product, [`load_rest`] the rest.
+#[derive(Debug)]
 pub struct Loading<'a> {
     /// Rows, how many there are, and which comes next.
     rows: [&'a [u8]; Loading::MOST_ROWS],
@@ -96,26 +97,21 @@ impl Asks for &mut Loading<'_> {
 }
 
 kernel! {
-    fn goes_beside(s,) -> bool {
-        widens(s)
+    fn goes_beside(_s,) -> bool {
+        S::WIDENS
     }
-}
-
-/// Whether this token's instructions leave registers.
-fn widens<S: Simd>(_: S) -> bool {
-    S::WIDENS
 }
 
 kernel! {
     /// What of it is left.
     ///
     /// ```
-    /// use kernels::{Isa, Loading, Panel, load};
+    /// use kernels::{Isa, Loading, Panel, load_rest};
     /// let (rows, mut floats) = ([[0, 51, 255], [1, 2, 4]], Panel::zeros(2, 3));
-    /// load(Isa::best(), Loading::new(rows.iter().map(|row| &row[..]), 0.5, &mut floats));
+    /// load_rest(Isa::best(), Loading::new(rows.iter().map(|row| &row[..]), 0.5, &mut floats));
     /// assert_eq!((floats.get(0, 2), floats.get(1, 0)), (127.5, 0.5));
     /// ```
-    pub fn load<'a>(s, loading: Loading<'a>) {
+    pub fn load_rest<'a>(s, loading: Loading<'a>) {
         let mut loading = loading;
         while !loading.from.is_empty() {
             loading.line(s);

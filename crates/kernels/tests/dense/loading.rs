@@ -39,7 +39,7 @@ fn outputs_are_the_same_and_so_are_floats_however_many_there_are() {
                 let mut loading = Loading::new(rows, 1.0 / 255.0, &mut floats);
                 let end = (bias.lines(), Then::Relu);
                 dense_forward_loading(isa, x, w, end, (&mut out, 0), &mut loading);
-                load(isa, loading);
+                load_rest(isa, loading);
                 let row = |i: usize| Line::flat(out.row(i))[..outputs].to_vec();
                 assert_bits(
                     &(0..batch).flat_map(row).collect::<Vec<_>>(),
@@ -57,7 +57,7 @@ fn rows_that_are_not_loaded_stay() {
     let mut floats = Panel::zeros(3, 20);
     (0..3).for_each(|i| floats.set(i, 19, 5.0));
     let bytes = bytes(2, 20);
-    load(Isa::best(), Loading::new(bytes.iter().map(|row| &row[..]), 0.5, &mut floats));
+    load_rest(Isa::best(), Loading::new(bytes.iter().map(|row| &row[..]), 0.5, &mut floats));
     assert_eq!(floats.get(2, 19), 5.0);
     assert_loaded(Isa::best(), &floats, &bytes, 0.5, "two of three rows");
 }
