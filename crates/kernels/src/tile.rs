@@ -203,13 +203,12 @@ fn most_rows(pairs: &[Pair<'_>]) -> usize {
     }
 }
 
-/// Steps that the tiles of `rows × vectors` take through these pairs if they skip nothing, roughly.
+/// Steps that tiles as wide as a panel take through these pairs if they skip nothing, roughly.
 #[inline(always)]
-pub(crate) fn steps<S: Simd>(rows: usize, vectors: usize, pairs: &[Pair<'_>]) -> usize {
+pub(crate) fn steps(rows: usize, pairs: &[Pair<'_>]) -> usize {
     let high = if rows >= many_rows() { MOST_ROWS } else { 4 };
-    let wide = if const { S::TILE_ROWS[3] > 0 } { 4 } else { 1 };
     let depth: usize = pairs.iter().map(|(a, _)| a.depth()).sum();
-    depth * rows.div_ceil(high) * vectors.div_ceil(wide)
+    depth * rows.div_ceil(high)
 }
 
 /// All rows of `NV` vectors from `v` on; returns the vector after them.

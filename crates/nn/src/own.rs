@@ -30,7 +30,7 @@ impl Own {
 const AT_ONCE: usize = 1 << 17;
 /// Examples that are asked for ahead of the one that is read, once more where they had been: on one thread, or where others use
 /// the same caches, they may be gone.
-const AHEAD: usize = 8;
+const AHEAD: usize = Loading::AHEAD;
 
 /// The inputs of this step and the next.
 #[derive(Clone, Debug)]
@@ -165,7 +165,6 @@ impl Examples {
     /// Takes block `b` of a batch of bytes, as far as that goes during `work`.
     fn load(&mut self, isa: Isa, batch: Batch<'_>, b: usize, work: impl FnOnce(&mut Loading<'_>)) {
         let (inputs, order) = (batch.inputs, batch.block(b));
-        order.iter().take(AHEAD).for_each(|&at| inputs.prefetch(at as usize));
         let rows = order.iter().filter_map(|&at| inputs.bytes(at as usize));
         let mut loading = Loading::new(rows, inputs.scale(), &mut self.x);
         work(&mut loading);

@@ -94,6 +94,7 @@ impl Simd for Avx512 {
     // 8, 16, 24 and 16 of the 32 registers accumulate; four rows of 64 columns need eight loads for
     // sixteen multiply-adds, which two load ports serve twice over. Sixteen rows of one vector would need
     // more pointers than there are.
+    const WIDENS: bool = true;
     const TILE_ROWS: [usize; 4] = [8, 8, 8, 4];
     const TALL: (usize, usize) = (12, 2);
     const WIDE: (usize, usize) = (6, 4);
@@ -223,7 +224,6 @@ impl Simd for Avx512 {
             _mm512_mask_storeu_ps(to.as_mut_ptr(), are_normal(self, x), x);
         }
     }
-    const WIDENS: bool = true;
     #[inline(always)]
     fn widen(self, from: &[u8; LANES]) -> __m512 {
         // SAFETY: the token proves AVX-512F; `from` is sixteen bytes.

@@ -1,6 +1,6 @@
 //! Matrices on their way into tiles of bf16: rounded, transposed, paired.
 
-use super::loading::AHEAD;
+use super::loading::Loading;
 use crate::bf16::{Left16, Right16};
 use crate::isa::{LANES, Line16, Simd, Tile, Unit16, WORDS, kernel16, prefetch};
 use crate::panel::View;
@@ -23,8 +23,8 @@ kernel16! {
         assert!(!to.is_by_pairs(), "a transpose");
         for i in 0..to.rows() {
             let row = from(i);
-            if i + AHEAD < to.rows() {
-                prefetch(from(i + AHEAD));
+            if i + Loading::AHEAD < to.rows() {
+                prefetch(from(i + Loading::AHEAD));
             }
             assert_eq!(row.len(), to.depth(), "bytes of row {i}");
             let (whole, rest) = row.as_chunks::<WORDS>();

@@ -9,10 +9,10 @@
 //! which block comes next in a chain, so blocking never changes a bit.
 
 use super::loading::Loading;
-use super::stretch::{IntoPanel, MOST_BLOCKS, Pairs, Stretch, sums, sums_loading};
+use super::stretch::{IntoPanel, MOST_BLOCKS, Pairs, Stretch, sums};
 use crate::isa::{Caches, Isa, LANES, Line, Simd, kernel};
 use crate::panel::{Blocks, Panel};
-use crate::tile::{many_rows, product};
+use crate::tile::{many_rows, product, steps};
 
 /// What follows the product and the bias in a forward pass.
 ///
@@ -156,8 +156,9 @@ fn forward<S: Simd>(
         match &mut loading {
             Some(loading) => {
                 let pairs = Pairs::new(to - from, |i| pair(from + i));
-                let share = (to - from, of - from);
-                sums_loading(s, (head.rows(), vectors), pairs.list(), into, (loading, share));
+                let left = steps(head.rows(), pairs.list()) * (of - from) / (to - from);
+                let into = into.asking(loading.spread(left));
+                product(s, head.rows(), vectors, pairs.list(), into);
             }
             None if chain > 1 => {
                 let pairs = Pairs::new(to - from, |i| pair(from + i));

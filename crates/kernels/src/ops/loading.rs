@@ -22,12 +22,11 @@ pub struct Loading<'a> {
     between: usize,
 }
 
-/// Rows that are asked for ahead of the one that is read, since they may come from anywhere.
-pub(super) const AHEAD: usize = 8;
-
 impl<'a> Loading<'a> {
     /// Most rows.
     pub const MOST_ROWS: usize = 64;
+    /// Rows that are asked for ahead of the one that is read, since they may come from anywhere.
+    pub const AHEAD: usize = 8;
 
     /// `to[i, k] = rows[i][k] · scale`
     ///
@@ -41,6 +40,7 @@ impl<'a> Loading<'a> {
             list[count] = row;
             count += 1;
         }
+        list[..Loading::AHEAD].iter().for_each(|row| prefetch(row));
         let lines = count * to.vectors();
         let to = to.lines_mut()[..lines].iter_mut();
         Loading { rows: list, count, next: 0, from: &[], to, scale, between: usize::MAX }
@@ -58,8 +58,9 @@ impl<'a> Loading<'a> {
 
     /// Spreads what there is to do over so many steps.
     #[inline(always)]
-    pub(super) fn spread(&mut self, steps: usize) {
+    pub(super) fn spread(&mut self, steps: usize) -> &mut Self {
         self.between = (steps / self.to.len().max(1)).max(1);
+        self
     }
 
     /// Writes the next line, if there is one.
@@ -68,7 +69,7 @@ impl<'a> Loading<'a> {
         if self.from.is_empty() && self.next < self.count {
             self.from = self.rows[self.next];
             self.next += 1;
-            self.rows.get(self.next + AHEAD - 1).copied().map(prefetch);
+            self.rows.get(self.next + Loading::AHEAD - 1).copied().map(prefetch);
         }
         let Some(Line(to)) = self.to.next() else { return };
         let x = if let Some((bytes, rest)) = self.from.split_first_chunk() {

@@ -2,11 +2,10 @@
 
 use super::ahead::{Ahead, Asks};
 use super::dense::Then;
-use super::loading::Loading;
 use super::relu::relu;
 use crate::isa::{Line, Rows, Simd, Strided};
 use crate::panel::{Blocks, Panel};
-use crate::tile::{Acc, Ending, MOST_ROWS, Pair, product, steps, unroll};
+use crate::tile::{Acc, Ending, MOST_ROWS, Pair, product, unroll};
 use core::ops::Range;
 
 /// Most blocks that the rows of a batch may come in.
@@ -145,6 +144,15 @@ impl<S: Simd, A: Asks> Ending<S> for IntoPanel<'_, A> {
     }
 }
 
+impl<'o> IntoPanel<'o, ()> {
+    /// The same, with something to ask for.
+    #[inline(always)]
+    pub(super) fn asking<A: Asks>(self, ahead: A) -> IntoPanel<'o, A> {
+        let IntoPanel { out, at, first, last, ahead: () } = self;
+        IntoPanel { out, at, first, last, ahead }
+    }
+}
+
 /// A product of `rows × vectors` into a panel, while memory is asked for a share of some views.
 #[inline(always)]
 pub(super) fn sums<S: Simd>(
@@ -158,21 +166,6 @@ pub(super) fn sums<S: Simd>(
         product(s, rows, vectors, pairs, into);
         return;
     }
-    let IntoPanel { out, at, first, last, .. } = into;
     let ahead = Ahead::new(views, share, pairs.len() * rows.div_ceil(MOST_ROWS));
-    product(s, rows, vectors, pairs, IntoPanel { out, at, first, last, ahead });
-}
-
-/// The same while bytes become floats: their share of what is left, these of so many blocks.
-#[inline(always)]
-pub(super) fn sums_loading<S: Simd>(
-    s: S,
-    (rows, vectors): (usize, usize),
-    pairs: &[Pair<'_>],
-    into: IntoPanel<'_, ()>,
-    (loading, (blocks, of)): (&mut Loading<'_>, (usize, usize)),
-) {
-    loading.spread(steps::<S>(rows, vectors, pairs) * of / blocks);
-    let IntoPanel { out, at, first, last, .. } = into;
-    product(s, rows, vectors, pairs, IntoPanel { out, at, first, last, ahead: loading });
+    product(s, rows, vectors, pairs, into.asking(ahead));
 }
