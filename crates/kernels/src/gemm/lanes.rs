@@ -1,17 +1,18 @@
 //! A few columns of C, all it has or the rest beside whole vectors. A vector of B would be mostly empty there, so the lanes
-//! are sixteen rows of C: what a step takes of A is a column, transposed on its way from memory if A has rows. A chain waits for
-//! each of its multiply-adds, so groups of sixteen rows take turns.
+//! are sixteen rows of C: what a step takes of A is a column, transposed on its way from memory, four at a time, if A has rows. A
+//! chain waits for each of its multiply-adds, so groups of sixteen rows take turns. A single row behind them goes along with the last
+//! ones, in all lanes of a vector.
 
 use super::blocks::Product;
 use super::epilogue::Then;
 use super::pack::load;
-use crate::isa::{LANES, Line, MatMut, MatRef, Part, Simd};
+use crate::isa::{LANES, Line, MatMut, MatRef, Part, QUAD, Quads, Simd};
 use crate::tile::unroll;
 
 /// Columns of which there may be as many on any core, and whose B may lie in any way.
 pub(super) const FEW: usize = 3;
-/// Most columns on any core: one group's sums and a square of A are then in registers, if there are 32.
-pub(super) const MOST: usize = 10;
+/// Most columns on any core: from there on a vector that is mostly full is as fast.
+pub(super) const MOST: usize = 13;
 
 impl Product<'_, '_> {
     /// Multiplies the last columns if they are few beside whole vectors, and leaves them out of what is to be done.
@@ -41,19 +42,23 @@ impl Product<'_, '_> {
         let last_b = (b.block((0, k), (whole, few)), b_scale);
         let columns =
             Columns { a, b: last_b, room, beta: self.beta, c: last, first: whole, then: self.then };
+        let halved = limits.lanes > FEW;
         match few {
-            1 => s.outlined(Lanes::<1>(columns)),
-            2 => s.outlined(Lanes::<2>(columns)),
-            FEW => s.outlined(Lanes::<FEW>(columns)),
+            1 => outlined::<S, 1>(s, columns, halved),
+            2 => outlined::<S, 2>(s, columns, halved),
+            FEW => outlined::<S, FEW>(s, columns, halved),
             // Tiles of one vector are for few registers.
             _ if const { S::WIDE.1 == 1 } => unreachable!("{few} columns of at most {FEW}"),
-            4 => s.outlined(Lanes::<4>(columns)),
-            5 => s.outlined(Lanes::<5>(columns)),
-            6 => s.outlined(Lanes::<6>(columns)),
-            7 => s.outlined(Lanes::<7>(columns)),
-            8 => s.outlined(Lanes::<8>(columns)),
-            9 => s.outlined(Lanes::<9>(columns)),
-            _ => s.outlined(Lanes::<MOST>(columns)),
+            4 => outlined::<S, 4>(s, columns, halved),
+            5 => outlined::<S, 5>(s, columns, halved),
+            6 => outlined::<S, 6>(s, columns, halved),
+            7 => outlined::<S, 7>(s, columns, halved),
+            8 => outlined::<S, 8>(s, columns, halved),
+            9 => outlined::<S, 9>(s, columns, halved),
+            10 => outlined::<S, 10>(s, columns, halved),
+            11 => outlined::<S, 11>(s, columns, halved),
+            12 => outlined::<S, 12>(s, columns, halved),
+            _ => outlined::<S, MOST>(s, columns, halved),
         }
         self.b.0 = b.block((0, k), (0, whole));
     }
@@ -70,6 +75,16 @@ struct Columns<'t, 'a> {
     /// What its first column is for `then`.
     first: usize,
     then: Option<Then<'t>>,
+}
+
+/// Multiplies `N` columns, so few that loads and shuffles count in vectors of half the length if that is wanted.
+#[inline(always)]
+fn outlined<S: Simd, const N: usize>(s: S, columns: Columns<'_, '_>, halved: bool) {
+    if const { S::WIDE.1 > 1 && N <= FEW } && halved {
+        s.outlined(Halved(Lanes::<N>(columns)));
+    } else {
+        s.outlined(Lanes::<N>(columns));
+    }
 }
 
 /// The same for `N` of them.
@@ -92,14 +107,20 @@ impl<S: Simd, const N: usize> Part<S> for Lanes<'_, '_, N> {
         let by_rows = all.a.strides().1 == 1;
         let mut done = 0;
         while done < m {
+            let left = m - done;
+            let one = const { S::WIDE.1 == 1 } && by_rows && left % LANES == 1;
             // Several groups take turns: the next multiply-add of each waits for its last one.
-            done += match (m - done).div_ceil(LANES) {
+            done += match left.div_ceil(LANES) {
                 // Several columns are chains enough.
-                _ if N > FEW && by_rows => rows::<S, N, 1>(s, &mut all, done),
+                _ if N > FEW && by_rows => rows::<S, N, 1, false>(s, &mut all, done),
                 _ if N > FEW => columns::<S, N, 1>(s, &mut all, done),
-                1 if by_rows => rows::<S, N, 1>(s, &mut all, done),
-                2 if by_rows => rows::<S, N, 2>(s, &mut all, done),
-                _ if by_rows => rows::<S, N, 3>(s, &mut all, done),
+                2 if one => rows::<S, N, 1, true>(s, &mut all, done),
+                3 if one => rows::<S, N, 2, true>(s, &mut all, done),
+                1 if by_rows => rows::<S, N, 1, false>(s, &mut all, done),
+                3.. if by_rows && const { S::WIDE.1 > 1 } => {
+                    rows::<S, N, 3, false>(s, &mut all, done)
+                }
+                _ if by_rows => rows::<S, N, 2, false>(s, &mut all, done),
                 1 => columns::<S, N, 1>(s, &mut all, done),
                 2 | 3 => columns::<S, N, 3>(s, &mut all, done),
                 _ => columns::<S, N, 6>(s, &mut all, done),
@@ -111,47 +132,80 @@ impl<S: Simd, const N: usize> Part<S> for Lanes<'_, '_, N> {
     }
 }
 
-/// `G` times sixteen rows from `done` on, of an A that has rows; returns how many that are.
+/// The same with vectors of half the length, of which some cores load and shuffle more than twice as many.
+struct Halved<P>(P);
+
+impl<S: Simd, const N: usize> Part<S> for Halved<Lanes<'_, '_, N>> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self, s: S) {
+        self.0.run(s.halves());
+    }
+}
+
+/// `G` times sixteen rows from `done` on, of an A that has rows, and the one behind them; returns how many that are.
 #[inline(always)]
-fn rows<S: Simd, const N: usize, const G: usize>(
+fn rows<S: Simd, const N: usize, const G: usize, const ONE: bool>(
     s: S,
     all: &mut Columns<'_, '_>,
     done: usize,
 ) -> usize {
     let (a, b, k) = (all.a, all.b.0, all.a.cols());
     let (at, mut acc) = begin::<S, N, G>(s, all, done);
-    for p in (0..=k - LANES).step_by(LANES) {
+    let next = done + G * LANES;
+    let mut one = [s.splat(0.0); N];
+    if const { ONE } {
+        one = start_one(s, all, next);
+    }
+    let mut quads = Quads::new(&a, at);
+    let mut p = 0;
+    while quads.left() > 0 {
+        let four = quads.take();
         if const { N > FEW } {
             // Elements of B that were copied would not stay in registers.
-            let b = b.runs::<LANES>(p, 0, N);
-            unroll!(I in 0..G => add_square(s, square(s, &a, (at[I], p)), b.map(whole), &mut acc[I]));
+            let b = b.runs::<QUAD>(p, 0, N);
+            unroll!(I in 0..G => add_four(s, s.four_columns(four[I]), b.map(whole), &mut acc[I]));
         } else {
-            let b: [[f32; N]; LANES] = b.elements(p, 0);
-            unroll!(I in 0..G => {
-                add_square(s, square(s, &a, (at[I], p)), b.each_ref(), &mut acc[I]);
-            });
+            let b: [[f32; N]; QUAD] = b.elements(p, 0);
+            unroll!(I in 0..G => add_four(s, s.four_columns(four[I]), b.each_ref(), &mut acc[I]));
+            if const { ONE } {
+                let [row]: [[f32; QUAD]; 1] = a.elements(next, p);
+                add_four(s, row.map(|x| s.splat(x)), b.each_ref(), &mut one);
+            }
+        }
+        p += QUAD;
+    }
+    let rest = k - p;
+    if rest > 0 {
+        let four = Quads::new(&a.block((0, a.rows()), (k - QUAD, QUAD)), at).take();
+        let b = b.block((p, rest), (0, N));
+        unroll!(I in 0..G => add_last(s, s.four_columns(four[I]), &b, &mut acc[I]));
+        if const { ONE } {
+            let [row]: [[f32; QUAD]; 1] = a.elements(next, k - QUAD);
+            add_last(s, row.map(|x| s.splat(x)), &b, &mut one);
         }
     }
-    let rest = k % LANES;
-    if rest > 0 {
-        let b = b.block((k - rest, rest), (0, N));
-        unroll!(I in 0..G => add_last(s, square(s, &a, (at[I], k - LANES)), &b, &mut acc[I]));
-    }
     unroll!(I in 0..G => finish(s, all, acc[I], at[I], done + I * LANES));
+    if const { ONE } {
+        for (j, x) in one.into_iter().enumerate() {
+            all.c.set(next, j, s.to_array(x)[0]);
+        }
+        return G * LANES + 1;
+    }
     G * LANES
 }
 
-/// Adds sixteen columns of A, times as many rows of B.
+/// Starts of the chains of one row.
 #[inline(always)]
-fn add_square<S: Simd, const N: usize>(
-    s: S,
-    columns: [S::V; LANES],
-    b: [&[f32; N]; LANES],
-    acc: &mut [S::V; N],
-) {
-    unroll!(Q in 0..LANES => for j in 0..N {
-        acc[j] = s.fma(columns[Q], s.splat(b[Q][j]), acc[j]);
-    });
+fn start_one<S: Simd, const N: usize>(s: S, all: &Columns<'_, '_>, i: usize) -> [S::V; N] {
+    let mut one = [s.splat(0.0); N];
+    if all.beta != 0.0 {
+        for (j, x) in one.iter_mut().enumerate() {
+            let c = all.c.get(i, j);
+            *x = s.splat(if all.beta != 1.0 { all.beta * c } else { c });
+        }
+    }
+    one
 }
 
 /// A slice of that length.
@@ -160,22 +214,33 @@ fn whole<const N: usize>(slice: &[f32]) -> &[f32; N] {
     slice.first_chunk().unwrap_or_else(|| unreachable!("{N} elements"))
 }
 
-/// Adds the last of sixteen columns of A, times as many rows of B.
+/// Adds four columns of A, times as many rows of B.
+#[inline(always)]
+fn add_four<S: Simd, const N: usize>(
+    s: S,
+    columns: [S::V; QUAD],
+    b: [&[f32; N]; QUAD],
+    acc: &mut [S::V; N],
+) {
+    for q in 0..QUAD {
+        for j in 0..N {
+            acc[j] = s.fma(columns[q], s.splat(b[q][j]), acc[j]);
+        }
+    }
+}
+
+/// Adds the last of four columns of A, times as many rows of B.
 #[inline(always)]
 fn add_last<S: Simd, const N: usize>(
     s: S,
-    columns: [S::V; LANES],
+    columns: [S::V; QUAD],
     b: &MatRef<'_>,
     acc: &mut [S::V; N],
 ) {
-    let mut lines = [Line::ZERO; LANES];
-    for (Line(to), x) in lines.iter_mut().zip(columns) {
-        s.store(x, to);
-    }
-    for (Line(x), p) in lines[LANES - b.rows()..].iter().zip(0..) {
+    for (column, p) in columns.into_iter().skip(QUAD - b.rows()).zip(0..) {
         let [b]: [[f32; N]; 1] = b.elements(p, 0);
         for j in 0..N {
-            acc[j] = s.fma(s.load(x), s.splat(b[j]), acc[j]);
+            acc[j] = s.fma(column, s.splat(b[j]), acc[j]);
         }
     }
 }
@@ -261,21 +326,8 @@ fn finish<S: Simd, const N: usize>(
         s.store(acc[j], &mut columns[j].0);
     }
     for r in done - i..LANES {
-        let mut row = [0.0; LANES];
-        for j in 0..N {
-            row[j] = columns[j].0[r];
+        for (j, column) in columns.iter().enumerate() {
+            all.c.set(i + r, j, column.0[r]);
         }
-        let [to] = all.c.runs_mut::<1>(i + r, 0, N);
-        s.store_first(s.load(&row), to);
     }
-}
-
-/// Sixteen columns of sixteen rows of A, from an element on.
-#[inline(always)]
-fn square<S: Simd>(s: S, a: &MatRef<'_>, (i, p): (usize, usize)) -> [S::V; LANES] {
-    let mut rows = [&[0.0; LANES]; LANES];
-    for (to, row) in rows.iter_mut().zip(a.runs::<LANES>(i, p, LANES)) {
-        *to = whole(row);
-    }
-    s.columns(rows)
 }

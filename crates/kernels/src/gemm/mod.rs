@@ -11,7 +11,7 @@
 //! A's and C's rows, panels of B. A block of B becomes panels and a strip of A is copied (`pack.rs`) where that pays,
 //! times α on the way; a B that stays where it lies is multiplied by α in the tile. The next tile of C, and the next rows of
 //! A to be copied, are asked of memory while a tile is multiplied (`ahead.rs`). Where C has few columns beside columns of A, A and B
-//! change roles (`swapped.rs`); up to three columns, or as many beside whole vectors, have rows in the lanes (`lanes.rs`). An
+//! change roles (`swapped.rs`); few columns, all of C's or those beside whole vectors, have rows in the lanes (`lanes.rs`). An
 //! epilogue comes to strips of C when they are done (`epilogue.rs`).
 
 mod ahead;

@@ -1,6 +1,7 @@
 //! AVX2 with FMA: a vector is two 256-bit registers, lanes 0..8 and 8..16.
 
-use super::{Kernel, LANES, Part, Simd, has};
+use super::avx512::Avx512;
+use super::{FourColumns, Kernel, LANES, Part, QUAD, Simd, has};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX2 and FMA, and as all such CPUs POPCNT, BMI1 and BMI2.
@@ -18,6 +19,12 @@ impl Avx2 {
     /// The token, if this CPU has the instructions.
     pub fn new() -> Option<Self> {
         has!("avx2", "fma", "popcnt", "bmi1", "bmi2").then_some(Avx2(()))
+    }
+
+    /// The token, since a CPU that has AVX-512 has these, too: its token has asked for them.
+    #[inline(always)]
+    pub(super) fn of(_: Avx512) -> Self {
+        Avx2(())
     }
 
     /// Runs a kernel compiled with these instructions.
@@ -40,6 +47,25 @@ macro_rules! both {
     };
 }
 
+/// Transposes the 4×4 blocks that two lanes of four rows are.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn transpose4([r0, r1, r2, r3]: [__m256; 4]) -> [__m256; 4] {
+    // SAFETY: the caller vouches for AVX2; no memory is touched.
+    unsafe {
+        let (a, b) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
+        let (c, d) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
+        [
+            _mm256_shuffle_ps::<0b01_00_01_00>(a, c),
+            _mm256_shuffle_ps::<0b11_10_11_10>(a, c),
+            _mm256_shuffle_ps::<0b01_00_01_00>(b, d),
+            _mm256_shuffle_ps::<0b11_10_11_10>(b, d),
+        ]
+    }
+}
+
 /// Transposes an 8×8 block.
 ///
 /// # Safety
@@ -50,13 +76,8 @@ unsafe fn transpose8(r: [__m256; 8]) -> [__m256; 8] {
     unsafe {
         let mut t = r;
         for i in 0..2 {
-            let (r0, r1, r2, r3) = (r[4 * i], r[4 * i + 1], r[4 * i + 2], r[4 * i + 3]);
-            let (a, b) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
-            let (c, d) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
-            t[4 * i] = _mm256_shuffle_ps::<0b01_00_01_00>(a, c);
-            t[4 * i + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(a, c);
-            t[4 * i + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(b, d);
-            t[4 * i + 3] = _mm256_shuffle_ps::<0b11_10_11_10>(b, d);
+            let four = transpose4([r[4 * i], r[4 * i + 1], r[4 * i + 2], r[4 * i + 3]]);
+            t[4 * i..4 * i + 4].copy_from_slice(&four);
         }
         let mut out = t;
         for i in 0..4 {
@@ -232,6 +253,26 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn scale(self, x: Self::V, up: Self::V) -> Self::V {
         both!(scale8, x, up)
+    }
+    #[inline(always)]
+    fn four_columns(self, rows: FourColumns<'_>) -> [Self::V; QUAD] {
+        let mut four = [self.splat(0.0); QUAD];
+        for h in 0..2 {
+            let mut half = [four[0][0]; QUAD];
+            for r in 0..QUAD {
+                // SAFETY: the token proves AVX2; each reference covers the four floats that are read of it.
+                half[r] = unsafe {
+                    let low = _mm256_castps128_ps256(_mm_loadu_ps(rows[2 * h][r].as_ptr()));
+                    _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(rows[2 * h + 1][r].as_ptr()))
+                };
+            }
+            // SAFETY: the token proves AVX2.
+            let half = unsafe { transpose4(half) };
+            for c in 0..QUAD {
+                four[c][h] = half[c];
+            }
+        }
+        four
     }
     #[inline(always)]
     fn transpose(self, m: &mut [Self::V; LANES]) {

@@ -1,7 +1,8 @@
 //! AVX-512: a vector is one 512-bit register.
 
+use super::avx2::Avx2;
 use super::bits::{Compress, Listing, Table};
-use super::{Caches, Kernel, LANES, Part, ROUND, Simd, has};
+use super::{Caches, FourColumns, Kernel, LANES, Part, QUAD, ROUND, Simd, has};
 use core::arch::x86_64::*;
 
 /// Proof that this CPU has AVX-512 F, BW, DQ and VL, and as all such CPUs POPCNT, BMI1 and BMI2.
@@ -110,6 +111,10 @@ impl Simd for Avx512 {
         }
         // SAFETY: `self` exists, so `new` found every feature that `alone` enables.
         unsafe { alone(self, part) }
+    }
+    #[inline(always)]
+    fn halves(self) -> impl Simd {
+        Avx2::of(self)
     }
     #[inline(always)]
     fn listed(self, listing: impl Listing) {
@@ -250,28 +255,20 @@ impl Simd for Avx512 {
         unsafe { _mm512_scalef_ps(x, self.sub(up, self.splat(ROUND))) }
     }
     #[inline(always)]
-    fn columns(self, rows: [&[f32; LANES]; LANES]) -> [__m512; LANES] {
-        // Loads put quarter rows where shuffles of quarters would, which have only one port.
-        let mut columns = [self.splat(0.0); LANES];
-        for q in 0..4 {
-            let mut four = [self.splat(0.0); 4];
-            for r in 0..4 {
-                // SAFETY: the token proves AVX-512F; each reference covers the four floats that are read of it.
-                unsafe {
-                    let x = _mm512_zextps128_ps512(_mm_loadu_ps(rows[r].as_ptr().add(4 * q)));
-                    let x =
-                        _mm512_insertf32x4::<1>(x, _mm_loadu_ps(rows[r + 4].as_ptr().add(4 * q)));
-                    let x =
-                        _mm512_insertf32x4::<2>(x, _mm_loadu_ps(rows[r + 8].as_ptr().add(4 * q)));
-                    four[r] =
-                        _mm512_insertf32x4::<3>(x, _mm_loadu_ps(rows[r + 12].as_ptr().add(4 * q)));
-                }
-            }
-            // SAFETY: the token proves AVX-512F.
-            let four = unsafe { transpose4(four) };
-            columns[4 * q..4 * q + 4].copy_from_slice(&four);
+    fn four_columns(self, rows: FourColumns<'_>) -> [__m512; QUAD] {
+        let mut four = [self.splat(0.0); QUAD];
+        for r in 0..QUAD {
+            // Loads put quarter rows where shuffles of quarters would, which have only one port.
+            // SAFETY: the token proves AVX-512F; each reference covers the four floats that are read of it.
+            four[r] = unsafe {
+                let x = _mm512_zextps128_ps512(_mm_loadu_ps(rows[0][r].as_ptr()));
+                let x = _mm512_insertf32x4::<1>(x, _mm_loadu_ps(rows[1][r].as_ptr()));
+                let x = _mm512_insertf32x4::<2>(x, _mm_loadu_ps(rows[2][r].as_ptr()));
+                _mm512_insertf32x4::<3>(x, _mm_loadu_ps(rows[3][r].as_ptr()))
+            };
         }
-        columns
+        // SAFETY: the token proves AVX-512F.
+        unsafe { transpose4(four) }
     }
     #[inline(always)]
     fn transpose(self, m: &mut [__m512; LANES]) {

@@ -22,6 +22,7 @@ mod operand;
 mod pages;
 mod portable;
 mod prefetch;
+mod quads;
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -46,6 +47,7 @@ pub use pages::large_pages;
 pub use portable::Portable;
 pub use prefetch::prefetch;
 pub(crate) use prefetch::{prefetch_line, prefetch_own};
+pub(crate) use quads::{FourColumns, QUAD, Quads};
 
 /// Lanes of a vector, on every ISA.
 ///
@@ -126,6 +128,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// registers with nothing else.
     #[doc(hidden)]
     fn outlined<P: Part<Self>>(self, part: P) -> P::Out;
+    /// A set with vectors of half the length, whose instructions the CPU has as well; or this one.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn halves(self) -> impl Simd {
+        self
+    }
 
     /// Makes lists of bits with whatever instructions there are for that.
     #[doc(hidden)]
@@ -204,17 +212,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn scale(self, x: Self::V, up: Self::V) -> Self::V;
     /// Transposes a 16×16 matrix whose rows are the vectors.
     fn transpose(self, m: &mut [Self::V; LANES]);
-    /// The columns of sixteen rows in memory.
+    /// Four columns of sixteen rows in memory, each a vector.
     #[doc(hidden)]
-    #[inline(always)]
-    fn columns(self, rows: [&[f32; LANES]; LANES]) -> [Self::V; LANES] {
-        let mut square = [self.splat(0.0); LANES];
-        for r in 0..LANES {
-            square[r] = self.load(rows[r]);
-        }
-        self.transpose(&mut square);
-        square
-    }
+    fn four_columns(self, rows: FourColumns<'_>) -> [Self::V; QUAD];
 
     /// `if a > b { a } else { b }`: the second operand where unordered.
     #[inline(always)]

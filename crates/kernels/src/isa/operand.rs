@@ -328,7 +328,7 @@ pub(crate) struct Steps<'a, const MR: usize, const NV: usize, const LAYOUT: u8 =
 /// The same pointer, of which the optimiser knows nothing. It would derive a tile's row pointers from each
 /// other, one addition after the other, and a step along k would wait for all of them.
 #[inline(always)]
-fn opaque(mut p: *const f32) -> *const f32 {
+pub(super) fn opaque(mut p: *const f32) -> *const f32 {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     #[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read through it")]
     // SAFETY: no instruction at all.

@@ -1,7 +1,7 @@
 //! The portable ISA on `wide`: whatever vectors the build target has for certain. That is SSE2 on
 //! x86-64, where multiply-add rounds twice, and NEON on AArch64, where it is fused.
 
-use super::{Kernel, LANES, Part, Simd};
+use super::{FourColumns, Kernel, LANES, Part, QUAD, Simd};
 use wide::bytemuck::cast;
 use wide::{f32x4, f32x16, i32x16};
 
@@ -150,6 +150,17 @@ impl Simd for Portable {
         let half = (n >> 1) & i32x16::splat(-1 << 23);
         let power = |n| cast::<i32x16, f32x16>(n + i32x16::splat(1.0f32.to_bits() as i32));
         Sixteen(x.0 * power(half) * power(n - half))
+    }
+    #[inline(always)]
+    fn four_columns(self, rows: FourColumns<'_>) -> [Sixteen; QUAD] {
+        let mut columns = [[f32x4::ZERO; 4]; QUAD];
+        for q in 0..4 {
+            let four = f32x4::transpose(rows[q].map(|row| f32x4::new(*row)));
+            for c in 0..QUAD {
+                columns[c][q] = four[c];
+            }
+        }
+        columns.map(|column| Sixteen(cast(column)))
     }
     #[inline(always)]
     fn transpose(self, m: &mut [Sixteen; LANES]) {
