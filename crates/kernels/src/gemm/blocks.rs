@@ -1,12 +1,12 @@
 //! The loops around the tile.
 
-use super::ahead::Lines;
 use super::epilogue::Then;
+use super::into_c::IntoC;
 use super::limits::{Limits, SOME_ROWS, floats};
-use super::pack::{a_lines, groups, load, pack_a, panels};
+use super::pack::{a_lines, groups, pack_a, panels};
 use super::swapped;
-use crate::isa::{Caches, Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd, prefetch_line};
-use crate::tile::{Acc, Ending, between_asks, row_vectors, split, strips, unroll};
+use crate::isa::{Caches, Kernel, LANES, Line, MatMut, MatRef, PITCH, Panels, Simd};
+use crate::tile::{row_vectors, split, strips};
 use alloc::vec::Vec;
 
 /// Depth of a block if strips of A are copied row by row, with room for as many floats, at most.
@@ -207,6 +207,25 @@ impl Product<'_, '_> {
         Cut { copy_a, asks_a, asks, alone: copy_a || (n > FEW_COLS && deep), depth, cols }
     }
 
+    /// Whether nothing is to be cut, copied or asked for if B is read where it lies: such a product takes about as long as finding
+    /// that out would.
+    #[inline(always)]
+    fn is_small(&self) -> bool {
+        let ((a, a_scale), (b, b_scale)) = (self.a, self.b);
+        let whole = b.cols() <= SOME_ROWS && b.cols().is_multiple_of(LANES);
+        let plain = a_scale == 1.0 && b_scale == 1.0 && a.strides().1 == 1 && self.then.is_none();
+        whole && plain && a.rows() <= SOME_ROWS && a.cols() <= KC_FLAT
+    }
+
+    /// Multiplies one, of so many panels so many vectors wide.
+    #[inline(always)]
+    fn small<S: Simd>(self, s: S, highest: usize, (wide, count): (usize, usize), near: usize) {
+        let Product { a: (a, _), b: (b, _), beta, mut c, .. } = self;
+        let panels = [(0, b.panels(wide, count).asked_beyond(near))];
+        let mut ending = IntoC::new(&mut c, b.cols(), beta);
+        all_strips(s, (highest, usize::MAX), a, None, &panels, &mut ending);
+    }
+
     /// Floats of all operands together.
     fn floats(&self) -> usize {
         let (m, n, k) = (self.a.0.rows(), self.b.0.cols(), self.b.0.rows());
@@ -239,9 +258,18 @@ impl Kernel for Product<'_, '_> {
         if self.c.cols() == 0 {
             return;
         }
-        let swaps = self.swaps::<S>();
         let limits = &self.scratch.limits::<S>();
         let in_place = self.b_lies_well::<S>(limits);
+        if in_place && self.is_small() {
+            let (highest, widest) = self.tile::<S>(limits, false, true);
+            let vectors = self.b.0.cols() / LANES;
+            let wide = widest.min(vectors);
+            if wide.is_power_of_two() && vectors & (wide - 1) == 0 {
+                let count = vectors >> wide.trailing_zeros();
+                return self.small(s, highest, (wide, count), limits.near);
+            }
+        }
+        let swaps = self.swaps::<S>();
         let (highest, widest) = self.tile::<S>(limits, swaps, in_place);
         let at_once = self.asks_at_once::<S>() && !swaps;
         let unit = widest * LANES;
@@ -268,16 +296,13 @@ impl Kernel for Product<'_, '_> {
             let used = panels(s, b, (in_place, asked), groups, b_room, &mut all);
             let a = a.block((0, m), (pc, kc));
             let mut ending = IntoC {
-                c: &mut c,
                 squares: swaps.then_some(&mut *squares),
                 cols: (jc, jc + nc),
-                beta: if pc == 0 { beta } else { 1.0 },
                 then: if pc + kc == k { then } else { None },
                 asks,
                 at_once,
                 a: asks_a.then_some(a),
-                next_c: Lines::NONE,
-                next_a: Lines::NONE,
+                ..IntoC::new(&mut c, n, if pc == 0 { beta } else { 1.0 })
             };
             let together = match then {
                 _ if alone => 1,
@@ -323,137 +348,6 @@ fn all_strips<'b, S: Simd>(
             ending.strips_done((i, together * height));
             i += together * height;
             left -= together;
-        }
-    }
-}
-
-/// Loads the tile's chains from C and stores them there.
-struct IntoC<'o, 'a> {
-    c: &'o mut MatMut<'a>,
-    /// Where tiles are transposed, if they are of Cᵀ.
-    squares: Option<&'o mut [Line]>,
-    /// First column of this block, and the one past its last.
-    cols: (usize, usize),
-    /// β on the first block of k, 1 after it.
-    beta: f32,
-    /// What becomes of C after the last block of k.
-    then: Option<Then<'o>>,
-    asks: usize,
-    at_once: bool,
-    /// The rows of A for this block, if they are asked for.
-    a: Option<MatRef<'a>>,
-    /// The tile of C after this one, and the strip of A.
-    next_c: Lines,
-    next_a: Lines,
-}
-
-impl IntoC<'_, '_> {
-    /// Column of C where the tile from vector `v` on begins, and how many columns of this block are left.
-    #[inline(always)]
-    fn place(&self, v: usize) -> (usize, usize) {
-        let (first, end) = self.cols;
-        let j = first + v * LANES;
-        (j, end - j)
-    }
-
-    /// Behind the last block of k these rows of this block are what they will be.
-    #[inline(always)]
-    fn strips_done(&mut self, rows: (usize, usize)) {
-        let Some(then) = self.then else { return };
-        let cols = (self.cols.0, self.cols.1 - self.cols.0);
-        match self.squares {
-            None => then(self.c, rows, cols, 0),
-            // The columns of Cᵀ, which is one strip, are rows of C.
-            Some(_) => then(self.c, cols, (0, self.c.cols()), 0),
-        }
-    }
-}
-
-impl<S: Simd> Ending<S> for IntoC<'_, '_> {
-    #[inline(always)]
-    fn between(&self, steps: usize) -> usize {
-        between_asks(steps, self.asks)
-    }
-    #[inline(always)]
-    fn ask(&mut self, _: S) {
-        if !self.next_c.ask::<false>() {
-            self.next_a.ask::<true>();
-        }
-    }
-    #[inline(always)]
-    fn start<const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        i: usize,
-        v: usize,
-    ) -> Acc<S::V, MR, NV> {
-        let mut acc = [[s.splat(0.0); NV]; MR];
-        let (j, left) = self.place(v);
-        let width = NV * LANES;
-        if self.at_once {
-            let c = self.c.as_ref();
-            // A row's last line is asked for by its last element; the tile before had its first, if it is no whole line.
-            let (first, (rs, _)) = (c.address(i, j + LANES - 1), c.strides());
-            unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                prefetch_line::<false>(first.wrapping_add(R * rs + J * LANES).cast());
-            }));
-        }
-        if self.asks > 0 && self.squares.is_none() {
-            let (i, j) = if left > width { (i, j + width) } else { (i + MR, self.cols.0) };
-            // Where rows begin within a line, a tile has a line more than vectors: the first, which the tile
-            // before it had too.
-            self.next_c = Lines::new(&self.c.as_ref(), (i, j + LANES - 1), MR, NV);
-        }
-        if let (true, Some(a)) = (self.asks > 0 && j == self.cols.0, &self.a) {
-            let below = (i + MR).min(a.rows());
-            self.next_a = Lines::of(a.block((below, MR.min(a.rows() - below)), (0, a.cols())));
-        }
-        if self.beta == 0.0 {
-            return acc;
-        }
-        if let Some(squares) = &mut self.squares {
-            let rows = self.c.as_ref().block((j, left.min(width)), (i, MR));
-            acc = swapped::load(s, rows, squares);
-        } else if left >= width {
-            let rows = self.c.runs::<MR>(i, j, width);
-            unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                acc[R][J] = load(s, &rows[R][J * LANES..][..LANES]);
-            }));
-        } else {
-            let rows = self.c.runs::<MR>(i, j, left);
-            unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                acc[R][J] = load(s, &rows[R][J * LANES..]);
-            }));
-        }
-        if self.beta != 1.0 {
-            let beta = s.splat(self.beta);
-            unroll!(R in 0..MR => unroll!(J in 0..NV => acc[R][J] = s.mul(beta, acc[R][J])));
-        }
-        acc
-    }
-    #[inline(always)]
-    fn finish<const MR: usize, const NV: usize>(
-        &mut self,
-        s: S,
-        i: usize,
-        v: usize,
-        acc: Acc<S::V, MR, NV>,
-    ) {
-        let (j, left) = self.place(v);
-        if let Some(squares) = &mut self.squares {
-            return swapped::store(s, acc, squares, self.c, (j, left.min(NV * LANES)));
-        }
-        if left >= NV * LANES {
-            let rows = self.c.runs_mut::<MR>(i, j, NV * LANES);
-            for (row, acc) in rows.into_iter().zip(acc) {
-                let (whole, _) = row.as_chunks_mut();
-                unroll!(J in 0..NV => s.store(acc[J], &mut whole[J]));
-            }
-        } else {
-            let rows = self.c.runs_mut::<MR>(i, j, left);
-            unroll!(R in 0..MR => unroll!(J in 0..NV => {
-                s.store_first(acc[R][J], &mut rows[R][J * LANES..]);
-            }));
         }
     }
 }

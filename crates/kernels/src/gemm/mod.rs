@@ -17,6 +17,7 @@
 mod ahead;
 mod blocks;
 mod epilogue;
+mod into_c;
 mod lanes;
 mod limits;
 mod pack;
