@@ -14,7 +14,7 @@
 //! | To | take |
 //! |---|---|
 //! | multiply matrices with any strides | [`gemm`] on [`MatRef`] and [`MatMut`]; [`gemm_in`] with [`Scratch`] of your own; [`gemm_on`] the threads of a [`Team`] |
-//! | put a bias, an activation or anything else behind a product | [`gemm_then`] with an [`Epilogue`] of your own |
+//! | put a bias, an activation or anything else behind a product | [`gemm_then`] with an [`Epilogue`] of your own; [`gemm_then_in`] with [`Scratch`] of your own, too |
 //! | write a kernel of your own for every instruction set | [`Kernel`] and [`Simd`], with [`Isa::run`] |
 //! | work on slices | [`exp_in_place`], [`map_in_place`] and [`map_backward`] with any [`Elementwise`] function, [`softmax`], [`pixels`], [`lerp`], [`adam_step`], [`adamw_step`], [`sgd_step`] |
 //! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
@@ -125,7 +125,7 @@
 //!   [`gemm`] that each thread keeps.
 //! - Without it (`default-features = false`) the crate is `no_std` and needs `alloc`. Instruction sets are found as
 //!   before, by CPUID, on x86-64 with an operating system; elsewhere the portable one serves. [`gemm`] asks for memory
-//!   in every call: use [`gemm_in`]. All results have the same bits, except that the logarithm in a reported
+//!   in every call: use [`gemm_in`], and [`gemm_then_in`]. All results have the same bits, except that the logarithm in a reported
 //!   [`RowLoss::loss`] is the system's with `std` and that of `libm` without, which may differ in the last bit.
 //!
 //! Products for C and Fortran are the crate `cblas`, not a feature: whoever wants the symbol `sgemm_` in a program says so.
@@ -167,7 +167,7 @@ mod tile;
 pub mod twin;
 
 pub use bf16::{Left16, Right16};
-pub use gemm::{Epilogue, Scratch, gemm, gemm_in, gemm_then};
+pub use gemm::{Epilogue, Scratch, gemm, gemm_in, gemm_then, gemm_then_in};
 #[cfg(feature = "std")]
 pub use gemm::{gemm_on, gemm_threads};
 pub use isa::Portable;

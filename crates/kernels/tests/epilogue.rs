@@ -4,7 +4,7 @@ mod common;
 
 use common::{Gen, Layout, Placed, assert_bits, isas};
 use kernels::twin::Twin;
-use kernels::{Epilogue, Isa, LANES, MatMut, MatRef, Simd, gemm, gemm_then};
+use kernels::{Epilogue, Isa, LANES, MatMut, MatRef, Scratch, Simd, gemm, gemm_then, gemm_then_in};
 
 /// `min(high, max(low, x + bias[j] + rest[i, j]))`: it depends on row and column.
 struct Limited<'a> {
@@ -37,8 +37,10 @@ impl Limited<'_> {
 
 /// Whole blocks and parts of them in every direction, a k of several blocks, none, strips that are cut by columns and
 /// that go together, and empty products.
-const SHAPES: [(usize, usize, usize); 12] = [
+const SHAPES: [(usize, usize, usize); 14] = [
     (1, 1, 1),
+    (16, 64, 33),
+    (100, 32, 50),
     (33, 65, 129),
     (32, 128, 784),
     (5, 3, 0),
@@ -56,6 +58,9 @@ const SHAPES: [(usize, usize, usize); 12] = [
 fn the_epilogue_comes_once_after_the_whole_chain() {
     let mut g = Gen::new(11);
     for isa in isas() {
+        // Products are cut as other cores would.
+        let of = |first: usize, amd| Scratch::with_caches(first << 10, 1 << 20, amd);
+        let mut scratches = [of(32, true), of(32, false), of(128, true)];
         let twin = Twin::of(isa);
         for (m, n, k) in SHAPES {
             let (a, b, c) = (g.floats(m * k), g.floats(k * n), g.floats(m * n));
@@ -75,13 +80,19 @@ fn the_epilogue_comes_once_after_the_whole_chain() {
                     let a = Placed::holding(&a, (m, k), of_a, 0);
                     let what = format_args!("{m}x{n}x{k}, {alpha}, {beta}, {layout:?} on {isa}");
                     // Reading what was there would show.
-                    let mut c = match beta {
+                    let before = match beta {
                         0.0 => Placed::poison((m, n), layout, 3),
                         _ => Placed::holding(&c, (m, n), layout, 3),
                     };
+                    let mut c = before.clone();
                     gemm_then(isa, alpha, a.view(), b, beta, c.view_mut(), &then);
                     assert_bits(&c.elements(), &want, what);
                     c.assert_gaps_untouched(what);
+                    for scratch in &mut scratches {
+                        let mut c = before.clone();
+                        gemm_then_in(scratch, isa, alpha, a.view(), b, beta, c.view_mut(), &then);
+                        assert_bits(&c.elements(), &want, what);
+                    }
                 }
             }
         }

@@ -30,8 +30,7 @@ const FEW_STEPS: usize = 64;
 const SHORT: usize = 12;
 const LONG_ROWS: usize = 4 * LANES;
 const FAR: usize = 1 << 15;
-/// Floats of C in strips to which an epilogue comes together, and columns of one, at most: some of the first-level cache.
-const STRIPS_FLOATS: usize = 1 << 12;
+/// Columns of a strip to which an epilogue comes, at most.
 const STRIPS_COLS: usize = 1 << 9;
 /// Operands of so few floats lie in the second-level cache: nothing is asked for.
 const NEAR: usize = 1 << 17;
@@ -213,17 +212,18 @@ impl Product<'_, '_> {
     fn is_small(&self) -> bool {
         let ((a, a_scale), (b, b_scale)) = (self.a, self.b);
         let whole = b.cols() <= SOME_ROWS && b.cols().is_multiple_of(LANES);
-        let plain = a_scale == 1.0 && b_scale == 1.0 && a.strides().1 == 1 && self.then.is_none();
+        let plain = a_scale == 1.0 && b_scale == 1.0 && a.strides().1 == 1;
         whole && plain && a.rows() <= SOME_ROWS && a.cols() <= KC_FLAT
     }
 
     /// Multiplies one, of so many panels so many vectors wide.
     #[inline(always)]
     fn small<S: Simd>(self, s: S, highest: usize, (wide, count): (usize, usize), near: usize) {
-        let Product { a: (a, _), b: (b, _), beta, mut c, .. } = self;
+        let Product { a: (a, _), b: (b, _), beta, mut c, then, .. } = self;
         let panels = [(0, b.panels(wide, count).asked_beyond(near))];
-        let mut ending = IntoC::new(&mut c, b.cols(), beta);
-        all_strips(s, (highest, usize::MAX), a, None, &panels, &mut ending);
+        let mut ending = IntoC { then, ..IntoC::new(&mut c, b.cols(), beta) };
+        let together = ending.together(highest);
+        all_strips(s, (highest, together), a, None, &panels, &mut ending);
     }
 
     /// Floats of all operands together.
@@ -304,12 +304,7 @@ impl Kernel for Product<'_, '_> {
                 a: asks_a.then_some(a),
                 ..IntoC::new(&mut c, n, if pc == 0 { beta } else { 1.0 })
             };
-            let together = match then {
-                _ if alone => 1,
-                None => usize::MAX,
-                // What becomes of strips finds them near.
-                Some(_) => (STRIPS_FLOATS / (highest * nc)).max(1),
-            };
+            let together = if alone { 1 } else { ending.together(highest) };
             let copies = copy_a.then_some((a_scale, &mut *a_room));
             all_strips(s, (highest, together), a, copies, &all[..used], &mut ending);
             // Without any step of k there is one block, whose tiles hold β C.

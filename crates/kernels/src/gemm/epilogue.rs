@@ -1,6 +1,6 @@
 //! Products whose elements become something else as soon as their sums are whole.
 
-use super::{Product, assert_fit, by_rows, with_scratch};
+use super::{Product, Scratch, assert_fit, by_rows, with_scratch};
 use crate::isa::{Isa, Kernel, LANES, MatMut, MatRef, Simd};
 use crate::tile::unroll;
 
@@ -125,6 +125,44 @@ pub fn gemm_then<E: Epilogue>(
     c: MatMut<'_>,
     then: &E,
 ) {
+    with_scratch(|scratch| gemm_then_in(scratch, isa, alpha, a, b, beta, c, then));
+}
+
+/// [`gemm_then`] with memory of the caller's, where `gemm_then` keeps some for each thread; only a C whose rows are not
+/// contiguous needs more.
+///
+/// ```
+/// use kernels::{Epilogue, Isa, MatMut, MatRef, Scratch, Simd, gemm_then_in};
+///
+/// /// `min(5, x)`
+/// struct AtMostFive;
+///
+/// impl Epilogue for AtMostFive {
+///     #[inline(always)]
+///     fn apply<S: Simd>(&self, s: S, _: (usize, usize), x: S::V) -> S::V {
+///         s.min(x, s.splat(5.0))
+///     }
+/// }
+///
+/// let (mut scratch, a, mut c) = (Scratch::new(), [1.0, 2.0], [f32::NAN; 4]);
+/// let (a, c_view) = (MatRef::row_major(&a, 2, 1), MatMut::row_major(&mut c, 2, 2));
+/// gemm_then_in(&mut scratch, Isa::best(), 2.0, a, a.t(), 0.0, c_view, &AtMostFive);
+/// assert_eq!(c, [2.0, 4.0, 4.0, 5.0]);
+/// ```
+///
+/// # Panics
+/// If the shapes do not fit together.
+#[allow(clippy::too_many_arguments, reason = "those of the BLAS, and what it does not have")]
+pub fn gemm_then_in<E: Epilogue>(
+    scratch: &mut Scratch,
+    isa: Isa,
+    alpha: f32,
+    a: MatRef<'_>,
+    b: MatRef<'_>,
+    beta: f32,
+    c: MatMut<'_>,
+    then: &E,
+) {
     assert_fit(&a, &b, &c);
     if c.rows() == 0 || c.cols() == 0 {
         return;
@@ -133,10 +171,8 @@ pub fn gemm_then<E: Epilogue>(
     let k = if alpha == 0.0 { 0 } else { a.cols() };
     let (a, b) = (a.block((0, a.rows()), (0, k)), b.block((0, k), (0, b.cols())));
     let then: Then<'_> = &|c, rows, cols, left| isa.run(Apply { c, rows, cols, left, then });
-    with_scratch(|scratch| {
-        let mut run = |c: MatMut<'_>| {
-            isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then: Some(then) });
-        };
-        if c.strides().1 == 1 || c.cols() == 1 { run(c) } else { by_rows(beta, c, run) }
-    });
+    let mut run = |c: MatMut<'_>| {
+        isa.run(Product { scratch, a: (a, 1.0), b: (b, alpha), beta, c, then: Some(then) });
+    };
+    if c.strides().1 == 1 || c.cols() == 1 { run(c) } else { by_rows(beta, c, run) }
 }

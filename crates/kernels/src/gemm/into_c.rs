@@ -7,6 +7,9 @@ use super::swapped;
 use crate::isa::{LANES, Line, MatMut, MatRef, Simd, prefetch_line};
 use crate::tile::{Acc, Ending, between_asks, unroll};
 
+/// Floats of C in strips to which an epilogue comes together, at most: some of the first-level cache.
+const STRIPS_FLOATS: usize = 1 << 12;
+
 /// Loads the tile's chains from C and stores them there.
 pub(super) struct IntoC<'o, 'a> {
     pub(super) c: &'o mut MatMut<'a>,
@@ -42,6 +45,15 @@ impl<'o, 'a> IntoC<'o, 'a> {
             a: None,
             next_c: Lines::NONE,
             next_a: Lines::NONE,
+        }
+    }
+
+    /// Strips so high that are multiplied together, at most: what becomes of them finds them near.
+    #[inline(always)]
+    pub(super) fn together(&self, highest: usize) -> usize {
+        match self.then {
+            None => usize::MAX,
+            Some(_) => (STRIPS_FLOATS / (highest * (self.cols.1 - self.cols.0))).max(1),
         }
     }
 

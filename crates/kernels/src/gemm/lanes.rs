@@ -42,6 +42,7 @@ impl Product<'_, '_> {
         let last_b = (b.block((0, k), (whole, few)), b_scale);
         let columns =
             Columns { a, b: last_b, room, beta: self.beta, c: last, first: whole, then: self.then };
+        // The same cores load and shuffle halves faster.
         let halved = limits.lanes > FEW;
         match few {
             1 => outlined::<S, 1>(s, columns, halved),

@@ -31,7 +31,7 @@ use blocks::Product;
 pub use blocks::Scratch;
 #[cfg(feature = "std")]
 use core::cell::RefCell;
-pub use epilogue::{Epilogue, gemm_then};
+pub use epilogue::{Epilogue, gemm_then, gemm_then_in};
 #[cfg(feature = "std")]
 pub use threads::{gemm_on, gemm_threads};
 
