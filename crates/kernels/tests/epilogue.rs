@@ -92,6 +92,7 @@ fn the_epilogue_comes_once_after_the_whole_chain() {
                         let mut c = before.clone();
                         gemm_then_in(scratch, isa, alpha, a.view(), b, beta, c.view_mut(), &then);
                         assert_bits(&c.elements(), &want, what);
+                        c.assert_gaps_untouched(what);
                     }
                 }
             }

@@ -34,6 +34,9 @@ const FAR: usize = 1 << 15;
 const STRIPS_COLS: usize = 1 << 9;
 /// Operands of so few floats lie in the second-level cache: nothing is asked for.
 const NEAR: usize = 1 << 17;
+/// Rows and columns of C, and steps of k, of a product that is not cut: its operands lie in that cache.
+const SMALL: usize = 128;
+const SMALL_DEPTH: usize = 256;
 
 /// Memory for copies of blocks: grows to what the largest product needs, at most 1 MiB, and is then used again. (One to three columns
 /// beside whole vectors, of a B with an α, are copied whole: 12 bytes a row.)
@@ -206,19 +209,29 @@ impl Product<'_, '_> {
         Cut { copy_a, asks_a, asks, alone: copy_a || (n > FEW_COLS && deep), depth, cols }
     }
 
-    /// Whether nothing is to be cut, copied or asked for if B is read where it lies: such a product takes about as long as finding
-    /// that out would.
+    /// Rows of the highest strips, vectors of a panel and number of panels, if B, which is read where it lies, is panels of one width
+    /// and nothing is to be cut, copied or asked for: such a product takes about as long as finding that out otherwise would.
     #[inline(always)]
-    fn is_small(&self) -> bool {
+    fn tiles_if_small<S: Simd>(&self, limits: &Limits) -> Option<(usize, usize, usize)> {
+        const { assert!(SMALL * (SMALL + 2 * SMALL_DEPTH) <= NEAR && SMALL * SMALL <= FAR) };
         let ((a, a_scale), (b, b_scale)) = (self.a, self.b);
-        let whole = b.cols() <= SOME_ROWS && b.cols().is_multiple_of(LANES);
         let plain = a_scale == 1.0 && b_scale == 1.0 && a.strides().1 == 1;
-        whole && plain && a.rows() <= SOME_ROWS && a.cols() <= KC_FLAT
+        let small = a.rows() <= SMALL && b.cols() <= SMALL && a.cols() <= SMALL_DEPTH;
+        if !plain || !small || !b.cols().is_multiple_of(LANES) {
+            return None;
+        }
+        let (highest, widest) = self.tile::<S>(limits, false, true);
+        let vectors = b.cols() / LANES;
+        let wide = widest.min(vectors);
+        // No division, as in `part`.
+        let whole = wide.is_power_of_two() && vectors & (wide - 1) == 0;
+        whole.then(|| (highest, wide, vectors >> wide.trailing_zeros()))
     }
 
-    /// Multiplies one, of so many panels so many vectors wide.
+    /// Multiplies such a one.
     #[inline(always)]
-    fn small<S: Simd>(self, s: S, highest: usize, (wide, count): (usize, usize), near: usize) {
+    fn small<S: Simd>(self, s: S, tiles: (usize, usize, usize), near: usize) {
+        let (highest, wide, count) = tiles;
         let Product { a: (a, _), b: (b, _), beta, mut c, then, .. } = self;
         let panels = [(0, b.panels(wide, count).asked_beyond(near))];
         let mut ending = IntoC { then, ..IntoC::new(&mut c, b.cols(), beta) };
@@ -260,14 +273,8 @@ impl Kernel for Product<'_, '_> {
         }
         let limits = &self.scratch.limits::<S>();
         let in_place = self.b_lies_well::<S>(limits);
-        if in_place && self.is_small() {
-            let (highest, widest) = self.tile::<S>(limits, false, true);
-            let vectors = self.b.0.cols() / LANES;
-            let wide = widest.min(vectors);
-            if wide.is_power_of_two() && vectors & (wide - 1) == 0 {
-                let count = vectors >> wide.trailing_zeros();
-                return self.small(s, highest, (wide, count), limits.near);
-            }
+        if in_place && let Some(tiles) = self.tiles_if_small::<S>(limits) {
+            return self.small(s, tiles, limits.near);
         }
         let swaps = self.swaps::<S>();
         let (highest, widest) = self.tile::<S>(limits, swaps, in_place);

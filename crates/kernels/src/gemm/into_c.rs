@@ -21,7 +21,9 @@ pub(super) struct IntoC<'o, 'a> {
     pub(super) beta: f32,
     /// What becomes of C after the last block of k.
     pub(super) then: Option<Then<'o>>,
+    /// Lines asked for while a tile is multiplied, if any are.
     pub(super) asks: usize,
+    /// Whether a tile's own lines are asked for when it begins.
     pub(super) at_once: bool,
     /// The rows of A for this block, if they are asked for.
     pub(super) a: Option<MatRef<'a>>,

@@ -92,10 +92,10 @@ unsafe fn transpose4([r0, r1, r2, r3]: [__m512; 4]) -> [__m512; 4] {
 impl Simd for Avx512 {
     type V = __m512;
     const FUSED: bool = true;
+    const WIDENS: bool = true;
     // 8, 16, 24 and 16 of the 32 registers accumulate; four rows of 64 columns need eight loads for
     // sixteen multiply-adds, which two load ports serve twice over. Sixteen rows of one vector would need
     // more pointers than there are.
-    const WIDENS: bool = true;
     const TILE_ROWS: [usize; 4] = [8, 8, 8, 4];
     const TALL: (usize, usize) = (12, 2);
     const WIDE: (usize, usize) = (6, 4);
