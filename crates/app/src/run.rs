@@ -120,11 +120,12 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Puts the run that is replaced aside, with all its files and no others, until there is a new one. Of one that has no
-    /// model they are removed; what waited before still does.
+    /// Puts the run that is replaced aside, with all its files and no others, until there is a new one. Of one that nothing
+    /// can be done with, or has no model where one with a model waits, they are removed.
     pub(crate) fn make_room(&self) -> Outcome {
-        let whole = self.join(MODEL).exists();
-        if whole {
+        let (ended, waiting) = (self.join(MODEL).exists(), self.join(BEFORE).join(MODEL).exists());
+        let keep = ended || self.join(LAST).exists() && !waiting;
+        if keep {
             self.settle();
             for folder in [CHECKPOINTS, PLOTS] {
                 self.below(&format!("{BEFORE}/{folder}"))?;
@@ -132,7 +133,7 @@ impl RunFolder {
         }
         for name in WRITTEN {
             let (from, to) = (self.join(name), self.join(BEFORE).join(name));
-            let moved = if whole { fs::rename(&from, to) } else { fs::remove_file(&from) };
+            let moved = if keep { fs::rename(&from, to) } else { fs::remove_file(&from) };
             match moved {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 // `plots` may be a file of somebody's.
@@ -161,7 +162,7 @@ impl RunFolder {
     /// The folder of the run that waits, if there is one.
     pub(crate) fn waiting(&self) -> Option<PathBuf> {
         let before = self.join(BEFORE);
-        before.join(MODEL).exists().then_some(before)
+        [MODEL, LAST].iter().any(|name| before.join(name).exists()).then_some(before)
     }
 
     /// Makes a folder in it, if need be.

@@ -172,6 +172,35 @@ fn nothing_of_a_run_that_is_replaced_is_taken_for_the_new_one() {
 }
 
 #[test]
+fn a_run_that_did_not_end_waits_too_unless_one_with_a_model_does() {
+    let room = Room::new();
+    let stopped = "train --dataset sample --quiet --out r --max-steps 5 --checkpoint-every 2";
+    let diverges = "train --dataset sample --quiet --out r --lr 1e29 --force";
+    let begun = |seed: u32| {
+        room.good(&format!("{stopped} --seed {seed} --force"));
+        std::fs::remove_file(room.path("r/model.safetensors")).expect("as if it had been killed");
+    };
+    begun(1);
+    let state = room.read("r/checkpoints/last.safetensors");
+    let done = room.weft(diverges);
+    assert!(done.err.contains("; the run before is in r/replaced-run"), "{}", done.err);
+    assert!(room.read("r/replaced-run/checkpoints/last.safetensors") == state);
+    // Another takes its place, until one with a model does.
+    begun(2);
+    room.weft(diverges);
+    let newer = room.read("r/replaced-run/checkpoints/last.safetensors");
+    assert!(newer != state, "that of the other seed");
+    room.good("train --dataset sample --quiet --out r --max-steps 5 --seed 3 --force");
+    let model = room.read("r/model.safetensors");
+    room.weft(diverges);
+    std::fs::create_dir(room.path("r/checkpoints")).expect("made");
+    std::fs::write(room.path("r/checkpoints/last.safetensors"), &newer)
+        .expect("as if it had been stopped");
+    room.weft(diverges);
+    assert!(room.read("r/replaced-run/model.safetensors") == model, "it still waits");
+}
+
+#[test]
 fn what_is_no_run_is_not_replaced() {
     let room = Room::new();
     for (name, file) in [
