@@ -27,6 +27,9 @@ pub struct Left16 {
 
 impl Left16 {
     /// A `rows × depth` matrix of zeros.
+    ///
+    /// # Panics
+    /// If it has more tiles than can be counted.
     pub fn zeros(rows: usize, depth: usize) -> Left16 {
         let mut made = Left16::default();
         made.set_shape(rows, depth);
@@ -34,10 +37,14 @@ impl Left16 {
     }
 
     /// Makes this a `rows × depth` matrix of zeros; allocates only if it was never as large.
+    ///
+    /// # Panics
+    /// If it has more tiles than can be counted.
     pub fn set_shape(&mut self, rows: usize, depth: usize) {
+        let tiles = product(rows.div_ceil(LANES), depth.div_ceil(WORDS));
         (self.rows, self.depth, self.by_pairs) = (rows, depth, false);
         self.tiles.clear();
-        self.tiles.resize(rows.div_ceil(LANES) * depth.div_ceil(WORDS), ZEROS);
+        self.tiles.resize(tiles, ZEROS);
     }
 
     /// Rows.
@@ -110,6 +117,9 @@ pub struct Right16 {
 
 impl Right16 {
     /// A `depth × cols` matrix of zeros.
+    ///
+    /// # Panics
+    /// If it has more tiles than can be counted.
     pub fn zeros(depth: usize, cols: usize) -> Right16 {
         let mut made = Right16::default();
         made.set_shape(depth, cols);
@@ -117,10 +127,14 @@ impl Right16 {
     }
 
     /// Makes this a `depth × cols` matrix of zeros; allocates only if it was never as large.
+    ///
+    /// # Panics
+    /// If it has more tiles than can be counted.
     pub fn set_shape(&mut self, depth: usize, cols: usize) {
+        let tiles = product(depth.div_ceil(WORDS), cols.div_ceil(LANES));
         (self.depth, self.cols) = (depth, cols);
         self.tiles.clear();
-        self.tiles.resize(depth.div_ceil(WORDS) * cols.div_ceil(LANES), ZEROS);
+        self.tiles.resize(tiles, ZEROS);
     }
 
     /// Rows: the length of the sums of a product.
@@ -161,6 +175,13 @@ impl Right16 {
         let vectors = self.vectors();
         &mut self.tiles[k * vectors..][..vectors]
     }
+}
+
+/// Tiles below each other, times those beside each other.
+fn product(below: usize, beside: usize) -> usize {
+    let tiles =
+        below.checked_mul(beside).filter(|tiles| tiles.checked_mul(size_of::<Tile>()).is_some());
+    tiles.unwrap_or_else(|| panic!("{below}x{beside} tiles are more than can be counted"))
 }
 
 /// The number that these bits are.

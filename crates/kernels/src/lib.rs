@@ -41,7 +41,7 @@
 //!
 //! ```
 //! use kernels::*;
-//! let isa = Isa::from_env()?; // the best of this CPU, or $WEFT_ISA
+//! let isa = Isa::best(); // of this CPU; with `std`, Isa::from_env() asks $WEFT_ISA, too
 //! let (inputs, classes, labels) = (2, 2, [0, 1]);
 //! let mut x = Panel::zeros(labels.len(), inputs);
 //! x.set(0, 0, 1.0); // the first point is (1, 0)
@@ -63,7 +63,6 @@
 //!     bias_update(isa, dz, &mut bias, step);
 //! }
 //! assert!(rows.iter().all(|row| row.correct && row.loss < 0.01));
-//! # Ok::<(), IsaError>(())
 //! ```
 //!
 //! # The same bits, always

@@ -128,6 +128,7 @@ impl Panel {
             rows: self.rows,
             cols: self.cols,
             stride: self.vectors * LANES,
+            padded: true,
             lit: Known::Nothing,
         }
     }
@@ -146,6 +147,8 @@ pub struct View<'a> {
     rows: usize,
     cols: usize,
     stride: usize,
+    /// Whether what is past the last column in its vector is zero, and no column of the panel.
+    padded: bool,
     lit: Known<'a>,
 }
 
@@ -189,7 +192,8 @@ impl<'a> View<'a> {
         View { data, rows: count, lit, ..self }
     }
 
-    /// The columns `from..from + count`, `from` a multiple of sixteen.
+    /// The columns `from..from + count`, `from` a multiple of sixteen. If they end inside a vector whose other columns are some of
+    /// the panel's, they can be inputs of a product, but neither weights nor gradients.
     ///
     /// # Panics
     /// If they are not all there, or `from` is not at the start of a vector.
@@ -201,7 +205,9 @@ impl<'a> View<'a> {
             self.cols
         );
         let data = &self.data[from.min(self.data.len())..];
-        View { data, cols: count, lit: Known::Nothing, ..self }
+        let whole = count.is_multiple_of(LANES);
+        let padded = whole || self.padded && from + count == self.cols;
+        View { data, cols: count, padded, lit: Known::Nothing, ..self }
     }
 
     /// Vector `v` of row `i`.
@@ -215,6 +221,13 @@ impl<'a> View<'a> {
             unreachable!("rows of a panel are whole vectors")
         };
         vector
+    }
+
+    /// # Panics
+    /// If the padding is other columns.
+    #[inline(always)]
+    pub(crate) fn assert_padded(&self) {
+        assert!(self.padded, "{} columns end inside a vector of more", self.cols);
     }
 
     /// Row `i`, without the padding.
@@ -263,8 +276,12 @@ impl<'a> View<'a> {
     }
 
     /// As the B operand, padding included.
+    ///
+    /// # Panics
+    /// If the padding is other columns.
     #[inline(always)]
     pub(crate) fn b(self) -> Rows<'a> {
+        self.assert_padded();
         Rows::new(self.data, self.stride, (self.rows, self.cols.div_ceil(LANES)))
     }
 }

@@ -53,7 +53,7 @@ pub fn dense(
         for (z, b) in row.iter_mut().zip(bias) {
             *z += b;
             if then == Then::Relu {
-                *z = z.max(0.0);
+                *z = Elementwise::Relu.definition(*z);
             }
         }
     }
@@ -116,6 +116,10 @@ pub fn elementwise(f: Elementwise, x: f64) -> f64 {
 /// `Φ(x)`, the normal distribution's: its power series, and in the lower tail Laplace's continued fraction.
 /// Source: G. Marsaglia, "Evaluating the normal distribution", 2004.
 pub(crate) fn normal_cdf(x: f64) -> f64 {
+    if !x.is_finite() {
+        // NaN stays NaN, and no series ends for it.
+        return (x.signum() + 1.0) / 2.0;
+    }
     let density = libm::exp(-x * x / 2.0) / libm::sqrt(core::f64::consts::TAU);
     if x < -3.0 {
         return density / (1..=200).rev().fold(-x, |below, k| -x + f64::from(k) / below);

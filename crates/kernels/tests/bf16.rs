@@ -321,13 +321,42 @@ fn the_twin_agrees_with_f64_over_rounded_operands() {
     }
 }
 
+/// What it says when something is refused.
+fn refused(work: impl FnOnce()) -> String {
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    let text = panic.expect_err("it is to be refused");
+    let fixed = text.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    fixed.or_else(|| text.downcast_ref::<String>().cloned()).expect("a text")
+}
+
 #[test]
-#[should_panic(expected = "inputs")]
-fn another_number_of_inputs_is_refused() {
-    let Some(token) = tokens("shapes").next() else { panic!("inputs: nothing to test") };
-    let mut out = [Panel::zeros(16, 1)];
-    let (x, w) = (Left16::zeros(1, 2), Right16::zeros(3, 1));
-    forward16(token, &x, &[&w], 1.0, (&[Line::ZERO], Then::Linear), &mut out);
+fn operands_that_do_not_fit_are_refused() {
+    for token in tokens("shapes") {
+        let forward = |x: &Left16, w: &Right16, bias: &[Line], cols: usize| {
+            let mut out = [Panel::zeros(16, cols)];
+            refused(|| forward16(token, x, &[w], 1.0, (bias, Then::Linear), &mut out))
+        };
+        let (x, w) = (Left16::zeros(1, 2), Right16::zeros(2, 17));
+        let depth = forward(&x, &Right16::zeros(3, 17), &[Line::ZERO; 2], 17);
+        assert!(depth.contains("inputs"), "{depth}");
+        let cols = forward(&x, &w, &[Line::ZERO; 2], 18);
+        assert!(cols.contains("columns of the weights and of the outputs"), "{cols}");
+        assert_eq!(forward(&x, &w, &[Line::ZERO], 17), "1 lines of biases");
+        if token.unit() == Unit16::Pairs {
+            let mut transposed = Left16::zeros(2, 1);
+            transpose16(token, &x, &mut transposed);
+            let w = Right16::zeros(1, 17);
+            assert_eq!(forward(&transposed, &w, &[Line::ZERO; 2], 17), "a transpose");
+        }
+        let other = refused(|| transpose16(token, &x, &mut Left16::zeros(1, 2)));
+        assert!(other.contains("shape of a transpose"), "{other}");
+        let odd =
+            refused(|| pairs16(token, Panel::zeros(1, 1).view(), &mut Right16::zeros(2, 1), 1));
+        assert_eq!(odd, "rows 1+1 of 2");
+        let panel = Panel::zeros(1, 33);
+        let wide = refused(|| round16(token, panel.view(), &mut Left16::zeros(1, 32), 0));
+        assert_eq!(wide, "columns 0+33 of 32");
+    }
 }
 
 #[test]

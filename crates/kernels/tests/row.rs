@@ -102,7 +102,13 @@ fn weights_without_biases_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "vectors of the outputs")]
+#[should_panic(expected = "biases of panel 1")]
+fn fewer_outputs_than_units_are_refused() {
+    shapes(32, 32, 2, 100);
+}
+
+#[test]
+#[should_panic(expected = "192 outputs of 2 panels")]
 fn more_room_than_units_is_refused() {
     shapes(32, 32, 2, 192);
 }

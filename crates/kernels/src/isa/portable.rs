@@ -55,7 +55,8 @@ impl Portable {
 impl Simd for Portable {
     type V = Sixteen;
     // `wide` fuses exactly where the target has the instruction at compile time.
-    const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+    const FUSED: bool =
+        cfg!(any(all(target_arch = "aarch64", target_feature = "neon"), target_feature = "fma"));
     // A vector is four registers of 128 bits. Of AArch64's 32, six rows take 24 and a row of B four; the file
     // of sixteen that others have holds two rows. Layers take four rows, the group that shares a list of what
     // is lit.

@@ -32,7 +32,8 @@ pub enum Gate<'a, T = Line> {
     Slopes(&'a [T]),
 }
 
-/// `dX = flush(dZ Wᵀ ∘ f')` for one block of rows of the batch and up to 64 inputs of the layer.
+/// `dX = flush(dZ Wᵀ ∘ f')` for one block of rows of the batch and up to 64 inputs of the layer. An element of `dZ Wᵀ` is one
+/// chain of multiply-adds, from 0 on in order of the outputs; `flush` makes 0 of what is smaller than 2^-50 in size.
 ///
 /// The batch lies in the lanes, so the weights are read as they are and only gradients are transposed; of up to
 /// sixteen outputs it is the other way round.
@@ -59,7 +60,7 @@ pub enum Gate<'a, T = Line> {
 /// ```
 ///
 /// # Panics
-/// If the shapes do not fit together.
+/// If there is no block, there are more than 64 inputs, or the shapes do not fit together.
 pub fn dense_backward_input(
     isa: Isa,
     w: Blocks<'_, '_>,
@@ -76,7 +77,7 @@ kernel! {
     /// sums, and the answer is `true`.
     ///
     /// # Panics
-    /// If the shapes do not fit together.
+    /// If there is no block, there are more than 64 inputs or 16 views to ask for, or the shapes do not fit together.
     pub fn dense_backward_stretch<'f, 'w, 'd, 'h>(
         s, w: Blocks<'f, 'w>, dz_t: Blocks<'f, 'd>, stretch: Stretch<'f, 'h, Gate<'f>>,
         dx: &'f mut Panel, room: &'f mut Panel,
@@ -86,9 +87,11 @@ kernel! {
         }
         assert_eq!((room.rows(), room.cols()), (dx.cols(), dx.rows()), "room for as many");
         assert_eq!(w.count(), dz_t.count(), "blocks of weights and of gradients");
+        assert!(w.count() > 0, "a layer without outputs");
+        assert!(dx.cols() <= PANEL_COLS, "{} inputs; {PANEL_COLS} are possible", dx.cols());
         match stretch {
             Stretch { first: true, last: Some(gate), .. }
-                if w.count() == 1 && dz_t.get(0).rows() <= LANES =>
+                if w.count() == 1 && (1..=LANES).contains(&dz_t.get(0).rows()) =>
             {
                 few_outputs(s, w.get(0), dz_t.get(0), gate, dx)
             }

@@ -36,7 +36,7 @@ pub enum Then {
 /// - `x`: the block's rows, split along k: views of `rows × k_i`
 /// - `w`: the panel, split along k at the same places or coarser: `K_j × cols`
 /// - `bias`: one line for each vector of the panel, zero past the last column, as those of a [`Panel`] are
-/// - `out`: gets the result in its vectors from `at` on
+/// - `out`: gets the result in its vectors from `at` on, all sixteen lanes of the last one
 ///
 /// ```
 /// use kernels::{Blocks, Isa, Panel, Then, dense_forward};
@@ -125,6 +125,9 @@ fn forward<S: Simd>(
     let (cols, vectors) = (head_w.cols(), head_w.b().vectors());
     let room = out.cols().saturating_sub(at.saturating_mul(LANES));
     assert!(cols <= room, "{cols} columns of weights, and room for {room} outputs");
+    let (rows, lines) = (head.rows(), stretch.last.map_or(vectors, |(bias, _)| bias.len()));
+    assert!(rows <= out.rows(), "{rows} rows of inputs, and room for {} of outputs", out.rows());
+    assert!(lines >= vectors, "{lines} lines of biases for {vectors} vectors of outputs");
     // Of few rows, or with skipping, a block of weights stays in the first-level cache while the rows pass. Many rows wait
     // less often for the ends of their chains, and so does everybody where a block has no room there. Two rows at a time are
     // through with it too fast to wait for the second level; what of it they skip needs no room.

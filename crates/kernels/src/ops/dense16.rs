@@ -73,7 +73,7 @@ kernel16! {
     /// ```
     ///
     /// # Panics
-    /// If the shapes do not fit together.
+    /// If the shapes do not fit together, or `x` is what [`transpose16`](crate::transpose16) made.
     pub fn forward16<'a>(
         token, x: &'a Left16, w: &'a [&'a Right16], scale: f32, bias: (&'a [Line], Then),
         out: &'a mut [Panel],
@@ -81,9 +81,11 @@ kernel16! {
         let (bias, then) = bias;
         let cols = w.first().map_or(0, |w| w.cols());
         let each = out.first().map_or(0, Panel::rows);
+        assert!(!x.is_by_pairs(), "a transpose");
         assert!(each.is_multiple_of(LANES) && out.iter().all(|o| o.rows() == each), "panels of rows");
         assert!(x.rows() <= each * out.len(), "{} rows in {} of {each}", x.rows(), out.len());
-        assert!(out.iter().all(|o| o.vectors() == cols.div_ceil(LANES)), "columns");
+        assert!(out.iter().all(|o| o.cols() == cols), "columns of the weights and of the outputs");
+        assert!(bias.len() >= cols.div_ceil(LANES), "{} lines of biases", bias.len());
         assert_eq!(x.depth(), w.iter().map(|w| w.depth()).sum::<usize>(), "inputs");
         let mut but_last = w.iter().rev().skip(1);
         assert!(but_last.all(|w| w.depth().is_multiple_of(WORDS)), "parts of the weights");
@@ -361,10 +363,7 @@ fn update<const V: usize>(
             return by_strips::<V>(token, pairs, (xt, at, dz), scale, owned, w16, step);
         }
     };
-    let w = owned.w.lines_mut().as_chunks_mut().0;
-    let m = owned.m.lines_mut().as_chunks_mut().0;
-    let v = owned.v.lines_mut().as_chunks_mut().0;
-    assert!(m.len() == w.len() && v.len() == w.len(), "moments of the weights");
+    let [w, m, v] = owned.lines_mut().map(|lines| lines.as_chunks_mut().0);
     let update = Update::<V> { token, tiles, step, scale, w, m, v, dz: dz.tiles() };
     update.run(|i| xt.row_tiles(at + i), w16);
 }

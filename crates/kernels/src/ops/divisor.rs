@@ -34,7 +34,7 @@ impl<V: Copy> Divisor<V> {
     #[inline(always)]
     pub(super) fn new<S: Simd<V = V>>(s: S, by: V, tiny: V) -> Self {
         let usual = s.select_gt(s.splat(MOST), by, s.splat(0.0), s.splat(1.0));
-        let fast = S::FUSED && s.lit(usual) | s.lit(tiny) == 0;
+        let fast = S::FUSED && (s.lit(usual) | s.lit(tiny)) == 0;
         let y = s.div(s.splat(1.0), by);
         Divisor { by, y: [y, s.sub(s.splat(0.0), y)], fast }
     }

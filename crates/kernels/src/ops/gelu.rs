@@ -77,7 +77,8 @@ impl Function for Gelu {
         (low * phi, twin.fma(near * DENSITY, e, phi))
     }
     fn definition(x: f64) -> f64 {
-        x * crate::reference::normal_cdf(x)
+        // The limit, where the product of infinity and 0 is none.
+        if x == f64::NEG_INFINITY { -0.0 } else { x * crate::reference::normal_cdf(x) }
     }
     const ERRORS: [f64; 2] = [16.0, 16.0];
 }

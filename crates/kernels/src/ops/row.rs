@@ -42,7 +42,17 @@ kernel! {
     ) {
         let panels = bias.count();
         assert!(panels > 0 && w.count().is_multiple_of(panels), "parts of panels");
-        let (parts, sums) = (w.count() / panels, out.row_mut(0));
+        let (parts, mut left) = (w.count() / panels, out.cols());
+        for panel in 0..panels {
+            let cols = left.min(PANEL_COLS);
+            assert_eq!(bias.get(panel).cols(), cols, "biases of panel {panel}");
+            if parts > 0 {
+                assert_eq!(w.get(panel * parts).cols(), cols, "weights of panel {panel}");
+            }
+            left -= cols;
+        }
+        assert!(left == 0, "{} outputs of {panels} panels", out.cols());
+        let sums = out.row_mut(0);
         sums.fill(Line::ZERO);
         let (mut lit, mut from) = ([0; SLAB + LANES], 0);
         for p in 0..parts {

@@ -85,10 +85,20 @@ impl From<SgdStep> for Step {
 }
 
 impl Owned {
-    /// All of it, `w`, `m` and `v`, as vectors.
-    pub(super) fn vectors_mut(&mut self) -> [&mut [[f32; LANES]]; 3] {
+    /// All of it, `w`, `m` and `v`.
+    ///
+    /// # Panics
+    /// If they are not of one shape.
+    pub(super) fn lines_mut(&mut self) -> [&mut [Line]; 3] {
         let Owned { w, m, v } = self;
-        [w, m, v].map(|panel| Line::vectors_mut(panel.lines_mut()))
+        let shape = |panel: &Panel| (panel.rows(), panel.cols());
+        assert!(shape(m) == shape(w) && shape(v) == shape(w), "shapes of parameters and moments");
+        [w, m, v].map(Panel::lines_mut)
+    }
+
+    /// The same as vectors.
+    pub(super) fn vectors_mut(&mut self) -> [&mut [[f32; LANES]]; 3] {
+        self.lines_mut().map(Line::vectors_mut)
     }
 }
 
@@ -360,6 +370,7 @@ pub(super) fn inputs(x: Blocks<'_, '_>, first: usize) -> usize {
 #[inline(always)]
 pub(super) fn of_columns(block: View<'_>, cols: usize) -> View<'_> {
     assert_eq!(block.cols(), cols, "columns of gradients and of parameters");
+    block.assert_padded();
     block
 }
 
@@ -397,6 +408,10 @@ fn weights<S: Simd, const FAR: bool, const BESIDE: bool>(
     let (rows, cols, vectors) = (owned.w.rows(), owned.w.cols(), owned.w.vectors());
     let blocks = dz.count();
     assert!(cols <= PANEL_COLS, "{cols} columns in a panel");
+    let count = x.count();
+    assert!(count.is_multiple_of(blocks.max(1)), "{count} blocks of inputs, in panels of {blocks}");
+    let all = (0..count).step_by(blocks.max(1)).map(|p| inputs(x, p)).sum::<usize>();
+    assert!(all == rows, "{all} inputs and {rows} rows of parameters");
     let (asks, soon) = (MOST.div_ceil(blocks.max(1)), [core::ptr::null(); 3]);
     let (stages, gradients) =
         (&mut Stages::new(s, rule, owned.vectors_mut()), &mut [Line::ZERO; MOST]);
@@ -410,7 +425,6 @@ fn weights<S: Simd, const FAR: bool, const BESIDE: bool>(
         ending.row0 += inputs;
         p += 1;
     }
-    assert_eq!(p * blocks, x.count(), "blocks of inputs, in panels of {blocks}");
     let Update { stages, gradients, .. } = ending;
     stages.beside(s, gradients).finish();
     stages.finish(s)

@@ -141,7 +141,9 @@ impl Team {
             if alone {
                 let phase = first.wrapping_add(step as u64);
                 (0..n).for_each(|i| run(Task { thread: 0, phase, i, last: i + 1 == n }));
-                then(0, phase);
+                if n > 0 {
+                    then(0, phase);
+                }
             } else {
                 self.phase(&job, n);
             }

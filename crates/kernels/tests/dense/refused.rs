@@ -60,6 +60,90 @@ fn outputs_past_the_last_column_are_refused() {
     forward(&Panel::zeros(1, 1), &Panel::zeros(1, 16), &mut Panel::zeros(1, 20), 1);
 }
 
+#[test]
+#[should_panic(expected = "3 rows of inputs, and room for 2 of outputs")]
+fn more_rows_than_the_outputs_have_are_refused() {
+    forward(&Panel::zeros(3, 1), &Panel::zeros(1, 1), &mut Panel::zeros(2, 1), 0);
+}
+
+#[test]
+#[should_panic(expected = "1 lines of biases for 2 vectors of outputs")]
+fn too_few_biases_are_refused() {
+    let (x, w, mut out) = (Panel::zeros(1, 1), Panel::zeros(1, 17), Panel::zeros(1, 17));
+    let (x, w) = (|_: usize| x.view(), |_: usize| w.view());
+    let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
+    dense_forward(Isa::best(), x, w, &[Line::ZERO], Then::Linear, &mut out, 0);
+}
+
+#[test]
+#[should_panic(expected = "8 columns end inside a vector of more")]
+fn weights_that_end_inside_a_vector_are_refused() {
+    let (x, w, mut out) = (Panel::zeros(1, 1), Panel::zeros(1, 40), Panel::zeros(1, 8));
+    let (x, w) = (|_: usize| x.view(), |_: usize| w.view().cols_at(0, 8));
+    let (x, w) = (Blocks::new(1, &x), Blocks::new(1, &w));
+    dense_forward(Isa::best(), x, w, &[Line::ZERO], Then::Linear, &mut out, 0);
+}
+
+#[test]
+#[should_panic(expected = "8 columns end inside a vector of more")]
+fn gradients_that_end_inside_a_vector_are_refused() {
+    let (dz, mut bias) = (Panel::zeros(1, 40), Panel::zeros(1, 8));
+    let dz = |_: usize| dz.view().cols_at(0, 8);
+    bias_gradient(Isa::best(), Blocks::new(1, &dz), &mut bias);
+}
+
+/// What `room` held before would pass for the gradient.
+#[test]
+#[should_panic(expected = "a layer without outputs")]
+fn a_gradient_of_no_outputs_is_refused() {
+    let (mut dx, mut room) = (Panel::zeros(1, 2), Panel::zeros(2, 1));
+    dense_backward_input(
+        Isa::best(),
+        Blocks::none(),
+        Blocks::none(),
+        Gate::Open,
+        &mut dx,
+        &mut room,
+    );
+}
+
+#[test]
+#[should_panic(expected = "65 inputs; 64 are possible")]
+fn gradients_of_more_inputs_than_a_panel_has_are_refused() {
+    let (w, dz_t) = (Panel::zeros(65, 1), Panel::zeros(1, 3));
+    let (w, dz_t) = (|_: usize| w.view(), |_: usize| dz_t.view());
+    let (w, dz_t) = (Blocks::new(1, &w), Blocks::new(1, &dz_t));
+    let (mut dx, mut room) = (Panel::zeros(3, 65), Panel::zeros(65, 3));
+    dense_backward_input(Isa::best(), w, dz_t, Gate::Open, &mut dx, &mut room);
+}
+
+#[test]
+fn an_update_that_is_refused_changes_nothing() {
+    let mut owned = Owned::zeros(64, 1);
+    let (x, dz) = (panel_of(1, 65, &[1.0; 65]), panel_of(1, 1, &[1.0]));
+    let (x, dz) = (|_: usize| x.view(), |_: usize| dz.view());
+    let (x, dz) = (Blocks::new(1, &x), Blocks::new(1, &dz));
+    let update = || dense_update(Isa::best(), x, dz, &mut owned, STEP);
+    let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(update));
+    let text = refused.expect_err("65 inputs are too many");
+    let text = text.downcast_ref::<String>().map(String::as_str);
+    assert_eq!(text, Some("65 inputs and 64 rows of parameters"));
+    assert_eq!(owned.w, Panel::zeros(64, 1));
+}
+
+#[test]
+#[should_panic(expected = "shapes of parameters and moments")]
+fn moments_of_another_shape_are_refused() {
+    let mut owned = Owned { m: Panel::zeros(1, 2), ..Owned::zeros(1, 1) };
+    scaled_update(Isa::best(), &mut Panel::zeros(1, 1), 1.0, &mut owned, STEP);
+}
+
+#[test]
+#[should_panic(expected = "68719476736x68719476736 tiles are more than can be counted")]
+fn matrices_of_bf16_without_end_are_refused() {
+    Left16::zeros(1 << 40, 1 << 41);
+}
+
 /// Sizes whose product has no room would pass for small ones.
 #[test]
 #[should_panic(expected = "a panel of 16x18446744073709551615 has more floats than can be counted")]
@@ -123,13 +207,13 @@ fn gradients_of_biases_of_other_columns_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "blocks of inputs, in panels of 1")]
+#[should_panic(expected = "2 inputs and 1 rows of parameters")]
 fn more_blocks_of_inputs_than_of_gradients_are_refused() {
     update((2, 1), 2, dense);
 }
 
 #[test]
-#[should_panic(expected = "blocks of inputs, in panels of 2")]
+#[should_panic(expected = "1 blocks of inputs, in panels of 2")]
 fn fewer_blocks_of_inputs_than_of_gradients_are_refused() {
     update((1, 2), 2, dense);
 }
