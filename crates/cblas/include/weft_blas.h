@@ -49,11 +49,12 @@ extern "C" {
 /*
  `C = alpha op(A) op(B) + beta C` for Fortran and whoever calls as it does: matrices column after column,
  every argument by address. op(A) is m x k, op(B) k x n, C m x n; `transa` and `transb` are N, T or C of
- either case. Where beta is 0, C need not hold numbers. A bad argument goes to `xerbla_` with its place, counted from 1.
+ either case. Where beta is 0, C need not hold numbers. A bad argument goes to `xerbla_` with its place, counted from 1;
+ without such a handler the process says what is wrong and exits.
 
  # Safety
- Scalars are readable; A, B and C have all elements that the sizes and leading dimensions speak of; nobody
- else writes A or B, or touches elements of C, meanwhile; C overlaps neither A nor B.
+ Scalars are readable; A, B and C are aligned to 4 bytes and have all elements that the sizes and leading dimensions
+ speak of; nobody else writes A or B, or touches elements of C, meanwhile; C overlaps neither A nor B.
  */
 void sgemm_(const char *transa,
             const char *transb,
@@ -71,11 +72,12 @@ void sgemm_(const char *transa,
 
 /*
  `C = alpha op(A) op(B) + beta C` for C: matrices row after row or column after column. op(A) is m x k, op(B)
- k x n, C m x n. A bad argument goes to `cblas_xerbla`.
+ k x n, C m x n. Where beta is 0, C need not hold numbers. A bad argument goes to `cblas_xerbla` with its place, counted
+ from 1; without such a handler the process says what is wrong and exits.
 
  # Safety
- A, B and C have all elements that the sizes and leading dimensions speak of; nobody else writes A or B, or
- touches elements of C, meanwhile; C overlaps neither A nor B.
+ A, B and C are aligned to 4 bytes and have all elements that the sizes and leading dimensions speak of; nobody else
+ writes A or B, or touches elements of C, meanwhile; C overlaps neither A nor B.
  */
 void cblas_sgemm(CBLAS_LAYOUT layout,
                  CBLAS_TRANSPOSE transa,

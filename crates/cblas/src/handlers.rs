@@ -71,7 +71,7 @@ pub(crate) fn fortran(routine: &CStr, place: c_int) {
     }
 }
 
-/// Reports a bad argument of a C function: its place if it had been called with columns for rows, and what is
+/// Reports a bad argument of a C function: its place in the same call for column-major matrices, and what is
 /// known of it.
 ///
 /// The reference does row-major products as transposed ones and hands out the places of those; it says so in

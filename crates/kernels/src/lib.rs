@@ -17,13 +17,16 @@
 //! | put a bias, an activation or anything else behind a product | [`gemm_then`] with an [`Epilogue`] of your own; [`gemm_then_in`] with [`Scratch`] of your own, too |
 //! | write a kernel of your own for every instruction set | [`Kernel`] and [`Simd`], with [`Isa::run`] |
 //! | work on slices | [`exp_in_place`], [`map_in_place`] and [`map_backward`] with any [`Elementwise`] function, [`softmax`], [`pixels`], [`lerp`], [`adam_step`], [`adamw_step`], [`sgd_step`] |
-//! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`] |
+//! | train a layer | [`Panel`], [`Owned`] and [`Blocks`], with [`dense_forward`], [`softmax_cross_entropy`], [`dense_backward_input`], [`dense_update`], [`bias_update`]; [`cross_entropy_with`] smooths labels and weighs classes, [`activate`] has functions other than ReLU |
+//! | leave out what is zero | [`Zeros`] with [`find_zeros`] |
+//! | clip gradients | [`dense_gradient`] and [`bias_gradient`] into memory, [`squares`], [`scaled_update`] |
+//! | predict one example | [`row_forward`] |
 //! | train a layer that is more than a core's cache holds | the same with [`dense_forward_stretch`], [`dense_backward_stretch`] and [`dense_update_far`] |
 //! | turn the next batch's bytes into floats meanwhile | [`Loading`] with [`dense_forward_loading`] and [`load_rest`] |
 //! | train a layer with products of bf16 numbers | [`Bf16`], [`Left16`] and [`Right16`], with [`pixels16`], [`transpose16`], [`forward16`], [`update16`] |
 //! | use several cores | [`Team`]: give each thread `&mut` of its own panels |
 //! | call products from C or Fortran | `libweft_blas`, which the crate `cblas` makes of this one |
-//! | choose or name the instructions | [`Isa`], the first argument of kernels, behind scratch or threads where there are some |
+//! | choose or name the instructions | [`Isa`], the first argument of kernels, after the [`Scratch`] or [`Team`] of a function that takes one |
 //! | read what a kernel computes | [`twin`] |
 //! | test against the mathematics | [`reference`](mod@reference), with [`gradcheck`](reference::gradcheck) |
 //!

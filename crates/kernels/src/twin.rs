@@ -145,7 +145,7 @@ impl Twin {
         indices(inputs, outputs).map(element).collect()
     }
 
-    /// `db = Σ dZ`, dZ batch × outputs: what [`bias_update`](crate::bias_update) hands to Adam.
+    /// `db = Σ dZ`, dZ batch × outputs: what [`bias_update`](crate::bias_update) hands to the optimiser.
     ///
     /// # Panics
     /// If `dz` is shorter than its shape.
@@ -228,6 +228,9 @@ impl Twin {
 
     /// Loss of one row in nats, and the gradient of `scale · loss` in place of the logits:
     /// [`softmax_cross_entropy`](crate::softmax_cross_entropy).
+    ///
+    /// # Panics
+    /// If the label is not an index of a logit.
     pub fn softmax_cross_entropy(self, row: &mut [f32], label: usize, scale: f32) -> f64 {
         let z = row[label];
         let (max, sum) = self.softmax(row);
@@ -238,6 +241,9 @@ impl Twin {
 
     /// Loss of one row with smoothed labels and weighted classes, and the gradient of `scale` times it in place
     /// of the logits: [`cross_entropy_with`](crate::cross_entropy_with).
+    ///
+    /// # Panics
+    /// If the label is not an index of a logit.
     pub fn cross_entropy_with(self, row: &mut [f32], label: usize, how: &CrossEntropy<'_>) -> f64 {
         let CrossEntropy { scale, smoothing, weights } = *how;
         let (n, z, all) = (row.len() as f32, f64::from(row[label]), f64::from(self.sum(row)));

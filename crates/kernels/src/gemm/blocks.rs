@@ -38,8 +38,8 @@ const NEAR: usize = 1 << 17;
 const SMALL: usize = 128;
 const SMALL_DEPTH: usize = 256;
 
-/// Memory for copies of blocks: grows to what the largest product needs, at most 1 MiB, and is then used again. (One to three columns
-/// beside whole vectors, of a B with an α, are copied whole: 12 bytes a row.)
+/// Memory for copies of blocks: grows to what the largest product needs, at most 1 MiB, and is then used again. One exception has
+/// no limit: with an α other than 1, up to thirteen columns of B beside whole vectors are copied whole, 4 bytes of each for each of k rows.
 ///
 /// ```
 /// use kernels::{Isa, MatMut, MatRef, Scratch, gemm_in};

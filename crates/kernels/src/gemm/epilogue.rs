@@ -7,8 +7,8 @@ use crate::tile::unroll;
 /// What becomes of a product's elements once their sums are whole: a bias, an activation, a limit, another matrix that
 /// is added. For [`gemm_then`].
 ///
-/// `apply` is marked `#[inline(always)]`, so that it is compiled with the instructions of each ISA; closures in it
-/// may not be. Its bits are the same everywhere if it keeps to the operations of [`Simd`].
+/// `apply` is marked `#[inline(always)]`, so that it is compiled with the instructions of each ISA; a closure in it that is
+/// not inlined would be without them. Its bits are the same everywhere if it keeps to the operations of [`Simd`].
 ///
 /// ```
 /// use kernels::{Epilogue, Isa, MatMut, MatRef, Simd, gemm_then};

@@ -43,6 +43,14 @@ std::thread_local! {
 
 /// `C = α A B + β C`, A of shape m × k, B k × n, C m × n, each with any strides.
 ///
+/// Every element of C is one chain of multiply-adds, in the order of the reference BLAS:
+///
+/// ```text
+/// c = if β == 0 { 0 } else { β c };  for k { c = a[i, k] * (α b[k, j]) + c }
+/// ```
+/// Where β is 0, C is not read; where α or k is 0, A and B are not. A C with gaps in both directions is multiplied into a
+/// copy, for which memory is allocated.
+///
 /// ```
 /// use kernels::{Isa, MatMut, MatRef, gemm};
 /// let (a, b) = ([1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]);

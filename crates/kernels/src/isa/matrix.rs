@@ -134,8 +134,8 @@ impl<'a> MatRef<'a> {
     /// A matrix somewhere in memory, what lies between its elements being somebody else's.
     ///
     /// # Safety
-    /// For all of 'a, every `data + i * rs + j * cs` with `i < rows` and `j < cols` is an initialised
-    /// `f32` of one allocation that nobody writes.
+    /// For all of 'a, every `data + i * rs + j * cs` with `i < rows` and `j < cols` is an initialised,
+    /// aligned `f32` of one allocation that nobody writes.
     #[inline]
     pub unsafe fn from_raw_parts(
         data: *const f32,
@@ -299,8 +299,8 @@ impl<'a> MatMut<'a> {
     /// A matrix somewhere in memory, what lies between its elements being somebody else's.
     ///
     /// # Safety
-    /// For all of 'a, every `data + i * rs + j * cs` with `i < rows` and `j < cols` is an initialised
-    /// `f32` of one allocation, no two of them are the same, and nobody else reads or writes them.
+    /// For all of 'a, every `data + i * rs + j * cs` with `i < rows` and `j < cols` is an initialised,
+    /// aligned `f32` of one allocation, no two of them are the same, and nobody else reads or writes them.
     #[inline]
     pub unsafe fn from_raw_parts(
         data: *mut f32,

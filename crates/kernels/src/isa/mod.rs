@@ -164,7 +164,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `sqrt(a)`
     fn sqrt(self, a: Self::V) -> Self::V;
     /// `1 / a`, for `a` from 2^-126 to 2^126, zero, infinity and NaN, none of it negative: the bits of
-    /// [`div`](Simd::div), but the CPU's divider need not do it if it does not have to `DIVIDE`.
+    /// [`div`](Simd::div). With `DIVIDE` the CPU's divider does it; without, multiply-adds may (Newton's iteration).
     #[inline(always)]
     fn recip<const DIVIDE: bool>(self, a: Self::V) -> Self::V {
         self.div(self.splat(1.0), a)
@@ -180,7 +180,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn normal(self, x: Self::V) -> Self::V {
         self.flush(x, f32::MIN_POSITIVE)
     }
-    /// Whether this core is faster with `MASKS`: by instructions that elsewhere take the place of multiply-adds.
+    /// Whether [`store_normal`](Simd::store_normal) is faster with `MASKS` on this core.
     #[inline(always)]
     fn masks(self) -> bool {
         false
@@ -263,8 +263,8 @@ pub(crate) fn fold(mut lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 
 }
 
 /// A whole operation, generic over the ISA, for [`Isa::run`]. Implementations of `run`, and functions it calls, are
-/// `#[inline(always)]`, so that they are compiled into each token's `#[target_feature]` function; closures may
-/// not be.
+/// `#[inline(always)]`, so that they are compiled into each token's `#[target_feature]` function. A closure that is not
+/// inlined is compiled without these instructions, and many times slower: keep them out of hot loops.
 ///
 /// ```
 /// use kernels::{Isa, Kernel, LANES, Simd};

@@ -32,7 +32,9 @@ use crate::math::root64;
 /// Roots of second moments are below 2^64, so that this times one is a number whose reciprocal every ISA rounds once.
 const LEAST_ALPHA: f64 = 1.0 / (1_u64 << 60) as f64;
 
-/// The constants of one step of Adam.
+/// The constants of one step of Adam, `α = lr √(1 - β2^t) / (1 - β1^t)` and `ε̂ = ε (1 - β1^t) / lr` among them: with these
+/// [`adam_step`] is `w -= lr m̂ / (√v̂ + ε)` of the paper's algorithm 1 and of PyTorch, `m̂ = m / (1 - β1^t)`,
+/// `v̂ = v / (1 - β2^t)`.
 ///
 /// ```
 /// let first = kernels::AdamStep::new(1e-3, 0.9, 0.999, 1e-7, 1);
@@ -192,7 +194,14 @@ impl Rule for AdamWStep {
 }
 
 kernel! {
-    /// One step of Adam over a slice of parameters `w` with gradients `g` and moments `m` and `v`.
+    /// One step of Adam over a slice of parameters `w` with gradients `g` and moments `m` and `v`:
+    ///
+    /// ```text
+    /// m = normal(m + (g - m)(1 - β1)),   v = normal(v + (g² - v)(1 - β2))
+    /// w -= m · 1 / (√v / α + ε̂)
+    /// ```
+    /// with `α` and `ε̂` of [`AdamStep`]. `normal(x)` is 0 where `x` is denormal: moments that only decay would end there, and
+    /// processors are slow with it. Source: D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2015.
     ///
     /// ```
     /// use kernels::{AdamStep, Isa, adam_step};
@@ -213,7 +222,9 @@ kernel! {
 }
 
 kernel! {
-    /// One step of AdamW over a slice of parameters `w` with gradients `g` and moments `m` and `v`.
+    /// One step of AdamW over a slice of parameters `w` with gradients `g` and moments `m` and `v`: the moments of
+    /// [`adam_step`], then `w = normal(w (1 - lr λ) - m · 1 / (√v / α + ε̂))`. Source: I. Loshchilov, F. Hutter, "Decoupled
+    /// weight decay regularization", 2019.
     ///
     /// ```
     /// use kernels::{AdamWStep, Isa, adamw_step};

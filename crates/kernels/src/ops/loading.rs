@@ -46,7 +46,8 @@ impl<'a> Loading<'a> {
         Loading { rows: list, count, next: 0, from: &[], to, scale, between: usize::MAX }
     }
 
-    /// Whether a product does any of it with these instructions.
+    /// Whether [`dense_forward_loading`](crate::dense_forward_loading) converts bytes with these instructions; if not,
+    /// [`load_rest`] converts them all.
     ///
     /// ```
     /// use kernels::{Isa, Loading};
@@ -104,7 +105,7 @@ kernel! {
 }
 
 kernel! {
-    /// What of it is left.
+    /// Converts what no product has.
     ///
     /// ```
     /// use kernels::{Isa, Loading, Panel, load_rest};

@@ -28,7 +28,7 @@ pub struct SgdStep {
     pub momentum: f32,
     /// Whether the step looks ahead along the momentum.
     pub nesterov: bool,
-    /// λ: the share of a parameter that its gradient gets more (an L2 penalty of λ/2 · w²).
+    /// λ: an L2 penalty of λ/2 · w², so λ w is added to the gradient (PyTorch's `weight_decay`).
     pub decay: f32,
 }
 
@@ -73,7 +73,13 @@ impl Rule for SgdStep {
 }
 
 kernel! {
-    /// One step of gradient descent over a slice of parameters `w` with gradients `g` and momentum `m`.
+    /// One step of gradient descent over a slice of parameters `w` with gradients `g` and momentum `m`:
+    ///
+    /// ```text
+    /// g = g + λ w,   m = normal(μ m + g)
+    /// w = normal(w - lr d),   d = m, with Nesterov's momentum g + μ m, without momentum g
+    /// ```
+    /// `normal(x)` is 0 where `x` is denormal.
     ///
     /// ```
     /// use kernels::{Isa, SgdStep, sgd_step};

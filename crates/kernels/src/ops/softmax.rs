@@ -304,7 +304,7 @@ pub struct RowLoss {
 
 kernel! {
     /// For each row of `logits`: the loss against its label into `rows`, and the gradient
-    /// `(softmax(z) - onehot(label)) · scale` in place of the logits.
+    /// `(softmax(z) - onehot(label)) · scale` in place of the logits, where what is smaller than 2^-50 in size becomes 0.
     ///
     /// `scale` is `1 / batch` for the mean over the batch. The loss is the stable
     /// `log Σ e^(z - max) - (z_label - max)`; its logarithm is taken in `f64`.
@@ -405,7 +405,7 @@ pub struct CrossEntropy<'a> {
     pub scale: f32,
     /// ε: the share of a label that is spread evenly over all classes.
     pub smoothing: f32,
-    /// What the loss of a row is multiplied by, for each class that its label may be, or nothing.
+    /// The weight of each class, by which the loss of a row of that class is multiplied; empty: 1 for all.
     pub weights: &'a [f32],
 }
 

@@ -8,9 +8,9 @@ use crate::panel::{Panel, View};
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Which elements of a panel are other than zero, as products ask for it: for four rows, in which columns of
-/// a block of them one is (forward), and for four columns, in which rows (the gradient of the weights). On some CPUs it is two rows
-/// and two columns.
+/// Which elements of a panel are other than zero, as products ask for it. For each group of four rows (two on some CPUs): the
+/// columns of a block in which at least one of them is not zero (forward). For each group of as many columns: the rows in
+/// which one is (the gradient of the weights).
 ///
 /// A product with a view from here leaves out the steps in which all of a tile's elements of X are zero.
 /// Its bits are those of the whole product if the other operand is finite; with an infinity or a NaN there,
@@ -225,7 +225,7 @@ impl Zeros {
         if x.rows() == self.found { columns.with_lit_cols(lit) } else { columns }
     }
 
-    /// Share of the multiply-adds that are left, of forward pass and gradient; of rows only the second is
+    /// Share of the multiply-adds that are left, of forward pass and gradient; after [`of_rows`](Zeros::of_rows) the second is
     /// not known, and 0.
     pub fn densities(&self) -> [f64; 2] {
         let lit: u32 = self.by_col.iter().map(|mask| mask.count_ones()).sum();

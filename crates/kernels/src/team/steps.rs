@@ -12,7 +12,7 @@ pub struct At {
     pub step: usize,
     /// Its own in the step.
     pub task: usize,
-    /// Whether it is the last of those that one thread begins with: the same thread may have some of others later.
+    /// Whether it is the last of the tasks that are one thread's first choice, whoever has it; the thread may take others' later.
     pub last: bool,
 }
 
