@@ -19,8 +19,9 @@ fn libraries() -> PathBuf {
     test.parent().expect("a folder").to_owned()
 }
 
-/// Compiles a program of this crate.
+/// Compiles a program of this crate; `source` may be followed by names that are defined.
 fn compile(source: &str, link: Link) -> PathBuf {
+    let (source, defined) = source.split_once(' ').unwrap_or((source, ""));
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let name = Path::new(source).file_stem().expect("a name").to_string_lossy();
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
@@ -30,6 +31,7 @@ fn compile(source: &str, link: Link) -> PathBuf {
     let mut gcc = Command::new("gcc");
     gcc.args(["-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-I"]);
     gcc.arg(here.join("include")).arg(here.join(source)).arg("-o").arg(&program);
+    gcc.args(defined.split_whitespace().map(|name| format!("-D{name}")));
     match link {
         Link::Static => {
             gcc.arg(libraries().join("libweft_blas.a")).args(["-lm", "-lpthread", "-ldl"])
@@ -74,7 +76,9 @@ fn the_example_multiplies() {
 #[test]
 fn bad_arguments_reach_the_handlers_of_the_program() {
     for link in BOTH {
-        assert_eq!(printed("tests/c/handlers.c", link), "all as expected\n");
+        for program in ["tests/c/handlers.c", "tests/c/handlers.c TURNS"] {
+            assert_eq!(printed(program, link), "all as expected\n", "{program}");
+        }
     }
 }
 

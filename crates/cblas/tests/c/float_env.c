@@ -42,7 +42,11 @@ int main(void) {
         multiply(2, c[2]);
         if (get() != set) printf("way %d: the caller's settings are gone\n", way);
         fenv_t now;
+        /* A factor is no zero for being denormal. */
+        float tiny = 1e-40f, large = 1e30f, one = 1, got = 0;
+        cblas_sgemm(order, CblasNoTrans, CblasNoTrans, 1, 1, 1, tiny, &large, 1, &one, 1, 0, &got, 1);
         if (fegetenv(&now) != 0 || fesetenv(&usual) != 0) return 1;
+        if (got != tiny * large) printf("way %d: 1e-40 times 1e30 is %g\n", way, (double)got);
         for (int threads = 1; threads <= 2; threads++)
             if (memcmp(c[0], c[threads], sizeof c[0]) != 0) printf("way %d: other bits on %d\n", way, threads);
     }
