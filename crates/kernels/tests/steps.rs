@@ -61,6 +61,22 @@ impl<'a> Steps for Mixing<'a> {
 }
 
 #[test]
+fn steps_without_tasks_have_no_end_of_their_own() {
+    for threads in [1, 3] {
+        let (mut owns, mut steps) = (owns(threads), 0);
+        let none: (&mut [u64], &mut [Vec<usize>]) = (&mut [], &mut []);
+        let job = (0, none);
+        let between = |_: &mut Own, step: usize, _: &[u64]| {
+            steps += 1;
+            if step == 2 { Break(()) } else { Continue(()) }
+        };
+        let turns: [&mut [u64]; 2] = [&mut [], &mut []];
+        Team::new(threads).for_each_step(&Mixing(PhantomData), &mut owns, job, turns, between);
+        assert_eq!((steps, owns.iter().all(|own| own.ended.is_empty())), (3, true));
+    }
+}
+
+#[test]
 fn each_task_runs_once_in_each_step_and_reads_what_the_step_before_wrote() {
     for threads in 1..=8 {
         let mut team = Team::new(threads);
