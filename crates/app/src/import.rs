@@ -147,6 +147,10 @@ fn layer([weight, bias]: Pair<'_>) -> Result<Layer, Error> {
     let &[units, inputs] = weight.shape() else {
         return Err(foreign(&name, &weight, "it does not have two dimensions"));
     };
+    // Without elements a small file may claim sizes that no memory has.
+    if units == 0 || inputs == 0 {
+        return Err(foreign(&name, &weight, "it has no units or no inputs"));
+    }
     let biases = match &bias {
         None => vec![0.0; units],
         Some((name, bias)) if bias.shape() == [units] => {

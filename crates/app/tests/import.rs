@@ -116,6 +116,9 @@ fn what_is_no_dense_layer_is_named() {
         ("norm.running_mean", vec![4], "ends in neither"),
         ("norm.bias", vec![4], "no weight beside it"),
         ("norm.weight", vec![4], "two dimensions"),
+        ("0.weight", vec![10, 0], "no inputs"),
+        ("0.weight", vec![0, 10], "no units"),
+        ("0.weight", vec![1 << 60, 0], "no inputs"),
     ];
     for (name, shape, why) in cases {
         let data = four(shape.iter().product());
