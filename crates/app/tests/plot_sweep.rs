@@ -46,4 +46,6 @@ fn it_needs_growing_rates_and_a_loss_for_each() {
     ] {
         assert!(drawn(rates, losses, suggestion).is_err());
     }
+    let error = drawn(&rates[..1], &losses[..1], None).expect_err("one rate is no curve");
+    assert_eq!(error.to_string(), "nothing to draw: the list of rates has 1, needs 2");
 }

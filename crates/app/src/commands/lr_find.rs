@@ -47,7 +47,15 @@ pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
     let found = model.find_learning_rate(&mut engine, images, labels, fit, sweep, &mut observe);
     counted.finish();
     let found = found.map_err(network_failure)?;
-    let (plot, failed) = match train.plots.then(|| draw(config, &found)).transpose() {
+    if found.rates.is_empty() {
+        let what = "training diverged: the first loss is not finite";
+        return Err(Failure::new(Code::Diverged, what)
+            .at(format_args!("step 1, with a learning rate of {:e}", sweep.first))
+            .next("begin with other weights: another file for --init, or none"));
+    }
+    // A single loss makes no curve.
+    let drawn = train.plots && found.rates.len() > 1;
+    let (plot, failed) = match drawn.then(|| draw(config, &found)).transpose() {
         Ok(plot) => (plot, Ok(())),
         Err(failure) => (None, Err(failure)),
     };
@@ -80,10 +88,10 @@ fn draw(config: &LrFind, found: &RateSweep) -> Outcome<PathBuf> {
 
 fn told(found: &RateSweep, config: &LrFind, plot: Option<PathBuf>) -> String {
     let Sweep { first, last, .. } = config.sweep;
-    let steps = found.rates.len();
-    let mut text = format!("{steps} steps with learning rates from {first:e} to {last:e}");
-    if found.diverged {
-        text += &format!(", ended at {:.1e}, where the loss exploded", found.rates[steps - 1]);
+    let (steps, plural) = (found.rates.len(), if found.rates.len() == 1 { "" } else { "s" });
+    let mut text = format!("{steps} step{plural} with learning rates from {first:e} to {last:e}");
+    if let Some(rate) = found.rates.last().filter(|_| found.diverged) {
+        text += &format!(", ended at {rate:.1e}, where the loss exploded");
     }
     text += ".\n";
     match found.suggestion {

@@ -4,11 +4,13 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is nothing to draw.
-    #[error("nothing to draw: {what} is empty; give at least {least}")]
+    /// There is too little to draw.
+    #[error("nothing to draw: {what} has {found}, needs {least}")]
     Empty {
-        /// The input that is empty.
+        /// The input that is too short.
         what: &'static str,
+        /// How many it has.
+        found: usize,
         /// The least count that makes a figure.
         least: usize,
     },

@@ -64,3 +64,26 @@ fn a_model_without_pictures_says_what_is_wrong_with_it() {
         }
     }
 }
+
+#[test]
+fn no_learning_rate_is_found_from_weights_that_are_not_finite() {
+    let room = Room::new();
+    put_model(&room, "nan", f32::NAN);
+    for json in ["", "--json"] {
+        let line = format!("lr-find --dataset sample --hidden 8 --init nan {json}");
+        let done = room.weft(&line);
+        assert_eq!(done.code, Some(4), "{line}: {}", done.err);
+        assert!(done.err.contains("training diverged: the first loss is not"), "{}", done.err);
+        assert!(done.err.contains("next:  begin with other weights"), "{}", done.err);
+    }
+    assert!(!room.path("lr-find.png").exists());
+}
+
+#[test]
+fn a_single_learning_rate_is_told_without_a_picture() {
+    let room = Room::new();
+    let done = room.good("lr-find --dataset sample --optimizer sgd --from 1e37 --to 1e38");
+    assert!(done.out.starts_with("1 step with learning rates from 1e37"), "{}", done.out);
+    assert!(done.out.contains("where the loss exploded"), "{}", done.out);
+    assert!(!room.path("lr-find.png").exists());
+}

@@ -71,8 +71,8 @@ fn sweep(rates: &[f64], losses: &[f64], smoothed: &[f64], best: Option<&f64>) ->
     }
 }
 
-fn at_least(what: &'static str, count: usize, least: usize) -> Result<(), Error> {
-    if count < least { Err(Error::Empty { what, least }) } else { Ok(()) }
+fn at_least(what: &'static str, found: usize, least: usize) -> Result<(), Error> {
+    if found < least { Err(Error::Empty { what, found, least }) } else { Ok(()) }
 }
 
 fn label(place: impl Fn() -> String, found: usize, classes: usize) -> Result<(), Error> {
