@@ -9,6 +9,7 @@ mod look;
 mod own;
 mod pack;
 mod predict;
+mod replaced;
 mod report;
 mod resume;
 mod runs;

@@ -50,6 +50,8 @@ struct Job<'j> {
     train: &'j Labelled,
     test: &'j Labelled,
     folder: RunFolder,
+    /// Whether the folder is this run's, and no longer that of the run before.
+    own: bool,
     events: Events,
     /// What identifies the data.
     hash: String,
@@ -97,9 +99,9 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
         None => RunFolder::create(config.out.as_deref(), config.force, config.fit.seed)?,
     };
     let (dataset, train, test, events) = (&dataset, &train, &test, Events::new(config.json));
-    let interrupt = Interrupt::listen()?;
+    let (interrupt, own) = (Interrupt::listen()?, !config.force && !config.resume);
     let mut job =
-        Job { config, terminal, dataset, train, test, folder, events, hash, state, interrupt };
+        Job { config, terminal, dataset, train, test, folder, own, events, hash, state, interrupt };
     let trained = job.train(training, start);
     let done = trained.and_then(|trained| job.end(trained, &model, &mut engine, start));
     done.map_err(|mut failure| {
@@ -109,8 +111,10 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
                 failure.next(format_args!("{next}; the run before is in {}", before.display()));
         }
         job.events.keep_failure(&failure);
-        // The failure itself is what the user must hear of.
-        let _ = job.folder.write(EVENTS, job.events.log());
+        if job.own {
+            // The failure itself is what the user must hear of.
+            let _ = job.folder.write(EVENTS, job.events.log());
+        }
         failure
     })
 }
@@ -148,6 +152,7 @@ impl Job<'_> {
         if self.config.force {
             self.folder.make_room()?;
         }
+        self.own = true;
         if !self.config.resume || self.config.changed {
             let (version, settings) = (env!("CARGO_PKG_VERSION"), self.config.resolved.to_toml());
             let text = format!("{HEAD}{version}: `weft train --config` takes them\n\n{settings}");
