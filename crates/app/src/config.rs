@@ -5,7 +5,7 @@ mod fit;
 use crate::cli;
 use crate::commands::runs::Order;
 use crate::exit::{Code, Failure, Outcome};
-use crate::run::{CHECKPOINTS, CONFIG, RUNS};
+use crate::run::{CHECKPOINTS, CONFIG, HEAD, RUNS, settings_in};
 use crate::settings::{self, ClassWeights, DataOfModel, DatasetName, Flags, LayerArgs, Resolved};
 use app::datasets;
 use app::plot::Format;
@@ -91,10 +91,7 @@ pub(crate) fn data_of(args: &DataOfModel, model: &Path) -> Outcome<datasets::Opt
     if run.ends_with(CHECKPOINTS) {
         run = run.parent().unwrap_or(Path::new(""));
     }
-    let config = run.join(CONFIG);
-    if args.named || !config.is_file() {
-        return Ok(named);
-    }
+    let Some(config) = settings_in(run).filter(|_| !args.named) else { return Ok(named) };
     let trained = data(&Resolved::data(&config)?)?;
     let mut own = trained.data.iter().chain(trained.files.iter().flatten()).chain(&trained.classes);
     if let Some(gone) = own.find(|path| !path.exists()) {
@@ -245,12 +242,17 @@ impl LrFind {
 
 /// The settings of the run in a folder.
 fn run_config(run: &Path) -> Outcome<PathBuf> {
-    let config = run.join(CONFIG);
-    if config.is_file() {
+    if let Some(config) = settings_in(run) {
         return Ok(config);
     }
+    let config = run.join(CONFIG);
+    let found = if config.exists() {
+        format!("does not begin with `{}`, as a run's does", HEAD.trim_end())
+    } else {
+        "is not there".to_owned()
+    };
     Err(Failure::usage("there is no run to resume in that folder")
-        .at(format_args!("{} is not there", config.display()))
+        .at(format_args!("{} {found}", config.display()))
         .next("name the folder of a run that was interrupted, such as runs/20260131-120000-seed1"))
 }
 

@@ -92,8 +92,7 @@ struct Layer {
 /// # Errors
 /// See [`Error`].
 pub fn from_bytes(file: &[u8], options: &Options) -> Result<Imported, Error> {
-    let (_, header) = SafeTensors::read_metadata(file)?;
-    if header.metadata().as_ref().is_some_and(|m| m.contains_key("weft")) {
+    if is_ours(file) {
         return Err(Error::Ours);
     }
     let mut layers = chain(layers(&SafeTensors::deserialize(file)?)?)?;
@@ -117,6 +116,12 @@ pub fn from_bytes(file: &[u8], options: &Options) -> Result<Imported, Error> {
     }
     let model = Model::from_parameters(network.architecture(), parameters)?;
     Ok(Imported { model, pixel_scale, names })
+}
+
+/// Whether a safetensors file is a model file, or a state, of weft's.
+pub fn is_ours(file: &[u8]) -> bool {
+    SafeTensors::read_metadata(file)
+        .is_ok_and(|(_, header)| header.metadata().as_ref().is_some_and(|m| m.contains_key("weft")))
 }
 
 /// Weight and bias, each with its name, as far as they are there.

@@ -2,6 +2,7 @@
 
 use crate::config::MODEL;
 use crate::exit::{Failure, Outcome};
+use app::import::is_ours;
 use app::store::{self, PART};
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -9,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Where runs go that have no name.
 pub(crate) const RUNS: &str = "runs";
-/// Files that say that a folder holds a run that has ended.
-pub(crate) const MARKS: [&str; 2] = [MODEL, RECORD];
-/// All that a run writes.
+/// All that a run writes, in the order in which it is put aside: the settings first, the model last.
 const WRITTEN: [&str; 16] = [
     MODEL,
     RECORD,
@@ -83,9 +82,13 @@ impl RunFolder {
     /// Nothing is replaced but a run, and that only if it is to be.
     fn check_free(&self, force: bool) -> Outcome {
         let there = |names: &[&str]| names.iter().map(|name| self.join(name)).find(|p| p.exists());
-        let begun = || there(&[LAST, EVENTS]).or_else(|| self.settings());
+        let config = settings_in(&self.path);
+        let ours = |name| config.is_some() || fs::read(self.join(name)).is_ok_and(|f| is_ours(&f));
+        let known = |name| there(&[name]).filter(|_| ours(name));
+        let ended = || there(&[RECORD]).or_else(|| known(MODEL));
+        let begun = || there(&[EVENTS]).or_else(|| known(LAST)).or_else(|| config.clone());
         let others = || there(&WRITTEN).or_else(|| there(&[CHECKPOINTS, PLOTS]));
-        let (what, file, next) = if let Some(mark) = there(&MARKS) {
+        let (what, file, next) = if let Some(mark) = ended() {
             let next = "name another folder with --out, or add --force to replace the run";
             ("there is a run in that folder already", mark, next)
         } else if let Some(begun) = begun() {
@@ -99,12 +102,6 @@ impl RunFolder {
             return Ok(());
         };
         if force { Ok(()) } else { Err(Failure::usage(what).at(file.display()).next(next)) }
-    }
-
-    /// The file of a run's settings, if there is one: a file of that name may be somebody else's.
-    fn settings(&self) -> Option<PathBuf> {
-        let path = self.join(CONFIG);
-        fs::read(&path).is_ok_and(|text| text.starts_with(HEAD.as_bytes())).then_some(path)
     }
 
     /// The folder of a run that goes on.
@@ -224,6 +221,12 @@ impl RunFolder {
         write(&path, bytes)?;
         Ok(path)
     }
+}
+
+/// The file of the settings of the run in a folder, if there is one: a file of that name may be somebody else's.
+pub(crate) fn settings_in(folder: &Path) -> Option<PathBuf> {
+    let path = folder.join(CONFIG);
+    fs::read(&path).is_ok_and(|text| text.starts_with(HEAD.as_bytes())).then_some(path)
 }
 
 /// Writes a file, whole or not at all.

@@ -3,6 +3,7 @@
 mod away;
 mod dry_run;
 mod errors;
+mod foreign;
 mod golden;
 mod help;
 mod look;

@@ -54,7 +54,8 @@ fn broken_folders_are_named_and_others_left_out() {
     assert_eq!(names(&done.out), ["runs/good"]);
     let parts = [
         "runs/killed: a run that did not end",
-        "runs/stopped: a run that did not end; `weft train --resume runs/stopped` goes on",
+        "runs/stopped: a run that did not end; `",
+        "weft train --resume runs/stopped` goes on",
         "runs/cut: run.json is not a run's",
     ];
     for part in parts {

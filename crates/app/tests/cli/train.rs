@@ -209,6 +209,8 @@ fn what_is_no_run_is_not_replaced() {
         ("c", "config.toml"),
         ("d", "history.csv"),
         ("e", "report.html"),
+        ("f", "model.safetensors"),
+        ("g", "checkpoints/last.safetensors"),
     ] {
         let path = room.path(name).join(file);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
@@ -221,6 +223,12 @@ fn what_is_no_run_is_not_replaced() {
         }
         assert_eq!(std::fs::read(&path).expect("there"), b"mine");
     }
+    // A model of weft's may be replaced, though no run is around it.
+    room.train("trained", "--epochs 1 --quiet");
+    std::fs::create_dir(room.path("m")).expect("made");
+    std::fs::copy(room.path("trained/model.safetensors"), room.path("m/model.safetensors"))
+        .expect("copied");
+    room.train("m", "--epochs 1 --quiet --force");
     // Nor is what lies beside the files of a run.
     room.good("train --dataset sample --epochs 1 --quiet --out r");
     std::fs::write(room.path("r/plots/figure.pdf"), "mine").expect("written");

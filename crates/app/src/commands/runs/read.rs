@@ -1,7 +1,9 @@
 //! What the files of a run tell.
 
+use crate::commands::train::{invoked_as, quoted};
+use crate::config::MODEL;
 use crate::exit::Code;
-use crate::run::{CONFIG, EVENTS, HISTORY, MARKS, RECORD, RunFolder};
+use crate::run::{EVENTS, HISTORY, RECORD, RunFolder, settings_in};
 use app::plot::Epoch;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -87,24 +89,24 @@ pub(super) fn run(folder: &Path) -> Result<Option<Run>, String> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let begun = [CONFIG, EVENTS, HISTORY].iter().chain(&MARKS);
             if RunFolder::is_busy(folder) {
                 return Err("its training is running".to_owned());
             }
             if diverged(folder) {
                 return Err("its training diverged; a smaller --lr may help".to_owned());
             }
-            return match begun.into_iter().find(|name| folder.join(name).exists()) {
-                // The settings come first in the list, and are all that it takes to go on.
-                Some(&CONFIG) => {
-                    let run = folder.display();
-                    Err(format!("a run that did not end; `weft train --resume {run}` goes on"))
-                }
-                Some(name) => {
-                    Err(format!("a run that did not end: {name} is there, {RECORD} is not"))
-                }
-                None => Ok(None),
-            };
+            // The settings are all that it takes to go on.
+            if settings_in(folder).is_some() {
+                let (weft, run) = (invoked_as(), quoted(folder));
+                return Err(format!(
+                    "a run that did not end; `{weft} train --resume {run}` goes on"
+                ));
+            }
+            let begun =
+                [EVENTS, HISTORY, MODEL].into_iter().find(|name| folder.join(name).exists());
+            return begun.map_or(Ok(None), |name| {
+                Err(format!("a run that did not end: {name} is there, {RECORD} is not"))
+            });
         }
         Err(e) => return Err(format!("{RECORD}: {e}")),
     };

@@ -32,8 +32,8 @@ use record::{Finished, Record, Resolved, Timings};
 use std::ops::ControlFlow::{Break, Continue};
 use std::path::PathBuf;
 use std::time::Instant;
-pub(super) use summary::quoted;
-use summary::{Files, Results, invoked_as, undrawn};
+use summary::{Files, Results, undrawn};
+pub(super) use summary::{invoked_as, quoted};
 
 /// Brings pixels to 0..1.
 pub(super) const PIXEL_SCALE: f32 = 1.0 / 255.0;

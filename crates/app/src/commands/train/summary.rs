@@ -128,7 +128,7 @@ pub(super) fn undrawn(failure: Failure, folder: &Path) -> Failure {
 }
 
 /// How the user called us: with a path, or by name.
-pub(super) fn invoked_as() -> String {
+pub(in crate::commands) fn invoked_as() -> String {
     let name = std::env::args_os().next().map(PathBuf::from);
     let typed = name.filter(|n| n.components().count() > 1);
     typed.map_or_else(|| "weft".to_owned(), |path| quoted(&path))

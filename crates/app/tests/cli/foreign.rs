@@ -1,0 +1,35 @@
+//! Files of other programs, and names that command a terminal.
+
+use crate::Room;
+use std::fs;
+
+const ESCAPE: char = '\x1b';
+
+/// Puts another text in the place of one in a file.
+fn change(room: &Room, file: &str, from: &str, to: &str) {
+    let mut bytes = room.read(file);
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).expect("it is there");
+    bytes.splice(at..at + from.len(), to.bytes());
+    fs::write(room.path(file), bytes).expect("written");
+}
+
+#[test]
+fn settings_of_another_program_are_not_taken_for_a_runs() {
+    let room = Room::new();
+    room.train("runs/r", "--epochs 1 --quiet");
+    fs::create_dir(room.path("runs/other")).expect("a folder");
+    fs::copy(room.path("runs/r/model.safetensors"), room.path("runs/other/model.safetensors"))
+        .expect("copied");
+    fs::write(room.path("runs/other/config.toml"), "title = \"x\"\n").expect("written");
+    // Of the environment, since no run says which.
+    room.put_sample("sample");
+    let mut command = room.command("eval --model runs/other/model.safetensors");
+    let done = crate::done(&command.env("WEFT_DATA", "sample").output().expect("weft runs"));
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    let done = room.weft("train --resume runs/other");
+    assert_eq!(done.code, Some(2), "{}", done.err);
+    assert!(done.err.contains("there is no run to resume"), "{}", done.err);
+    assert!(done.err.contains("config.toml does not begin with `# Settings of a run of weft`"));
+    let listed = room.good("runs").err;
+    assert!(!listed.contains("--resume runs/other"), "{listed}");
+}
