@@ -12,13 +12,11 @@ use std::path::{Path, PathBuf};
 pub(crate) const RUNS: &str = "runs";
 /// All that a run writes, in the order in which it is put aside: the settings first, the model last.
 const WRITTEN: [&str; 16] = [
-    MODEL,
+    CONFIG,
     RECORD,
     HISTORY,
-    CONFIG,
     REPORT,
     EVENTS,
-    LAST,
     BEST,
     GOOD,
     "plots/first-image.png",
@@ -28,6 +26,8 @@ const WRITTEN: [&str; 16] = [
     "plots/predictions.png",
     "plots/probabilities-1.png",
     "plots/training-images.png",
+    LAST,
+    MODEL,
 ];
 /// How the file of a run's settings begins.
 pub(crate) const HEAD: &str = "# Settings of a run of weft ";
@@ -118,12 +118,16 @@ impl RunFolder {
     }
 
     /// Puts the run that is replaced aside, with all its files and no others, until there is a new one. Of one that nothing
-    /// can be done with, or has no model where one with a model waits, they are removed.
+    /// can be done with, or has no model where one with a model waits, they are removed. Where a process was killed
+    /// meanwhile, the next one goes on.
     pub(crate) fn make_room(&self) -> Outcome {
         let (ended, waiting) = (self.join(MODEL).exists(), self.join(BEFORE).join(MODEL).exists());
         let keep = ended || self.join(LAST).exists() && !waiting;
         if keep {
-            self.settle();
+            // Without settings here and without a model there, what waits is a part of this run.
+            if waiting || self.join(CONFIG).exists() {
+                self.settle();
+            }
             for folder in [CHECKPOINTS, PLOTS] {
                 self.below(&format!("{BEFORE}/{folder}"))?;
             }
@@ -150,7 +154,8 @@ impl RunFolder {
     pub(crate) fn settle(&self) {
         let before = self.join(BEFORE);
         if before.is_dir() {
-            WRITTEN.iter().for_each(|name| drop(fs::remove_file(before.join(name))));
+            // What is left without its model is not taken for a run.
+            WRITTEN.iter().rev().for_each(|name| drop(fs::remove_file(before.join(name))));
             let folders = [before.join(CHECKPOINTS), before.join(PLOTS), before];
             folders.iter().for_each(|folder| drop(fs::remove_dir(folder)));
         }

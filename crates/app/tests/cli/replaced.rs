@@ -43,3 +43,35 @@ fn a_run_is_untouched_by_one_that_could_not_even_say_that_it_begins() {
         assert!(tree(&room.path("r")) == before, "{line}");
     }
 }
+
+#[test]
+fn putting_a_run_aside_goes_on_where_it_was_cut_short() {
+    let room = with_run();
+    let before = tree(&room.path("r"));
+    let waits = |room: &Room| tree(&room.path("r/replaced-run")) == before;
+    // Nothing can be written in the place of a folder, not even by root.
+    let in_the_way = "r/replaced-run/history.csv";
+    fs::create_dir_all(room.path(in_the_way).join("folder")).expect("a folder");
+    let done = room.weft(DIVERGES);
+    assert_eq!(done.code, Some(5), "{}", done.err);
+    fs::remove_dir_all(room.path(in_the_way)).expect("removed");
+    let done = room.weft(DIVERGES);
+    assert_eq!(done.code, Some(4), "{}", done.err);
+    assert!(waits(&room), "{:?}", tree(&room.path("r/replaced-run")).keys());
+    // It waits as long as there is no other.
+    room.weft(DIVERGES);
+    assert!(waits(&room));
+    room.good("train --dataset sample --quiet --out r --epochs 1 --no-plots --force");
+    assert!(!room.path("r/replaced-run").exists());
+}
+
+#[test]
+fn nothing_of_two_runs_waits_together() {
+    let room = with_run();
+    room.weft(DIVERGES);
+    assert!(room.path("r/replaced-run/checkpoints/last.safetensors").exists());
+    room.train("r", "--epochs 1 --quiet --seed 2 --force");
+    let before = tree(&room.path("r"));
+    room.weft(DIVERGES);
+    assert!(tree(&room.path("r/replaced-run")) == before);
+}
