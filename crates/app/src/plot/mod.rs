@@ -27,6 +27,7 @@ mod surface;
 mod svg;
 
 pub use error::Error;
+pub(crate) use figures::round_step;
 use style::ColourMap;
 use surface::{Paint, Surface};
 

@@ -1,5 +1,6 @@
 //! Charts as SVG in the page's colours: axes, ticks, lines with their names at the end.
 
+use crate::plot::round_step;
 use maud::{Markup, html};
 
 /// Width of a chart in its own units; text has 13 of them.
@@ -159,13 +160,6 @@ impl Ticks {
     }
 }
 
-/// The least of 1, 2, 5, 10, 20, … and of their tenths that is not below.
-fn round_step(least: f64) -> f64 {
-    let power = 10f64.powf(least.log10().floor());
-    let factor = [1.0, 2.0, 5.0].into_iter().find(|f| f * power >= least * (1.0 - 1e-9));
-    factor.unwrap_or(10.0) * power
-}
-
 /// A length with one digit behind the point.
 pub(super) fn px(length: f64) -> String {
     let text = format!("{length:.1}");
@@ -197,6 +191,9 @@ mod tests {
         assert_eq!(Ticks::whole(30).values, [5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
         let flat = Ticks::around((1.0, 1.0), 4, true);
         assert!(flat.range().0 < 1.0 && flat.range().1 > 1.0);
+        // The least of all numbers, of which no quarter is a number.
+        let tiny = Ticks::around((0.0, f64::from_bits(1)), 4, false);
+        assert_eq!(tiny.values, [0.0]);
     }
 
     #[test]

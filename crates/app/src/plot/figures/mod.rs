@@ -90,16 +90,19 @@ fn cells(count: usize, columns: usize) -> (f64, f64) {
     (columns.min(count) as f64, count.div_ceil(columns) as f64)
 }
 
+/// The least of 1, 2, 5, 10, 20, … and of their tenths that is not below. Never zero, of which there would be multiples
+/// without end.
+pub(crate) fn round_step(least: f64) -> f64 {
+    let least = least.max(f64::MIN_POSITIVE);
+    let power = 10f64.powf(least.log10().floor());
+    let factor = [1.0, 2.0, 5.0].into_iter().find(|f| f * power >= least * (1.0 - 1e-9));
+    factor.unwrap_or(10.0) * power
+}
+
 /// Whole multiples of a round step from `low` to `high`, about `count` of them: a step of 1, 2 or 5
 /// times a power of ten. Returns the step and the multiples.
 fn round_ticks(low: f64, high: f64, count: f64) -> (f64, Vec<f64>) {
-    let rough = ((high - low) / count).max(f64::MIN_POSITIVE);
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .map(|m| m * power)
-        .into_iter()
-        .find(|s| *s >= rough * (1.0 - 1e-9))
-        .unwrap_or(10.0 * power);
+    let step = round_step((high - low) / count);
     let (first, last) = ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor());
     let ticks = (0..=(last - first).clamp(0.0, 100.0) as u32)
         .map(|i| (first + f64::from(i)) * step)
