@@ -91,15 +91,21 @@ fn verdict(facts: &Facts<'_>) -> String {
     let (accuracy, count) = (facts.confusion.accuracy(), facts.confusion.count());
     match facts.kept() {
         None => format!("The network is right about {} of the test images.", Percent(accuracy)),
-        Some((epoch, _)) => {
-            over_fitting(epoch.accuracy, accuracy, count, facts.report.class_names.len()).join(" ")
+        Some((epoch, best)) => {
+            let classes = facts.report.class_names.len();
+            over_fitting((epoch.accuracy, best), accuracy, count, classes).join(" ")
         }
     }
 }
 
-/// What the accuracies on the training images and on `count` test images of so many classes say of over-fitting, in two
-/// lines.
-pub fn over_fitting(train: f64, test: f64, count: usize, classes: usize) -> [String; 2] {
+/// What the accuracies on the training images, over the last epoch or the `best` of that number, and on `count` test images
+/// of so many classes say of over-fitting, in two lines.
+pub fn over_fitting(
+    (train, best): (f64, Option<usize>),
+    test: f64,
+    count: usize,
+    classes: usize,
+) -> [String; 2] {
     let chance = chance(test, count);
     let (gap, same) = (train - test, chance.max(0.001));
     let points = |share: f64| format!("{:.1} points", 100.0 * share.abs());
@@ -129,10 +135,11 @@ pub fn over_fitting(train: f64, test: f64, count: usize, classes: usize) -> [Str
     }
     [
         format!(
-            "It is right about {} of the images it has never seen, {} more than the {} over the last epoch",
+            "It is right about {} of the images it has never seen, {} more than the {} over {}",
             Percent(test),
             points(gap),
-            Percent(train)
+            Percent(train),
+            which(best)
         ),
         "of training, a mean while it was learning: no over-fitting; more epochs may help."
             .to_owned(),
@@ -153,12 +160,20 @@ mod tests {
 
     #[test]
     fn the_gap_decides_what_is_said() {
-        let said = |train, test, count| over_fitting(train, test, count, 10);
+        let said = |train, test, count| over_fitting((train, None), test, count, 10);
         let [both, gap] = said(0.8912, 0.8725, 10_000);
         assert!(both.contains("87.2% of the images it has never seen, and about 89.1%"), "{both}");
         assert!(gap.starts_with("The gap of 1.9 points is over-fitting"), "{gap}");
         assert!(said(0.87, 0.868, 10_000)[1].contains("no over-fitting is to be seen"));
         assert!(said(0.6, 0.7, 10_000)[0].contains("10.0 points more"));
+        assert!(said(0.6, 0.7, 10_000)[0].ends_with("over the last epoch"));
+    }
+
+    #[test]
+    fn the_epoch_is_that_of_the_weights() {
+        let [first, second] = over_fitting((0.6, Some(7)), 0.7, 10_000, 10);
+        assert!(first.ends_with("the 60.0% over epoch 7, the best"), "{first}");
+        assert!(second.starts_with("of training, a mean while it was learning"), "{second}");
     }
 
     #[test]
@@ -167,24 +182,27 @@ mod tests {
         for (train, test, count) in
             [(0.8912, 0.8725, 100), (1.0, 0.5, 2), (1.0, 1.0, 2), (0.6, 1.0, 2)]
         {
-            let [_, told] = over_fitting(train, test, count, 2);
+            let [_, told] = over_fitting((train, None), test, count, 2);
             assert!(
                 told.starts_with(&format!("{count} test images are too few to tell")),
                 "{told}"
             );
         }
-        assert!(over_fitting(1.0, 0.0, 1, 2)[1].starts_with("1 test image is too few"));
-        assert!(over_fitting(0.99, 0.7, 100, 2)[1].contains("gap of 29.0 points is over-fitting"));
+        assert!(over_fitting((1.0, None), 0.0, 1, 2)[1].starts_with("1 test image is too few"));
+        assert!(
+            over_fitting((0.99, None), 0.7, 100, 2)[1]
+                .contains("gap of 29.0 points is over-fitting")
+        );
     }
 
     #[test]
     fn guessing_is_not_learning() {
-        let [both, told] = over_fitting(0.102, 0.098, 10_000, 10);
+        let [both, told] = over_fitting((0.102, None), 0.098, 10_000, 10);
         assert!(both.ends_with("about 10.2% of those it learned from:"), "{both}");
         assert_eq!(told, "guessing is right about 10.0%, so it has hardly learned anything.");
-        assert!(over_fitting(0.5, 0.5, 10_000, 2)[1].contains("hardly learned"));
+        assert!(over_fitting((0.5, None), 0.5, 10_000, 2)[1].contains("hardly learned"));
         // What a short training learned shows on the test images.
-        assert!(over_fitting(0.1, 0.4, 10_000, 10)[0].contains("30.0 points more"));
-        assert!(over_fitting(0.5, 0.5, 10_000, 10)[1].contains("about the same"));
+        assert!(over_fitting((0.1, None), 0.4, 10_000, 10)[0].contains("30.0 points more"));
+        assert!(over_fitting((0.5, None), 0.5, 10_000, 10)[1].contains("about the same"));
     }
 }

@@ -66,7 +66,9 @@ impl Display for Results<'_> {
         writeln!(f, "Test loss {loss:.4}, test accuracy {accuracy:.4}: {right} of {all} right.")?;
         if let Some(epoch) = kept(self.history, self.config) {
             let classes = self.dataset.class_names.len();
-            let [first, second] = over_fitting(epoch.accuracy, accuracy, count, classes);
+            let best = self.history.best.filter(|_| self.config.fit.restore_best);
+            let train = (epoch.accuracy, best.filter(|best| *best < epochs));
+            let [first, second] = over_fitting(train, accuracy, count, classes);
             writeln!(f, "{first}\n{second}")?;
         }
         Ok(())
