@@ -197,6 +197,13 @@ impl Stack<'_> {
         let matches = schema::command().try_get_matches_from(all.iter().filter_map(typed));
         let bad = |e: clap::Error| Failure::usage("the settings do not fit together").at(e);
         let matches = matches.map_err(bad)?;
+        let place = |s: &Setting| given.get(s.id()).map_or("the default", |given| &given.place);
+        if let Some((setting, value)) = all.iter().find_map(|s| Some((s, s.no_text(&matches)?))) {
+            let what = "a path that is not UTF-8 cannot be written into a run's config.toml";
+            return Err(Failure::usage(what)
+                .at(format_args!("{}: {}", place(setting), value.display()))
+                .next("rename what it leads to, or name it by a link whose own path is UTF-8"));
+        }
         let settings = Settings::from_arg_matches(&matches).map_err(bad)?;
         Ok(Resolved { settings, matches, given })
     }

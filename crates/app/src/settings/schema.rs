@@ -126,6 +126,12 @@ impl Setting {
         Some(values.into())
     }
 
+    /// A part of its value that a config file, which is UTF-8, cannot have: paths can be of other bytes.
+    pub(super) fn no_text(&self, matches: &ArgMatches) -> Option<OsString> {
+        let mut values = matches.get_raw(self.id()).into_iter().flatten().map(|v| self.anywhere(v));
+        values.find(|value| value.to_str().is_none()).map(Cow::into_owned)
+    }
+
     /// A value that means the same in every folder: paths are absolute.
     fn anywhere<'t>(&self, text: &'t OsStr) -> Cow<'t, OsStr> {
         let is_path = self.arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();

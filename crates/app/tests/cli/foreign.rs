@@ -33,3 +33,28 @@ fn settings_of_another_program_are_not_taken_for_a_runs() {
     let listed = room.good("runs").err;
     assert!(!listed.contains("--resume runs/other"), "{listed}");
 }
+
+#[test]
+fn a_path_that_a_config_file_cannot_have_is_refused_before_the_training() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let room = Room::new();
+    room.put_sample("sample");
+    let folder = room.path("").join(OsStr::from_bytes(b"pictures\xff"));
+    fs::rename(room.path("sample"), &folder).expect("renamed");
+    for line in ["train --quiet --epochs 1 --out r", "lr-find --no-plots", "train --dry-run"] {
+        let mut command = room.command(line);
+        let done = crate::done(&command.arg("--data").arg(&folder).output().expect("weft runs"));
+        assert_eq!(done.code, Some(2), "{line}: {}", done.err);
+        for part in ["a path that is not UTF-8", "where: --data: ", "next:  rename"] {
+            assert!(done.err.contains(part), "{part}: {}", done.err);
+        }
+    }
+    assert!(!room.path("r").exists());
+    // A link whose path is text is another name for it, and evaluation needs no settings at all.
+    std::os::unix::fs::symlink(&folder, room.path("link")).expect("a link");
+    room.good("train --quiet --epochs 1 --no-plots --out r --data link");
+    let mut command = room.command("eval --model r --data");
+    let done = crate::done(&command.arg(&folder).output().expect("weft runs"));
+    assert_eq!(done.code, Some(0), "{}", done.err);
+}
