@@ -31,6 +31,11 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }
 
+/// The same of `text` in several lines.
+pub(crate) fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// Columns that `text` takes.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
@@ -73,5 +78,6 @@ mod tests {
     fn names_do_not_command_the_terminal() {
         assert_eq!(fit("\x1b[2Jx", 5), "\u{FFFD}[2Jx");
         assert_eq!(plain("a\nb\u{9b}c"), "a\u{FFFD}b\u{FFFD}c");
+        assert_eq!(plain_lines("a\nb\x1bc\n"), "a\nb\u{FFFD}c\n");
     }
 }

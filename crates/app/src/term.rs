@@ -1,6 +1,7 @@
 //! Standard output for data, standard error for everything else.
 
 use crate::cli::Color;
+use crate::columns::plain_lines;
 use crate::exit::{Failure, Outcome};
 use anstream::ColorChoice;
 use clap::builder::styling::{AnsiColor, Style};
@@ -66,22 +67,29 @@ impl Terminal {
 
     /// A line about what is going on, unless `--quiet`.
     pub(crate) fn note(self, text: impl Display) {
-        if !self.quiet {
-            // In one piece, since standard error has no buffer. If it is closed there is nobody to tell.
-            let _ = anstream::stderr().write_all(format!("{text}\n").as_bytes());
-        }
+        self.line("", text);
     }
 
     /// A line about something that the user may want to change, unless `--quiet`.
     pub(crate) fn warn(self, text: impl Display) {
-        self.note(format_args!("{WARNING}warning:{WARNING:#} {text}"));
+        self.line(format_args!("{WARNING}warning:{WARNING:#} "), text);
+    }
+
+    /// Names in `text` may come from files.
+    fn line(self, head: impl Display, text: impl Display) {
+        if !self.quiet {
+            let text = plain_lines(&text.to_string());
+            // In one piece, since standard error has no buffer. If it is closed there is nobody to tell.
+            let _ = anstream::stderr().write_all(format!("{head}{text}\n").as_bytes());
+        }
     }
 }
 
 /// Why the command failed, on standard error.
 pub(crate) fn report(failure: &Failure) {
     if !failure.silent {
-        let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {failure}");
+        let text = plain_lines(&failure.to_string());
+        let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {text}");
     }
 }
 

@@ -72,9 +72,9 @@ fn model(path: &Path) -> Outcome<String> {
     }
     let _ = writeln!(text, "  classes  {}", plain(&loaded.class_names(None).join(", ")));
     let _ = writeln!(text, "  seed     {}", metadata.seed);
-    let _ =
-        writeln!(text, "  data     {}", metadata.data_hash.as_deref().unwrap_or("not recorded"));
-    let _ = writeln!(text, "  made by  weft {}", metadata.weft_version);
+    let data = metadata.data_hash.as_deref().unwrap_or("not recorded");
+    let _ = writeln!(text, "  data     {}", plain(data));
+    let _ = writeln!(text, "  made by  weft {}", plain(&metadata.weft_version));
     Ok(text)
 }
 

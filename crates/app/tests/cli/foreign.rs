@@ -35,6 +35,39 @@ fn settings_of_another_program_are_not_taken_for_a_runs() {
 }
 
 #[test]
+fn what_files_say_does_not_command_the_terminal() {
+    let room = Room::new();
+    room.train("runs/r", "--epochs 1 --quiet");
+    // JSON within JSON, behind the length of the whole, which grows by six.
+    let version = r#"\"weft_version\":\""#;
+    let with = |first: &str| format!("{version}{first}");
+    change(&room, "runs/r/model.safetensors", &with("0"), &with(r"\\u001b"));
+    let mut file = room.read("runs/r/model.safetensors");
+    file[0] += 6;
+    fs::write(room.path("runs/r/model.safetensors"), file).expect("written");
+    let told = room.good("info --model runs/r").out;
+    assert!(told.contains("made by  weft \u{FFFD}") && !told.contains(ESCAPE), "{told:?}");
+    change(&room, "runs/r/run.json", "\"name\": \"sample\"", "\"name\": \"\\u001b[2Jsample\"");
+    let told = room.good("runs --dir runs").out;
+    assert!(told.contains("\u{FFFD}[2Jsample") && !told.contains(ESCAPE), "{told:?}");
+    // Tensors of other programs, whose names stand in errors and in what is told of them.
+    let header = r#"{"\u001b[2J.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.bytes().chain([0; 4]));
+    fs::write(room.path("evil.safetensors"), file).expect("written");
+    for line in [
+        "train --dataset sample --init evil.safetensors --out t",
+        "import evil.safetensors --out i",
+        "eval --dataset sample --model evil.safetensors",
+    ] {
+        let done = room.weft(line);
+        assert_eq!(done.code, Some(6), "{line}: {}", done.err);
+        assert!(!done.err.contains(ESCAPE), "{line}: {:?}", done.err);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_path_that_a_config_file_cannot_have_is_refused_before_the_training() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;

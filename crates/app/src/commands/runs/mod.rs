@@ -6,6 +6,7 @@ mod read;
 pub(crate) use compare::run as compare;
 pub(crate) use read::{History, history};
 
+use crate::columns::plain;
 use crate::config::Runs;
 use crate::events;
 use crate::exit::{Failure, Outcome};
@@ -122,7 +123,7 @@ fn columns<S: ToString>(heads: &[S]) -> Table {
 fn lines(table: &Table) -> String {
     let text = table.to_string();
     let lines = text.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
-    lines.map(|line| line.to_owned() + "\n").collect()
+    lines.map(|line| plain(line) + "\n").collect()
 }
 
 fn seconds(time: f64) -> String {

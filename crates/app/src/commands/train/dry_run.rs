@@ -2,6 +2,7 @@
 
 use super::network::{check_classes, sequential, threads};
 use super::{info, network_failure};
+use crate::columns::plain;
 use crate::commands::{locate, open};
 use crate::config::Train;
 use crate::events;
@@ -108,7 +109,7 @@ fn told(
     let _ = writeln!(
         text,
         "{}: {} training images of {}, {} classes\n",
-        data.name,
+        plain(&data.name),
         Grouped(data.train),
         sizes.join(" x "),
         data.classes

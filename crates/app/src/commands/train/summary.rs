@@ -1,6 +1,7 @@
 //! What a person reads when a run is done.
 
 use super::record::kept;
+use crate::columns::plain;
 use crate::config::{MODEL, Train};
 use crate::exit::Failure;
 use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD, REPORT};
@@ -40,7 +41,7 @@ impl Display for Results<'_> {
         writeln!(
             f,
             "Trained on {}: {epochs} epoch{plural} in {:.2} s, {:.2} s {}.",
-            self.dataset.name,
+            plain(&self.dataset.name),
             self.history.seconds(),
             self.total,
             match self.config {
