@@ -45,8 +45,8 @@ type Found = BTreeMap<(Vec<natural::Piece>, String), Vec<PathBuf>>;
 /// are in an order drawn with `seed`, so that no half begins with one class.
 ///
 /// # Errors
-/// [`Error::Io`] if a folder cannot be read, [`Error::Folder`] if there are fewer than two classes or too many,
-/// [`Error::Few`] if one has no picture to train on, or there is none to test with.
+/// [`Error::Io`] if a folder cannot be read, [`Error::Folder`] if there are fewer than two classes or too many, or one has
+/// no name or that of another, [`Error::Few`] if one has no picture to train on, or there is none to test with.
 pub fn plan(folder: &Path, split: f64, seed: u64) -> Result<Plan, Error> {
     let wrong = |what: String| Err(Error::Folder { path: folder.to_owned(), what });
     let few = |what: String| Err(Error::Few { path: folder.to_owned(), what });
@@ -126,9 +126,19 @@ fn classes(folder: &Path, others: &mut usize) -> Result<Found, Error> {
         let name = name.replace(char::is_control, " ").trim().to_owned();
         let mut pictures = Vec::new();
         collect(&path, &mut vec![whole(folder)?], &mut pictures, others)?;
-        if !pictures.is_empty() {
-            found.entry((natural::key(&name), name)).or_default().extend(pictures);
+        if pictures.is_empty() {
+            continue;
         }
+        if name.is_empty() {
+            let what = "the name of this folder is blank, and so would be that of the class".into();
+            return Err(Error::Folder { path, what });
+        }
+        let key = (natural::key(&name), name);
+        if found.contains_key(&key) {
+            let what = format!("the class of this folder, `{}`, is that of another one too", key.1);
+            return Err(Error::Folder { path, what });
+        }
+        found.insert(key, pictures);
     }
     Ok(found)
 }

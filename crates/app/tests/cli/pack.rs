@@ -84,3 +84,16 @@ fn no_file_of_a_name_that_a_set_has_is_replaced() {
     }
     room.good("data pack d --out mine");
 }
+
+#[test]
+fn classes_have_names_that_differ() {
+    let room = Room::new();
+    for (name, told) in [("   ", "is blank"), ("cross ", "`cross`, is that of another one too")] {
+        let _ = std::fs::remove_dir_all(room.path("d"));
+        put_drawings(&room, "d", 2, 16);
+        std::fs::rename(room.path("d/ring 2"), room.path("d").join(name)).expect("renamed");
+        let done = refused(&room, "d");
+        assert!(done.err.contains(told), "{}", done.err);
+        assert!(done.err.contains(&format!("where: d/{name}\n")), "{}", done.err);
+    }
+}
