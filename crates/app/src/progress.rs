@@ -22,13 +22,15 @@ pub(crate) struct Training {
     /// Bar and start of the epoch that runs, where lines can be redrawn.
     bar: Option<ProgressBar>,
     started: Instant,
+    /// Steps that the epoch had then: some, where the training was resumed in the middle of it.
+    before: usize,
     drawn: Instant,
 }
 
 impl Training {
     pub(crate) fn new(terminal: Terminal, epochs: usize) -> Training {
         let now = Instant::now();
-        Training { terminal, epochs, epoch: 0, bar: None, started: now, drawn: now }
+        Training { terminal, epochs, epoch: 0, bar: None, started: now, before: 0, drawn: now }
     }
 
     /// Takes note of an event.
@@ -37,6 +39,7 @@ impl Training {
             Event::Step { epoch, step, steps, loss, accuracy, .. } => {
                 if self.epoch != *epoch {
                     self.epoch = *epoch;
+                    self.before = *step;
                     self.begin(*epoch, *steps);
                 }
                 if step.is_multiple_of(STEPS_A_LOOK) && step < steps {
@@ -74,12 +77,17 @@ impl Training {
             return;
         }
         self.drawn = now;
-        let each = (now - self.started).as_secs_f64() / step as f64;
+        let each = self.step_time(now, step);
         let left = each * (steps - step) as f64;
         let (left, metrics) = (whole_seconds(left), metrics(each, loss, accuracy));
         bar.set_position(step as u64);
         bar.set_message(format!("{left} {metrics}"));
         bar.tick();
+    }
+
+    /// Seconds that a step takes.
+    fn step_time(&self, now: Instant, step: usize) -> f64 {
+        (now - self.started).as_secs_f64() / step.saturating_sub(self.before).max(1) as f64
     }
 
     fn end(&mut self, stats: &EpochStats) {
@@ -253,6 +261,23 @@ mod tests {
         assert_eq!([span(41.2e-6), span(1.4e-3), span(2.0)], ["41us", "1ms", "2s"]);
         let times = [0.4, 59.0, 61.0, 3725.0].map(whole_seconds);
         assert_eq!(times, ["0s", "59s", "1:01", "1:02:05"]);
+    }
+
+    #[test]
+    fn a_step_takes_no_less_after_a_training_was_resumed() {
+        let output = crate::cli::OutputArgs { quiet: true, color: crate::cli::Color::Never };
+        let mut training = Training::new(Terminal::new(&output), 5);
+        training.observe(&Event::Step {
+            epoch: 2,
+            step: 900,
+            steps: 1000,
+            lr: 1e-3,
+            loss: 0.5,
+            accuracy: 0.5,
+            batch_loss: 0.5,
+        });
+        let now = training.started + Duration::from_secs(10);
+        assert_eq!(training.step_time(now, 1000), 0.1);
     }
 
     #[test]
