@@ -7,6 +7,7 @@ use app::store::{self, PART};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where runs go that have no name.
 pub(crate) const RUNS: &str = "runs";
@@ -29,6 +30,9 @@ const WRITTEN: [&str; 16] = [
     LAST,
     MODEL,
 ];
+/// So often, so far apart, is it tried to lock a folder: `weft runs` may be looking whether it is.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(10);
 /// How the file of a run's settings begins.
 pub(crate) const HEAD: &str = "# Settings of a run of weft ";
 /// Where a run waits that is replaced, until there is another.
@@ -192,10 +196,16 @@ impl RunFolder {
     /// systems), there is no lock.
     fn locked(path: &Path) -> Outcome<RunFolder> {
         let lock = File::open(path).ok();
-        if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
-            return Err(Failure::usage("a training is running in that folder")
-                .at(path.display())
-                .next("wait for its end, or train into another folder: --out"));
+        let busy =
+            || matches!(lock.as_ref().map(File::try_lock), Some(Err(TryLockError::WouldBlock)));
+        let mut tries = 1..TRIES;
+        while busy() {
+            if tries.next().is_none() {
+                return Err(Failure::usage("a training is running in that folder")
+                    .at(path.display())
+                    .next("wait for its end, or train into another folder: --out"));
+            }
+            std::thread::sleep(PAUSE);
         }
         Ok(RunFolder { path: path.to_owned(), _lock: lock })
     }

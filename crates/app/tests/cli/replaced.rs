@@ -75,3 +75,25 @@ fn nothing_of_two_runs_waits_together() {
     room.weft(DIVERGES);
     assert!(tree(&room.path("r/replaced-run")) == before);
 }
+
+#[test]
+fn a_look_at_runs_keeps_no_training_from_beginning() {
+    let room = Room::new();
+    fs::create_dir(room.path("r")).expect("a folder");
+    let line = "train --dataset sample --quiet --out r --epochs 1 --no-plots --hidden 8";
+    let folder = File::open(room.path("r")).expect("a folder");
+    // As `weft runs` does, if not for so long.
+    let look = std::thread::spawn(move || {
+        for _ in 0..100 {
+            folder.lock_shared().expect("a lock");
+            std::thread::sleep(Duration::from_millis(10));
+            folder.unlock().expect("unlocked");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let all: Vec<Done> = (0..8).map(|_| room.weft(&format!("{line} --force"))).collect();
+    look.join().expect("it looked");
+    for done in all {
+        assert_eq!(done.code, Some(0), "{}", done.err);
+    }
+}
