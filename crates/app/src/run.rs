@@ -3,7 +3,7 @@
 use crate::config::MODEL;
 use crate::exit::{Failure, Outcome};
 use app::import::is_ours;
-use app::store::{self, PART};
+use app::store;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -113,10 +113,8 @@ impl RunFolder {
         let folder = RunFolder::locked(path)?;
         folder.probe()?;
         // What a process that was killed was about to write.
-        for place in [folder.path.clone(), folder.join(CHECKPOINTS)] {
-            let entries = fs::read_dir(place).into_iter().flatten().flatten();
-            let half = |e: &fs::DirEntry| e.file_name().to_string_lossy().starts_with(PART);
-            entries.filter(half).for_each(|entry| drop(fs::remove_file(entry.path())));
+        for place in [folder.path.clone(), folder.join(CHECKPOINTS), folder.join(PLOTS)] {
+            store::leftovers(&place).iter().for_each(|left| drop(fs::remove_file(left)));
         }
         Ok(folder)
     }

@@ -57,6 +57,15 @@ pub fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     made.map_err(|e| code.map_or(e, io::Error::from_raw_os_error))
 }
 
+/// Temporary files and folders in a folder that processes left which were killed in the middle of writing, if none is
+/// writing there now.
+pub fn leftovers(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let temporary =
+        |e: &fs::DirEntry| e.file_name().as_encoded_bytes().starts_with(PART.as_bytes());
+    entries.filter(temporary).map(|e| e.path()).collect()
+}
+
 fn write_through(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,

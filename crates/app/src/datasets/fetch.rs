@@ -10,6 +10,7 @@ use super::sums::Sums;
 use super::transfer::{self, Patience, Transfer};
 use super::unpack::{Expected, unpack};
 use super::{CLASSES, Error, Progress};
+use crate::store;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,13 +62,13 @@ pub fn fetch(
     folder: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), Error> {
-    if wanted(sources, folder)?.is_empty() && leftovers(folder).is_empty() {
+    if wanted(sources, folder)?.is_empty() && store::leftovers(folder).is_empty() {
         return Ok(());
     }
     fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.to_owned(), source })?;
     // Two processes that fetch at once take turns; the second finds everything in place.
     let _lock = lock(folder)?;
-    for left in leftovers(folder) {
+    for left in store::leftovers(folder) {
         // What cannot be removed is in nobody's way.
         let _ = fs::remove_file(left);
     }
@@ -83,13 +84,6 @@ pub fn fetch(
     Err(Error::Unreachable { set, folder: folder.to_owned(), tried: job.tried })
 }
 
-/// Temporary files of processes that were ended in the middle of writing.
-fn leftovers(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let temporary = |e: &fs::DirEntry| e.file_name().as_encoded_bytes().starts_with(b".weft-");
-    entries.filter(temporary).map(|e| e.path()).collect()
-}
-
 /// Puts the names of the classes beside files whose hashes do not say what they are.
 fn names(sources: &Sources, folder: &Path) -> Result<(), Error> {
     let path = folder.join(CLASSES);
@@ -98,7 +92,7 @@ fn names(sources: &Sources, folder: &Path) -> Result<(), Error> {
         return Ok(());
     }
     let text = sources.classes.join("\n") + "\n";
-    let written = crate::store::write_bytes(&path, text.as_bytes());
+    let written = store::write_bytes(&path, text.as_bytes());
     written.map_err(|source| Error::Io { path, source })
 }
 

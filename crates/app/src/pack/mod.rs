@@ -172,6 +172,7 @@ pub fn pack(
     }
     let failed = |source| Error::Io { path: out.to_owned(), source };
     fs::create_dir_all(out).map_err(failed)?;
+    let _lock = tidied(out);
     // Beside each other first: half a set among the files of another would be taken for one.
     let whole = tempfile::Builder::new().prefix(store::PART).tempdir_in(out).map_err(failed)?;
     let mut names = Vec::new();
@@ -196,6 +197,17 @@ pub fn pack(
         fs::rename(whole.path().join(&name), &path).map_err(|source| Error::Io { path, source })?;
     }
     Ok(packed)
+}
+
+/// Removes what processes left that were killed while they packed into that folder; returns its lock. Where another process
+/// has it, or the system has none, nobody knows whether they are still at it, and all stays.
+fn tidied(out: &Path) -> Option<fs::File> {
+    let lock = fs::File::open(out).ok().filter(|folder| folder.try_lock().is_ok())?;
+    for left in store::leftovers(out) {
+        // What cannot be removed is in nobody's way.
+        let _ = if left.is_dir() { fs::remove_dir_all(&left) } else { fs::remove_file(&left) };
+    }
+    Some(lock)
 }
 
 /// Checks that without the bad pictures there still are some of each class to train on, and some to test with, as [`plan`]

@@ -97,3 +97,22 @@ fn classes_have_names_that_differ() {
         assert!(done.err.contains(&format!("where: d/{name}\n")), "{}", done.err);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn what_a_killed_process_left_is_removed_by_the_next_unless_it_still_packs() {
+    let room = Room::new();
+    put_drawings(&room, "d", 2, 16);
+    let left = |name: &str| room.path("mine").join(name);
+    std::fs::create_dir_all(left(".weft-AbCd12")).expect("a folder");
+    std::fs::write(left(".weft-AbCd12/classes.txt"), "half").expect("written");
+    std::fs::write(left(".hidden"), "mine").expect("written");
+    // As a process that packs has it.
+    let folder = std::fs::File::open(room.path("mine")).expect("a folder");
+    folder.lock().expect("a lock");
+    room.good("data pack d --out mine");
+    assert!(left(".weft-AbCd12").exists(), "it may be at work");
+    drop(folder);
+    room.good("data pack d --out mine --force");
+    assert!(!left(".weft-AbCd12").exists() && left(".hidden").exists());
+}

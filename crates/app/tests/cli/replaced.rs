@@ -31,6 +31,7 @@ fn with_run() -> Room {
     room
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_run_is_untouched_by_one_that_could_not_even_say_that_it_begins() {
     let room = with_run();
@@ -95,5 +96,18 @@ fn a_look_at_runs_keeps_no_training_from_beginning() {
     look.join().expect("it looked");
     for done in all {
         assert_eq!(done.code, Some(0), "{}", done.err);
+    }
+}
+
+#[test]
+fn what_a_killed_training_was_about_to_write_goes_when_it_is_resumed() {
+    let room = with_run();
+    let left = ["r/.weft-AbCd12", "r/checkpoints/.weft-AbCd12", "r/plots/.weft-AbCd12"];
+    for name in left {
+        fs::write(room.path(name), "half").expect("written");
+    }
+    room.good("train --resume r --epochs 3 --quiet");
+    for name in left {
+        assert!(!room.path(name).exists(), "{name}");
     }
 }
