@@ -1,6 +1,6 @@
 //! `weft lr-find`: which learning rate to take.
 
-use super::train::{PIXEL_SCALE, class_weights, network, quoted};
+use super::train::{PIXEL_SCALE, class_weights, invoked_as, network, quoted};
 use super::{figures, inputs, locate, network_failure, open};
 use crate::config::{LrFind, figure_format};
 use crate::events;
@@ -100,7 +100,8 @@ fn told(found: &RateSweep, config: &LrFind, plot: Option<PathBuf>) -> String {
             if let Some(path) = plot {
                 text += &format!("The losses are drawn in {}.\n", path.display());
             }
-            text += &format!("\nTry next:\n  weft train --lr {rate:.1e}{}\n", flags(config));
+            let (weft, flags) = (invoked_as(), flags(config));
+            text += &format!("\nTry next:\n  {weft} train --lr {rate:.1e}{flags}\n");
         }
         None => text += "The loss falls nowhere: try other rates with --from and --to.\n",
     }

@@ -29,7 +29,7 @@ use idx::Labelled;
 use nn::checkpoint::{self, Metadata};
 use nn::{Inputs, Model};
 use std::path::Path;
-use train::quoted;
+use train::{invoked_as, quoted};
 
 /// Finds the data set, fetching it if need be.
 fn locate(options: &datasets::Options, terminal: Terminal) -> Outcome<Dataset> {
@@ -103,7 +103,8 @@ fn load_file(path: &Path) -> Outcome<Vec<u8>> {
         let run = path.parent().unwrap_or(Path::new(""));
         let next = match run.join(LAST) {
             last if last.is_file() => format!(
-                "its training was interrupted: `weft train --resume {}` goes on; or take the weights of then: {}",
+                "its training was interrupted: `{} train --resume {}` goes on; or take the weights of then: {}",
+                invoked_as(),
                 quoted(run),
                 quoted(&last)
             ),

@@ -1,6 +1,6 @@
 //! `weft data pack`: a data set from folders of pictures.
 
-use super::train::quoted;
+use super::train::{invoked_as, quoted};
 use crate::cli::{FitName, PackArgs};
 use crate::config::available_threads;
 use crate::exit::{Code, Failure, Outcome};
@@ -107,10 +107,11 @@ fn tell(packed: &Packed, plan: &Plan, look: Look, out: &Path, terminal: Terminal
     }
     let [train, test] = packed.images.map(Grouped);
     terminal.note(format_args!(
-        "{train} training and {test} test images of {}x{} in {} classes. Now: weft train --data {}",
+        "{train} training and {test} test images of {}x{} in {} classes. Now: {} train --data {}",
         look.width,
         look.height,
         plan.classes.len(),
+        invoked_as(),
         quoted(out)
     ));
 }

@@ -131,7 +131,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
         assert_eq!(log.last().expect("an error")["code"], code);
         let eval = room.weft(&format!("eval --model {name}"));
         assert_eq!(eval.code, Some(5), "{}", eval.err);
-        let next = format!("`weft train --resume {name}` goes on");
+        let next = format!("weft train --resume {name}` goes on");
         assert!(eval.err.contains(&next), "{}", eval.err);
         room.good(&format!("eval --dataset sample --model {name}/checkpoints/last.safetensors"));
         // Such a folder is not overwritten by accident.

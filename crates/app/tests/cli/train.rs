@@ -410,7 +410,8 @@ fn a_learning_rate_that_was_found_is_told_without_its_picture() {
     let line = "lr-find --dataset sample --hidden 8 --out none/rates.png";
     let done = room.weft(line);
     assert_eq!(done.code, Some(5), "{}", done.err);
-    assert!(done.out.contains("Try next:\n  weft train --lr "), "{}", done.out);
+    let next = done.out.split("\nTry next:\n  ").nth(1).expect("what to do next");
+    assert!(next.contains("weft train --lr "), "{}", done.out);
     assert!(!done.out.contains("are drawn in"), "{}", done.out);
     let next = done.err.split("\n  next:  ").nth(1).expect("what to do next");
     assert!(done.err.contains("none/rates.png") && next.contains("--out"), "{}", done.err);
