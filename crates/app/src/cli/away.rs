@@ -18,7 +18,7 @@ A model file is safetensors already: other programs read it as it is (docs/check
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub(crate) model: ModelArg,
-    /// Write an ONNX model into this file
+    /// Write an ONNX model into this file; one that is there is replaced
     #[arg(long, value_name = "FILE.onnx")]
     pub(crate) onnx: PathBuf,
     /// Type of the pixels that it takes, 0 to 255 in either

@@ -5,7 +5,7 @@ use super::schema::{self, Setting};
 use super::{Data, DatasetName, Settings, file, recipes};
 use crate::exit::{Failure, Outcome};
 use app::datasets::{Search, manifest};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, StyledStr};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::collections::BTreeMap;
@@ -74,10 +74,17 @@ pub(crate) struct DataOfModel {
 
 impl Args for DataOfModel {
     fn augment_args(command: Command) -> Command {
-        Data::augment_args(command)
+        // What comes first where there is a model.
+        let told = |text: &StyledStr| {
+            text.to_string().replace("[default: ", "[default: that of the model's run, else ")
+        };
+        Data::augment_args(command).mut_arg("folder", |arg| {
+            let (short, long) = (arg.get_help().map(told), arg.get_long_help().map(told));
+            arg.help(short.unwrap_or_default()).long_help(long.unwrap_or_default())
+        })
     }
     fn augment_args_for_update(command: Command) -> Command {
-        Data::augment_args_for_update(command)
+        DataOfModel::augment_args(command)
     }
 }
 

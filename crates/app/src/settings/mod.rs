@@ -58,7 +58,7 @@ pub(crate) struct Network {
     /// What follows a hidden layer's sums
     #[arg(long, value_name = "NAME", default_value = "relu", value_parser = choice(Activation::HIDDEN.iter().map(|a| a.name()), Activation::named))]
     pub(crate) activation: Activation,
-    /// In training, set this share of the hidden layers' outputs to zero, others at each step
+    /// Dropout rate: share of hidden outputs set to zero, drawn anew at each step
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = share)]
     pub(crate) dropout: f64,
     /// Begin with the weights in this file (safetensors: dense_1.weight, dense_1.bias, …) or run folder
@@ -72,7 +72,7 @@ pub(crate) struct Training {
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole::<u32>(1..=MOST))]
     pub(crate) epochs: u32,
-    /// Images of a step
+    /// Batch size: images per step
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = whole::<u32>(1..=MOST))]
     pub(crate) batch_size: u32,
     /// Seed of the first weights and of the order of the images
@@ -90,10 +90,10 @@ pub(crate) struct Training {
     /// Multiply an image's loss by the weight of its class: one for each class, 1,0.5,…, or balanced
     #[arg(long, value_name = "W,W,…|balanced")]
     pub(crate) class_weights: Option<ClassWeights>,
-    /// Of the first layer's products: f32, or bf16 where the CPU has products of it (other bits, but sooner)
+    /// Precision of the first layer's products; bf16 is faster and gives slightly different results
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub(crate) precision: Precision,
-    /// Multiply by pixels that are zero, too: the same model, later
+    /// Do not skip zero pixels: same model, slower
     #[arg(long)]
     pub(crate) dense: bool,
 }
@@ -101,7 +101,7 @@ pub(crate) struct Training {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Optimizer")]
 pub(crate) struct Optimizer {
-    /// What makes steps of gradients: Adam, Adam with decoupled weight decay, gradient descent
+    /// Optimizer: Adam, Adam with decoupled weight decay, stochastic gradient descent
     #[arg(id = "optimizer.name", long = "optimizer", value_name = "NAME", default_value = "adam", value_parser = choice(nn::Optimizer::NAMES.iter().copied(), nn::Optimizer::named))]
     pub(crate) name: nn::Optimizer,
     /// Momentum of sgd, such as 0.9 [default: none]
@@ -161,7 +161,7 @@ pub(crate) struct Validation {
     /// Stop after so many epochs in a row without improvement on the images held back
     #[arg(long = "early-stopping", visible_alias = "patience", value_name = "EPOCHS", value_parser = whole::<u32>(1..=MOST))]
     pub(crate) patience: Option<u32>,
-    /// Only more than this is an improvement for --early-stopping
+    /// Smallest change that counts as an improvement (Keras' min_delta)
     #[arg(long = "min-delta", value_name = "DELTA", default_value = "0.0", value_parser = at_least_zero)]
     pub(crate) min_delta: f64,
     /// What says which epoch is the best
@@ -206,7 +206,7 @@ pub(crate) struct Average {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct Data {
-    /// Folder with the data set's files [default: of a model its run's, else $WEFT_DATA, data/, the user's cache, the system]
+    /// Folder with the data set's files [default: $WEFT_DATA, else data/, the user's cache, the system]
     ///
     /// Any four IDX files, plain or .gz, named as MNIST names them or by other names that tell train from test and
     /// images from labels; a file classes.txt beside them may name the classes, one a line. The files must not be
