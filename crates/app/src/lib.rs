@@ -7,6 +7,7 @@ pub mod describe;
 pub mod image;
 pub mod import;
 mod natural;
+pub mod numbers;
 pub mod onnx;
 pub mod pack;
 pub mod plot;

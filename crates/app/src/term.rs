@@ -4,6 +4,7 @@ use crate::cli::Color;
 use crate::columns::plain_lines;
 use crate::exit::{Failure, Outcome};
 use anstream::ColorChoice;
+use app::numbers::grouped;
 use clap::builder::styling::{AnsiColor, Style};
 use std::ffi::OsString;
 use std::fmt::{self, Display};
@@ -114,14 +115,7 @@ pub(crate) struct Grouped(pub(crate) usize);
 
 impl Display for Grouped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (i, digit) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i).is_multiple_of(3) {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
+        f.write_str(&grouped(self.0))
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::columns::{NAME, fit, width};
 use crate::term::{BAD, GOOD, Grouped};
+use app::numbers::Percent;
 use nn::metrics::{ClassScores, Confused, Confusion, Scored};
 use serde::Serialize;
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Write as _};
 
 /// Pairs of classes that are listed.
 const PAIRS: usize = 8;
@@ -252,15 +253,6 @@ fn line(text: &mut String, name: &str, scores: [f64; 3], support: usize) -> fmt:
     let [precision, recall, f1] = scores;
     let support = Grouped(support).to_string();
     writeln!(text, "{name}  {precision:>9.4}  {recall:>6.4}  {f1:>6.4}  {support:>7}")
-}
-
-/// A share as people read it.
-struct Percent(f64);
-
-impl Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1}%", 100.0 * self.0)
-    }
 }
 
 #[cfg(test)]

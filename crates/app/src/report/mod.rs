@@ -17,12 +17,12 @@ mod weights;
 
 pub use summary::over_fitting;
 
+use crate::numbers::{Percent, grouped};
 use crate::plot;
 use idx::Labelled;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use nn::metrics::{Calibration, Confusion, Scored};
 use serde_json::Value;
-use std::fmt::{self, Display};
 
 /// Bins of the calibration, as in C. Guo et al., 2017.
 const BINS: usize = 15;
@@ -236,34 +236,6 @@ fn page(facts: &Facts<'_>, sections: &[Section]) -> Markup {
             }
         }
     }
-}
-
-/// A share in percent, with one digit behind the point.
-struct Percent(f64);
-
-impl Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1}%", 100.0 * self.0)
-    }
-}
-
-impl maud::Render for Percent {
-    fn render_to(&self, buffer: &mut String) {
-        buffer.push_str(&self.to_string());
-    }
-}
-
-/// A whole number in groups of three digits.
-fn grouped(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// A time in a unit that suits it.
