@@ -8,6 +8,9 @@ use crate::error::Error;
 use crate::rng::{Purpose, Rng};
 use serde::{Deserialize, Serialize};
 
+/// Values that a pixel can have: more are rows of an image whose channels come first, which would move into each other.
+const MOST_CHANNELS: usize = 4;
+
 /// How training images are varied, anew in every epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -59,10 +62,12 @@ impl Augmenter {
         }
         let (height, width, depth) = match architecture.input[..] {
             [height, width] => (height, width, 1),
-            [height, width, depth] => (height, width, depth),
+            [height, width, depth @ ..=MOST_CHANNELS] => (height, width, depth),
             ref other => {
-                let what = format!("examples of shape {other:?} are no images to shift or mirror");
-                return Err(Error::Setting(what));
+                return Err(Error::Setting(format!(
+                    "examples of shape {other:?} are no images to shift or mirror; \
+                     [height, width] and [height, width, channels] are, with {MOST_CHANNELS} channels at most"
+                )));
             }
         };
         let shift = augment.shift;
@@ -218,6 +223,10 @@ mod tests {
             Augmenter::new(Augment { shift, flip: false }, 1, &architecture, 1)
         };
         assert!(new(&[784], 1).is_err() && new(&[28, 20], 20).is_err());
+        assert!(new(&[32, 32, 4], 1).expect("an image with alpha").is_some());
+        // Channels first: its rows would count as channels.
+        let refused = new(&[3, 32, 32], 1).expect_err("no height × width × channels").to_string();
+        assert!(refused.contains("[3, 32, 32]") && refused.contains("4 channels"), "{refused}");
         assert!(new(&[784], 0).expect("nothing to do").is_none());
         assert!(new(&[28, 20], 19).expect("an image").is_some());
     }

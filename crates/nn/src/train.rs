@@ -59,7 +59,8 @@ pub struct FitConfig {
     pub monitor: Monitor,
     /// End with the weights of the best epoch rather than those of the last. Needs validation.
     pub restore_best: bool,
-    /// Images are varied, each epoch anew. Needs inputs of height × width.
+    /// Images are varied, each epoch anew. Needs inputs of height × width, or of height × width × channels with up to
+    /// four channels.
     pub augment: Augment,
     /// Averages of weights.
     pub average: Average,
