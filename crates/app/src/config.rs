@@ -43,8 +43,12 @@ impl Machine {
     }
 
     /// An engine with that many threads.
-    pub(crate) fn engine(&self, threads: usize) -> nn::Engine {
-        nn::Engine::new(Some(threads), Some(self.isa))
+    pub(crate) fn engine(&self, threads: usize) -> Outcome<nn::Engine> {
+        nn::Engine::try_new(Some(threads), Some(self.isa)).map_err(|error| {
+            Failure::new(Code::Other, "the system does not start as many threads")
+                .at(error)
+                .next("take fewer: --threads 1 starts none")
+        })
     }
 }
 

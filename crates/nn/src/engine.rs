@@ -1,5 +1,6 @@
 //! What a network runs on: an instruction set and a team of threads.
 
+use crate::error::Error;
 use crate::infer::Scratch;
 use kernels::{Isa, Team};
 
@@ -20,9 +21,27 @@ impl Engine {
     /// # Panics
     /// If the system refuses to start a thread, or there are to be more than a [`Team`] can have.
     pub fn new(threads: Option<usize>, isa: Option<Isa>) -> Engine {
+        Engine::try_new(threads, isa).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`new`](Engine::new), for callers who can go on with fewer threads or say what is wrong.
+    ///
+    /// ```
+    /// use nn::Engine;
+    /// let engine = Engine::try_new(Some(2), None).or_else(|_| Engine::try_new(Some(1), None))?;
+    /// assert!(engine.threads() <= 2);
+    /// assert!(Engine::try_new(Some(100_000), None).is_err());
+    /// # Ok::<(), nn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Machine`] if the system refuses to start a thread, or there are to be more than a [`Team`] can have.
+    pub fn try_new(threads: Option<usize>, isa: Option<Isa>) -> Result<Engine, Error> {
         let available = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or_else(available);
-        Engine { isa: isa.unwrap_or_else(Isa::best), team: Team::new(threads), scratch: Vec::new() }
+        let team = Team::try_new(threads)
+            .map_err(|why| Error::Machine(format!("{threads} threads cannot be started: {why}")))?;
+        Ok(Engine { isa: isa.unwrap_or_else(Isa::best), team, scratch: Vec::new() })
     }
 
     /// A team of `most` threads, if this one has more; none, too, if the system refuses to start them.

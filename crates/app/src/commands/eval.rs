@@ -31,7 +31,7 @@ pub(crate) fn run(config: &Eval, terminal: Terminal) -> Outcome {
     let loaded = load(&config.model)?;
     let dataset = locate_for(&loaded, &config.data, terminal)?;
     let test = open(&dataset, Half::Test)?;
-    let mut engine = config.machine.engine(config.machine.all_threads());
+    let mut engine = config.machine.engine(config.machine.all_threads())?;
     let start = Instant::now();
     let images = inputs(&test, loaded.metadata.pixel_scale)?;
     let found =

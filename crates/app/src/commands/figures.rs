@@ -198,7 +198,9 @@ impl Figures<'_> {
         };
         let mut paths = thread::scope(|scope| {
             let helpers = 1..threads.min(figures.len());
-            let helpers: Vec<_> = helpers.map(|_| scope.spawn(draw)).collect();
+            // Where the system starts no more threads, those that there are draw the rest.
+            let start = |_| thread::Builder::new().spawn_scoped(scope, draw).ok();
+            let helpers: Vec<_> = helpers.map_while(start).collect();
             let mut paths = draw()?;
             for helper in helpers {
                 paths.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic))?);

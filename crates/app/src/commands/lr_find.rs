@@ -32,7 +32,7 @@ pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
     let dataset = locate(&train.data, terminal)?;
     let data = open(&dataset, Half::Train)?;
     let model = network(train, &dataset, &data)?;
-    let mut engine = train.machine.engine(train.machine.all_threads());
+    let mut engine = train.machine.engine(train.machine.all_threads())?;
     let images = inputs(&data, PIXEL_SCALE)?;
     let weights = class_weights(train, data.labels(), dataset.class_names.len())?;
     let labels = Labels::from(data.labels()).with_class_weights(&weights);

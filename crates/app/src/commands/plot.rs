@@ -25,7 +25,7 @@ pub(crate) fn run(config: &Plot, terminal: Terminal) -> Outcome {
         folder: &config.out,
         format: config.format,
     };
-    let mut engine = config.machine.engine(config.machine.threads.unwrap_or(1));
+    let mut engine = config.machine.engine(config.machine.threads.unwrap_or(1))?;
     let paths = if config.indices.is_empty() {
         let train = open(&dataset, Half::Train)?;
         figures.tutorial(&mut engine, &train, &history(&config.model, terminal))?

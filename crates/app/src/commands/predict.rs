@@ -69,7 +69,7 @@ pub(crate) fn run(config: &Predict, terminal: Terminal) -> Outcome {
     };
     let count = examples.names.len();
     let few = count < WORTH_THREADS && config.machine.threads.is_none();
-    let mut engine = config.machine.engine(if few { 1 } else { config.machine.all_threads() });
+    let mut engine = config.machine.engine(if few { 1 } else { config.machine.all_threads() })?;
     let features = examples.pixels.len() / count.max(1);
     let images = Inputs::u8(&examples.pixels, features, loaded.metadata.pixel_scale)
         .map_err(network_failure)?;

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
     let dataset = locate(&data, terminal)?;
     let (train, test) = halves(&dataset)?;
     let machine = Machine::resolve(&args.engine, "--isa")?;
-    let mut engine = machine.engine(machine.all_threads());
+    let mut engine = machine.engine(machine.all_threads())?;
     let class_names = loaded.class_names(Some(&dataset));
     let mut subject = Subject {
         name: name(&args.run),

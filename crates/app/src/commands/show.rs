@@ -96,7 +96,7 @@ fn guesses(
     indices: &[usize],
 ) -> Outcome<Vec<Guess>> {
     let machine = Machine::resolve(&args.engine, "--isa")?;
-    let mut engine = machine.engine(machine.all_threads());
+    let mut engine = machine.engine(machine.all_threads())?;
     let pixels: Vec<u8> =
         indices.iter().flat_map(|i| images.image(*i).unwrap_or(&[])).copied().collect();
     let inputs = Inputs::u8(&pixels, images.features(), loaded.metadata.pixel_scale)

@@ -20,24 +20,30 @@ pub(super) fn map<P: Borrow<Picture> + Sync, R: Send>(
 ) -> Result<Vec<Result<R, String>>, Error> {
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let mut all: Vec<Option<Result<R, String>>> = pictures.iter().map(|_| None).collect();
+    let serve = |done: mpsc::Sender<(usize, Result<R, String>)>| {
+        // Taken in order: when one fails, all before it have been taken, too.
+        while !stop.load(Ordering::Relaxed) {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(picture) = pictures.get(i) else { return };
+            let result = f(of(picture));
+            if result.is_err() && !work.skip_bad {
+                stop.store(true, Ordering::Relaxed);
+            }
+            if done.send((i, result)).is_err() {
+                return;
+            }
+        }
+    };
     thread::scope(|scope| {
         let (done, results) = mpsc::channel();
-        for _ in 0..work.threads.clamp(1, pictures.len().max(1)) {
-            let (done, next, stop, f) = (done.clone(), &next, &stop, &f);
-            scope.spawn(move || {
-                // Taken in order: when one fails, all before it have been taken, too.
-                while !stop.load(Ordering::Relaxed) {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(picture) = pictures.get(i) else { return };
-                    let result = f(of(picture));
-                    if result.is_err() && !work.skip_bad {
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                    if done.send((i, result)).is_err() {
-                        return;
-                    }
-                }
-            });
+        let start = |_: &usize| {
+            let (serve, done) = (&serve, done.clone());
+            thread::Builder::new().spawn_scoped(scope, move || serve(done)).is_ok()
+        };
+        let threads = work.threads.clamp(1, pictures.len().max(1));
+        // Where the system starts no more threads, those that there are do the rest; without any, this one does all.
+        if (0..threads).take_while(start).count() == 0 {
+            serve(done.clone());
         }
         drop(done);
         for (count, (i, result)) in results.into_iter().enumerate() {

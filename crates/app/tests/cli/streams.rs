@@ -1,3 +1,4 @@
+use crate::own::put_drawings;
 use crate::{Room, done, events};
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -129,4 +130,34 @@ fn a_training_that_cannot_say_that_it_starts_does_not() {
     let done = done(&child.wait_with_output().expect("weft ends"));
     assert_eq!(done.code, Some(5));
     assert!(done.err.contains("cannot write to standard output"), "{}", done.err);
+}
+
+/// Stacks for which there is no room: the system starts no thread.
+const NO_THREADS: (&str, &str) = ("RUST_MIN_STACK", "1152921504606846976");
+
+#[test]
+fn threads_that_the_system_does_not_start_are_told() {
+    let room = Room::new();
+    room.train("r", "--epochs 1 --quiet");
+    for line in ["eval --model r", "train --dataset sample --out s", "lr-find --dataset sample"] {
+        let mut command = room.command(&format!("{line} --threads 2"));
+        let done = done(&command.env(NO_THREADS.0, NO_THREADS.1).output().expect("weft runs"));
+        assert_eq!(done.code, Some(1), "weft {line}\n{}", done.err);
+        assert!(done.err.contains("where: 2 threads cannot be started"), "{}", done.err);
+        assert!(done.err.contains("next:  take fewer: --threads"), "{}", done.err);
+    }
+    assert!(!room.path("s").exists());
+}
+
+#[test]
+fn work_that_is_shared_goes_on_with_the_threads_there_are() {
+    let room = Room::new();
+    put_drawings(&room, "drawings", 6, 20);
+    for (name, stack) in [("many", "2097152"), ("one", NO_THREADS.1)] {
+        let line = format!("data pack drawings --out {name} --threads 4");
+        let done = done(&room.command(&line).env(NO_THREADS.0, stack).output().expect("it runs"));
+        assert_eq!(done.code, Some(0), "{}", done.err);
+    }
+    let images = |name: &str| room.read(&format!("{name}/train-images-idx3-ubyte"));
+    assert!(images("many") == images("one"));
 }

@@ -88,7 +88,7 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
         Some(state) => state.model().map_err(network_failure)?,
         None => network(config, &dataset, &train)?,
     };
-    let mut engine = config.machine.engine(config.machine.all_threads());
+    let mut engine = config.machine.engine(config.machine.all_threads())?;
     let weights = class_weights(config, train.labels(), model.architecture().classes())?;
     let labels = Labels::from(train.labels()).with_class_weights(&weights);
     let (images, state) = (inputs(&train, PIXEL_SCALE)?, state.as_ref());
