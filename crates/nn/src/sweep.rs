@@ -88,12 +88,12 @@ impl Model {
         let mut model = self.clone();
         let labels: Labels<'_> = labels.into();
         let mut training = model.train(engine, inputs, labels, &config)?;
-        let mut stopped = None;
+        let (mut stopped, mut least) = (None, f64::INFINITY);
         let over = training.advance_while(&mut |event| {
             let Event::Step { epoch, step, lr, batch_loss, .. } = *event else {
                 return ControlFlow::Continue(());
             };
-            found.note(lr, batch_loss);
+            found.note(lr, batch_loss, &mut least);
             stopped = observe(event).is_break().then_some((epoch, step));
             if stopped.is_some() || found.diverged {
                 ControlFlow::Break(())
@@ -115,7 +115,8 @@ impl Model {
 }
 
 impl RateSweep {
-    fn note(&mut self, rate: f64, loss: f64) {
+    /// Takes note of a step, given the least of the losses before it, smoothed.
+    fn note(&mut self, rate: f64, loss: f64, least: &mut f64) {
         let n = self.smoothed.len() as i32;
         // The last one's sum, before its correction.
         let sum = self.smoothed.last().map_or(0.0, |s| s * (1.0 - DECAY.powi(n)));
@@ -123,8 +124,8 @@ impl RateSweep {
         self.rates.push(rate);
         self.losses.push(loss);
         self.smoothed.push(smoothed);
-        let least = self.smoothed.iter().fold(f64::INFINITY, |a, b| a.min(*b));
-        self.diverged = smoothed > TOO_HIGH * least;
+        *least = least.min(smoothed);
+        self.diverged = smoothed > TOO_HIGH * *least;
     }
 }
 
@@ -132,20 +133,21 @@ impl RateSweep {
 /// ends where that does. Nearly fastai's `valley`: of a test that ended early a tenth of the steps that were taken is left out, not
 /// of those that were planned.
 fn valley(losses: &[f64]) -> Option<usize> {
-    // Length of the longest decreasing subsequence that ends at each.
-    let mut lengths = vec![1_usize; losses.len()];
-    for i in 1..losses.len() {
-        let longer = (0..i).filter(|&j| losses[j] > losses[i]).map(|j| lengths[j] + 1);
-        lengths[i] = longer.max().unwrap_or(1);
+    // Of the decreasing subsequences of each length, from 1 on, the largest last loss; and where the first of the longest ends.
+    let (mut ends, mut at) = (Vec::new(), 0_usize);
+    for (i, loss) in losses.iter().enumerate() {
+        let shorter = ends.partition_point(|end: &f64| end > loss);
+        if shorter == ends.len() {
+            ends.push(*loss);
+            at = i;
+        } else {
+            ends[shorter] = *loss;
+        }
     }
-    let (longest, at) = lengths
-        .iter()
-        .zip(0..)
-        .fold((1, 0_usize), |best, (length, i)| if *length > best.0 { (*length, i) } else { best });
-    if longest == 1 {
+    if ends.len() < 2 {
         return None;
     }
-    let start = at.saturating_sub(longest);
+    let start = at.saturating_sub(ends.len());
     let third = (at - start) as f64 / 3.0;
     Some(start + third as usize + (third / 2.0) as usize)
 }
@@ -162,18 +164,30 @@ mod tests {
         let fall = (0..30).map(|i| 2.3 - 0.05 * f64::from(i + 1));
         let rise = (0..10).map(|i| 1.0 + f64::from(i));
         let losses: Vec<f64> = flat.chain(fall).chain(rise).collect();
-        let at = valley(&losses).expect("a fall");
-        assert!((15..30).contains(&at), "{at}");
+        // One loss of 2.3 and thirty below it end at step 39: from 8 on, a third and a half of one.
+        assert_eq!(valley(&losses), Some(8 + 10 + 5));
+        // 9 8 6 5 4.5 4, with others between them.
+        let losses = [3.0, 9.0, 7.0, 8.0, 5.0, 6.0, 4.0, 5.0, 4.5, 4.0];
+        assert_eq!(valley(&losses), Some(3 + 2 + 1));
+    }
+
+    #[test]
+    fn a_million_steps_take_no_time() {
+        let mut found = RateSweep::default();
+        let mut least = f64::INFINITY;
+        (0..1_000_000).for_each(|i| found.note(1e-3, 2e6 - f64::from(i), &mut least));
+        assert!(found.smoothed.is_sorted_by(|a, b| a > b) && !found.diverged);
+        assert_eq!(valley(&found.smoothed), Some(333_333 + 166_666));
     }
 
     #[test]
     fn smoothing_forgets_its_start() {
-        let mut found = RateSweep::default();
-        (0..20).for_each(|_| found.note(1e-3, 2.0));
+        let (mut found, mut least) = (RateSweep::default(), f64::INFINITY);
+        (0..20).for_each(|_| found.note(1e-3, 2.0, &mut least));
         assert!(found.smoothed.iter().all(|s| (s - 2.0).abs() < 1e-12) && !found.diverged);
-        (0..400).for_each(|_| found.note(1e-3, 1.0));
+        (0..400).for_each(|_| found.note(1e-3, 1.0, &mut least));
         assert!((found.smoothed[419] - 1.0).abs() < 1e-3);
-        (0..400).for_each(|_| found.note(1e-3, 100.0));
+        (0..400).for_each(|_| found.note(1e-3, 100.0, &mut least));
         assert!(found.diverged);
     }
 }
