@@ -131,6 +131,39 @@ impl Progress {
         if self.averaged > self.done {
             return bad("more weights in the average than there were steps");
         }
+        let epochs = self.epochs.len();
+        for (field, found, most) in [
+            ("running.correct", self.running.correct, self.running.examples),
+            ("waited", self.waited, epochs),
+            ("plateau.bad", self.plateau.bad, epochs),
+        ] {
+            if found > most {
+                return bad(&format!("{field}: expected {most} at most, found {found}"));
+            }
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_that_no_training_comes_to_are_refused_by_name() {
+        let config = FitConfig::default();
+        let begun = Progress::begin();
+        assert!(begun.check(&config, 100).is_ok());
+        let running = Running { correct: 1, ..begun.running };
+        let mut plateau = begun.plateau;
+        plateau.bad = usize::MAX;
+        for (progress, what) in [
+            (Progress { running, ..begun.clone() }, "running.correct: expected 0 at most, found 1"),
+            (Progress { waited: 1, ..begun.clone() }, "waited: expected 0 at most, found 1"),
+            (Progress { plateau, ..begun.clone() }, "plateau.bad: expected 0 at most, found 184"),
+        ] {
+            let refused = progress.check(&config, 100).expect_err("it would overflow").to_string();
+            assert!(refused.contains(what), "{refused}");
+        }
     }
 }

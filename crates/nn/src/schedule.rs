@@ -218,7 +218,8 @@ pub(crate) struct Plateau {
     /// The rate, once it was reduced.
     pub(crate) rate: Option<f64>,
     best: Option<f64>,
-    bad: usize,
+    /// Epochs in a row without an improvement.
+    pub(crate) bad: usize,
     cooling: usize,
 }
 
