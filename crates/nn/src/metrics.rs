@@ -77,11 +77,18 @@ impl<'s, L: Copy + Into<usize>> Scored<'s, L> {
 
     /// How often each class is taken for each.
     pub fn confusion(&self) -> Confusion {
-        let mut counts = vec![0; self.classes * self.classes];
-        for (truth, row) in self.rows() {
-            counts[truth * self.classes + kernels::first_largest(row)] += 1;
-        }
-        Confusion { classes: self.classes, counts }
+        let mut classes = vec![Totals::default(); self.classes];
+        let seen = self.rows().map(|(truth, row)| (truth, kernels::first_largest(row)));
+        let mut seen: Vec<(usize, usize)> = seen.collect();
+        seen.sort_unstable();
+        let counted = |same: &[(usize, usize)]| {
+            let ((truth, predicted), count) = (same[0], same.len());
+            classes[truth].support += count;
+            classes[predicted].predicted += count;
+            Confused { truth, predicted, count }
+        };
+        let pairs = seen.chunk_by(|a, b| a == b).map(counted).collect();
+        Confusion { classes, pairs }
     }
 
     /// Share of the examples whose class is among the `k` most probable; of equal probabilities the first count as
@@ -133,10 +140,20 @@ impl<'s, L: Copy + Into<usize>> Scored<'s, L> {
 }
 
 /// How often each class is taken for each: counts by what an example is and what it is taken for.
+///
+/// It takes memory for the pairs that occur only: of all pairs there may be billions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
-    classes: usize,
-    counts: Vec<usize>,
+    classes: Vec<Totals>,
+    /// Those that occur, right ones too, in the order of both classes.
+    pairs: Vec<Confused>,
+}
+
+/// How often a class occurs and is predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Totals {
+    support: usize,
+    predicted: usize,
 }
 
 /// How well one class is told from the others.
@@ -174,10 +191,16 @@ pub struct Confused {
     pub count: usize,
 }
 
+impl Confused {
+    fn classes(&self) -> (usize, usize) {
+        (self.truth, self.predicted)
+    }
+}
+
 impl Confusion {
     /// Number of classes.
     pub fn classes(&self) -> usize {
-        self.classes
+        self.classes.len()
     }
 
     /// Examples of class `truth` that are taken for class `predicted`.
@@ -185,25 +208,28 @@ impl Confusion {
     /// # Panics
     /// If there is no such class.
     pub fn at(&self, truth: usize, predicted: usize) -> usize {
-        self.row(truth)[predicted]
+        assert!(truth.max(predicted) < self.classes(), "there is no such class");
+        let found = self.pairs.binary_search_by_key(&(truth, predicted), Confused::classes);
+        found.map_or(0, |at| self.pairs[at].count)
     }
 
     /// What the examples of class `truth` are taken for, one count a class.
     ///
     /// # Panics
     /// If there is no such class.
-    pub fn row(&self, truth: usize) -> &[usize] {
-        &self.counts[truth * self.classes..][..self.classes]
+    pub fn row(&self, truth: usize) -> Vec<usize> {
+        (0..self.classes()).map(|predicted| self.at(truth, predicted)).collect()
     }
 
     /// Number of examples.
     pub fn count(&self) -> usize {
-        self.counts.iter().sum()
+        self.classes.iter().map(|class| class.support).sum()
     }
 
     /// Examples that are taken for what they are.
     pub fn correct(&self) -> usize {
-        (0..self.classes).map(|class| self.at(class, class)).sum()
+        let right = self.pairs.iter().filter(|pair| pair.truth == pair.predicted);
+        right.map(|pair| pair.count).sum()
     }
 
     /// Share of the examples that are taken for what they are.
@@ -216,12 +242,7 @@ impl Confusion {
     /// # Panics
     /// If there is no such class.
     pub fn support(&self, class: usize) -> usize {
-        self.row(class).iter().sum()
-    }
-
-    /// Examples that are taken for class `class`.
-    fn predicted(&self, class: usize) -> usize {
-        (0..self.classes).map(|truth| self.at(truth, class)).sum()
+        self.classes[class].support
     }
 
     /// Precision, recall and F1 of class `class`:
@@ -231,7 +252,7 @@ impl Confusion {
     /// If there is no such class.
     pub fn class(&self, class: usize) -> ClassScores {
         let right = self.at(class, class);
-        let (support, predicted) = (self.support(class), self.predicted(class));
+        let Totals { support, predicted } = self.classes[class];
         ClassScores {
             precision: ratio(right, predicted),
             recall: ratio(right, support),
@@ -242,13 +263,13 @@ impl Confusion {
 
     /// The mean over the classes, each counting the same. Classes that neither occur nor are predicted are left out.
     pub fn macro_average(&self) -> Average {
-        let occurs = |class: &usize| self.support(*class) + self.predicted(*class) > 0;
-        self.average((0..self.classes).filter(occurs).map(|class| (class, 1)))
+        let occurs = |class: &usize| self.classes[*class] != Totals::default();
+        self.average((0..self.classes()).filter(occurs).map(|class| (class, 1)))
     }
 
     /// The mean over the classes, each counting as often as it occurs.
     pub fn weighted_average(&self) -> Average {
-        self.average((0..self.classes).map(|class| (class, self.support(class))))
+        self.average((0..self.classes()).map(|class| (class, self.support(class))))
     }
 
     fn average(&self, weights: impl Iterator<Item = (usize, usize)>) -> Average {
@@ -266,11 +287,8 @@ impl Confusion {
 
     /// The classes that are taken for others, the most frequent first, of equally frequent ones the first.
     pub fn most_confused(&self) -> Vec<Confused> {
-        let pairs = (0..self.classes).flat_map(|t| (0..self.classes).map(move |p| (t, p)));
-        let pairs = pairs.filter(|(truth, predicted)| truth != predicted);
-        let count =
-            |(truth, predicted)| Confused { truth, predicted, count: self.at(truth, predicted) };
-        let mut all: Vec<Confused> = pairs.map(count).filter(|c| c.count > 0).collect();
+        let wrong = self.pairs.iter().filter(|pair| pair.truth != pair.predicted);
+        let mut all: Vec<Confused> = wrong.copied().collect();
         all.sort_by_key(|c| std::cmp::Reverse(c.count));
         all
     }

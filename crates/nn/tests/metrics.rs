@@ -127,6 +127,18 @@ fn a_probability_of_one_is_in_the_last_bin_and_one_of_zero_has_a_finite_loss() {
 }
 
 #[test]
+fn many_classes_take_no_memory_for_pairs_that_do_not_occur() {
+    // As a square of counts these would take 32 GB.
+    let (classes, labels) = (1 << 16, [65_535_u16, 7]);
+    let mut probabilities = vec![0.0; 2 * classes];
+    (probabilities[65_535], probabilities[classes + 65_535]) = (1.0, 1.0);
+    let confusion = Scored::new(&probabilities, &labels, classes).expect("they fit").confusion();
+    assert_eq!((confusion.at(7, 65_535), confusion.at(65_535, 7), confusion.correct()), (1, 0, 1));
+    assert_eq!(confusion.most_confused(), [Confused { truth: 7, predicted: 65_535, count: 1 }]);
+    assert_eq!(confusion.macro_average().recall, 0.5);
+}
+
+#[test]
 fn nothing_scores_nothing() {
     let scored = Scored::<u8>::new(&[], &[], 4).expect("nothing fits nothing");
     let confusion = scored.confusion();

@@ -34,7 +34,7 @@ pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
     let model = network(train, &dataset, &data)?;
     let mut engine = train.machine.engine(train.machine.all_threads())?;
     let images = inputs(&data, PIXEL_SCALE)?;
-    let weights = class_weights(train, data.labels(), dataset.class_names.len())?;
+    let weights = class_weights(train, &data, dataset.class_names.len())?;
     let labels = Labels::from(data.labels()).with_class_weights(&weights);
     let mut counted = Counted::new(terminal, "steps", config.sweep.steps as usize);
     let mut steps = 0;

@@ -3,6 +3,7 @@
 use crate::columns::{NAME, fit, width};
 use crate::term::{BAD, GOOD, Grouped};
 use app::numbers::Percent;
+use app::report::MOST_CLASSES;
 use nn::metrics::{ClassScores, Confused, Confusion, Scored};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
@@ -70,8 +71,8 @@ pub(super) struct Fields<'s> {
     classes: Vec<Class<'s>>,
     macro_average: Average,
     weighted_average: Average,
-    /// By what an image shows, then by what it is taken for.
-    confusion: Vec<&'s [usize]>,
+    /// By what an image shows, then by what it is taken for; null above [`MOST_CLASSES`].
+    confusion: Option<Vec<Vec<usize>>>,
     most_confused: Vec<Pair<'s>>,
 }
 
@@ -108,7 +109,8 @@ impl<'s> Scores<'s> {
             classes: names.iter().enumerate().map(class).collect(),
             macro_average: confusion.macro_average().into(),
             weighted_average: confusion.weighted_average().into(),
-            confusion: (0..confusion.classes()).map(|c| confusion.row(c)).collect(),
+            confusion: (names.len() <= MOST_CLASSES)
+                .then(|| (0..names.len()).map(|class| confusion.row(class)).collect()),
             most_confused: confusion.most_confused().into_iter().take(PAIRS).map(pair).collect(),
         }
     }
@@ -184,8 +186,16 @@ impl<'s> Scores<'s> {
     /// The confusion matrix, if it is no wider than `columns`.
     fn matrix(&self, text: &mut String, columns: usize) -> fmt::Result {
         let classes = self.names.len();
+        if classes > MOST_CLASSES {
+            return writeln!(
+                text,
+                "\nThe confusion matrix is left out: it has {} classes, more than {}.",
+                Grouped(classes),
+                Grouped(MOST_CLASSES)
+            );
+        }
         let rows = || (0..classes).map(|class| self.confusion.row(class));
-        let largest = rows().flatten().max().copied().unwrap_or(0);
+        let largest = rows().flatten().max().unwrap_or(0);
         let digits = |n: usize| n.to_string().len();
         let (cell, number) = (digits(largest).max(digits(classes)) + 2, digits(classes));
         let longest = self.names.iter().map(|n| width(n)).max().unwrap_or(0);
@@ -320,6 +330,8 @@ Most often confused
         let told = text(&[(3, 3), (5, 6)], &names, 80);
         assert!(told.contains("The 40 worst of 60 classes"), "{told}");
         assert!(told.contains("too wide for this terminal"), "{told}");
+        let told = text(&[(3, 3), (5, 6)], &vec!["a class"; MOST_CLASSES + 1], 80);
+        assert!(told.contains("matrix is left out: it has 2,001 classes"), "{told}");
         assert!(
             text(&[(0, 0)], &["a", "b"], 80).starts_with("On average"),
             "nothing to say of two"

@@ -7,6 +7,8 @@ use nn::metrics::{Average, ClassScores};
 
 /// With more classes than this the matrix is a picture, not a table.
 const TABLE: usize = 26;
+/// With more classes than this, of which not every one has a pixel, the matrix is left out.
+pub const MOST_CLASSES: usize = 2_000;
 
 /// Precision, recall and F1.
 pub(super) fn table(facts: &Facts<'_>) -> Section {
@@ -47,11 +49,20 @@ fn score(value: f64) -> Markup {
 
 /// The confusion matrix.
 pub(super) fn matrix(facts: &Facts<'_>) -> Result<Section, Error> {
-    let body = if facts.report.class_names.len() <= TABLE { cells(facts) } else { picture(facts)? };
+    let classes = facts.report.class_names.len();
+    let body = match classes {
+        n if n <= TABLE => cells(facts),
+        n if n <= MOST_CLASSES => picture(facts)?,
+        _ => html! {
+            p { "Left out: it has " (grouped(classes)) " classes, more than " (grouped(MOST_CLASSES)) "." }
+        },
+    };
     let body = html! {
         (body)
-        p.note { "A row for what the images show, a column for what they are taken for. The diagonal is right; "
-            "shades are shares of a row." }
+        @if classes <= MOST_CLASSES {
+            p.note { "A row for what the images show, a column for what they are taken for. The diagonal is right; "
+                "shades are shares of a row." }
+        }
     };
     Ok(Section::new(["confusion", "Confusion", "Confusion matrix"], body))
 }
@@ -67,11 +78,11 @@ fn cells(facts: &Facts<'_>) -> Markup {
                 tbody { @for (truth, name) in names.iter().enumerate() { tr {
                     th scope="row" { (name) }
                     @let support = confusion.support(truth);
-                    @for (class, count) in confusion.row(truth).iter().enumerate() {
-                        @let share = *count as f64 / support.max(1) as f64;
+                    @for (class, count) in confusion.row(truth).into_iter().enumerate() {
+                        @let share = count as f64 / support.max(1) as f64;
                         td class=(shade(share, truth == class))
                             title=(format!("{name} taken for {}: {count}, {}", names[class], Percent(share))) {
-                            @if *count == 0 { "·" } @else { (count) }
+                            @if count == 0 { "·" } @else { (count) }
                         }
                     }
                 } } }

@@ -15,6 +15,7 @@ mod speed;
 mod summary;
 mod weights;
 
+pub use classes::MOST_CLASSES;
 pub use summary::over_fitting;
 
 use crate::numbers::{Percent, grouped};

@@ -1,3 +1,4 @@
+use crate::own::put_set;
 use crate::{Room, done, events};
 use serde_json::Value;
 
@@ -41,6 +42,21 @@ fn evaluation_tells_everything_as_text_and_as_json() {
     assert!(!told.contains('\x1b'));
     let coloured = room.good("eval --model r --dataset sample --color always").out;
     assert!(coloured.contains("\x1b[34m") && coloured.contains("\x1b[31m"));
+}
+
+#[test]
+fn a_confusion_matrix_of_thousands_of_classes_is_left_out() {
+    let room = Room::new();
+    put_set(&room, "many", &[4, 4], 2001);
+    room.good(
+        "train --data many --max-steps 3 --class-weights balanced --no-plots --quiet --out r",
+    );
+    let found = &events(&room.good("eval --model r --json").out)[0];
+    assert!(found["confusion"].is_null() && found["most_confused"].is_array());
+    let told = room.good("eval --model r").out;
+    assert!(told.contains("matrix is left out: it has 2,001 classes, more than 2,000"), "{told}");
+    room.good("report r --quiet");
+    assert!(room.text("r/report.html").contains("Left out: it has 2,001 classes"));
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn a_set_that_cannot_be_written_leaves_the_old_one_whole() {
 }
 
 /// A set of images of these sizes, whose first pixels tell the class.
-fn put_set(room: &Room, name: &str, dims: &[usize], classes: usize) {
+pub(crate) fn put_set(room: &Room, name: &str, dims: &[usize], classes: usize) {
     let folder = room.path(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     let features: usize = dims.iter().product();

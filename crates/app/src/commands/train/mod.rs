@@ -89,7 +89,7 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
         None => network(config, &dataset, &train)?,
     };
     let mut engine = config.machine.engine(config.machine.all_threads())?;
-    let weights = class_weights(config, train.labels(), model.architecture().classes())?;
+    let weights = class_weights(config, &train, model.architecture().classes())?;
     let labels = Labels::from(train.labels()).with_class_weights(&weights);
     let (images, state) = (inputs(&train, PIXEL_SCALE)?, state.as_ref());
     // What cannot be trained is refused here, before there is a folder or the run in it is touched.

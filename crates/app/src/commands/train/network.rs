@@ -6,6 +6,7 @@ use crate::exit::{Code, Failure, Outcome};
 use crate::settings::ClassWeights;
 use crate::term::Grouped;
 use app::datasets::Dataset;
+use app::describe::class_counts;
 use idx::Labelled;
 use nn::checkpoint;
 use nn::{Activation, Architecture, Model, Sequential};
@@ -43,7 +44,7 @@ pub(super) fn check_classes(classes: usize, place: &str) -> Outcome {
 /// The weights of the classes; none if they all count the same.
 pub(in crate::commands) fn class_weights(
     config: &Train,
-    labels: &[u16],
+    images: &Labelled,
     classes: usize,
 ) -> Outcome<Vec<f32>> {
     match &config.class_weights {
@@ -55,10 +56,9 @@ pub(in crate::commands) fn class_weights(
             Err(Failure::usage(what).at(place).next("give one for each class, or `balanced`"))
         }
         Some(ClassWeights::Balanced) => {
-            let count = |class: usize| labels.iter().filter(|l| usize::from(**l) == class).count();
-            let even = labels.len() as f64 / classes as f64;
+            let even = images.len() as f64 / classes as f64;
             let weight = |count: usize| if count == 0 { 0.0 } else { (even / count as f64) as f32 };
-            Ok((0..classes).map(count).map(weight).collect())
+            Ok(class_counts(images, classes).into_iter().map(weight).collect())
         }
     }
 }
