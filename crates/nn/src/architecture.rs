@@ -102,10 +102,17 @@ const MOST_PARAMETERS: usize = 1 << 30;
 /// Labels are numbers of up to two bytes.
 const MOST_CLASSES: usize = 1 << 16;
 
+impl DenseShape {
+    /// Weights and biases; `usize::MAX` if there are more.
+    pub fn parameters(&self) -> usize {
+        self.inputs.saturating_add(1).saturating_mul(self.units)
+    }
+}
+
 impl Architecture {
-    /// Floats in one example.
+    /// Floats in one example; `usize::MAX` if there are more.
     pub fn features(&self) -> usize {
-        self.input.iter().product()
+        self.input.iter().fold(1, |n, size| n.saturating_mul(*size))
     }
 
     /// Outputs of the last layer.
@@ -130,9 +137,9 @@ impl Architecture {
         })
     }
 
-    /// Weights and biases.
+    /// Weights and biases; `usize::MAX` if there are more.
     pub fn parameters(&self) -> usize {
-        self.dense().map(|d| (d.inputs + 1) * d.units).sum()
+        self.dense().fold(0, |n, shape| n.saturating_add(shape.parameters()))
     }
 
     /// Checks that this can be built: sizes that exist, softmax at the end and nowhere else.
@@ -141,9 +148,11 @@ impl Architecture {
     /// [`Error::Architecture`] says what is wrong.
     pub fn check(&self) -> Result<(), Error> {
         let bad = |what: String| Err(Error::Architecture(what));
-        let features = self.input.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-        if features.is_none_or(|n| n == 0 || n > MOST_PARAMETERS) {
-            return bad(format!("examples of shape {:?}", self.input));
+        if !(1..=MOST_PARAMETERS).contains(&self.features()) {
+            let shape = &self.input;
+            return bad(format!(
+                "examples of shape {shape:?}; each size is 1 or more, and their product {MOST_PARAMETERS} at most"
+            ));
         }
         let dense: Vec<DenseShape> = self.dense().collect();
         let Some((last, hidden)) = dense.split_last() else {
@@ -152,10 +161,7 @@ impl Architecture {
         if let Some(d) = dense.iter().find(|d| d.units == 0) {
             return bad(format!("a dense layer of {} inputs has no units", d.inputs));
         }
-        let parameters = dense
-            .iter()
-            .try_fold(0usize, |n, d| d.inputs.checked_add(1)?.checked_mul(d.units)?.checked_add(n));
-        if parameters.is_none_or(|n| n > MOST_PARAMETERS) {
+        if self.parameters() > MOST_PARAMETERS {
             return bad(format!("more than {MOST_PARAMETERS} parameters"));
         }
         if last.activation != Activation::Softmax {

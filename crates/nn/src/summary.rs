@@ -1,6 +1,6 @@
 //! Networks as tables.
 
-use crate::architecture::{Architecture, Layer};
+use crate::architecture::{Architecture, DenseShape, Layer};
 
 /// Bytes of a parameter.
 const FLOAT: usize = size_of::<f32>();
@@ -8,7 +8,7 @@ const FLOAT: usize = size_of::<f32>();
 impl Architecture {
     /// Floating-point operations of one training step's matrix products, by dense layer. A layer has three
     /// products of `2 · batch · inputs · units` operations each: its outputs, the gradient of its weights, and
-    /// that of its inputs, which the first layer leaves out.
+    /// that of its inputs, which the first layer leaves out. Numbers that have no room are `u64::MAX`.
     ///
     /// ```
     /// use nn::{Activation, Sequential};
@@ -16,9 +16,14 @@ impl Architecture {
     /// assert_eq!(net.architecture().step_flops(32), [2 * 2 * 32 * 784 * 128, 3 * 2 * 32 * 128 * 10]);
     /// ```
     pub fn step_flops(&self, batch: usize) -> Vec<u64> {
-        let products = |n: usize| if n == 0 { 2 } else { 3 };
-        let dense = self.dense().enumerate();
-        dense.map(|(n, d)| products(n) * 2 * batch as u64 * (d.inputs * d.units) as u64).collect()
+        let flops = |(n, d): (usize, DenseShape)| {
+            let each_product = [2, batch, d.inputs, d.units];
+            let products = if n == 0 { 2 } else { 3 };
+            each_product
+                .into_iter()
+                .fold(products, |all: u64, size| all.saturating_mul(size as u64))
+        };
+        self.dense().enumerate().map(flops).collect()
     }
 
     /// The layers as a table: name, output shape, parameters.
@@ -35,7 +40,7 @@ impl Architecture {
             rows.push(vec![name, grouped(output), grouped(parameters)]);
         }
         let total = self.parameters();
-        let memory = format!("{} KB", grouped((total * FLOAT).div_ceil(1000)));
+        let memory = format!("{} KB", grouped(total.saturating_mul(FLOAT).div_ceil(1000)));
         rows.push(vec!["total".to_owned(), memory, grouped(total)]);
         table(&rows)
     }
@@ -49,11 +54,13 @@ impl Architecture {
         for row in self.rows() {
             let Row { name, output, parameters, dense } = row;
             let flops = dense.and_then(|n| flops.get(n)).map_or(0, |n| *n as usize);
-            let numbers = [output, parameters, parameters * FLOAT, flops].map(grouped);
+            let numbers =
+                [output, parameters, parameters.saturating_mul(FLOAT), flops].map(grouped);
             rows.push([name].into_iter().chain(numbers).collect());
         }
-        let (all, flops) = (self.parameters(), flops.iter().sum::<u64>() as usize);
-        let numbers = [all, all * FLOAT, flops].map(grouped);
+        let flops = flops.iter().fold(0, |all: u64, n| all.saturating_add(*n));
+        let all = self.parameters();
+        let numbers = [all, all.saturating_mul(FLOAT), flops as usize].map(grouped);
         rows.push(["total".to_owned(), String::new()].into_iter().chain(numbers).collect());
         table(&rows)
     }
@@ -70,7 +77,7 @@ impl Architecture {
                 }
             };
             output = shape.map_or(output, |(_, d)| d.units);
-            let parameters = shape.map_or(0, |(_, d)| (d.inputs + 1) * d.units);
+            let parameters = shape.map_or(0, |(_, d)| d.parameters());
             let name = format!("{} {name}", i + 1);
             Row { name, output, parameters, dense: shape.map(|(n, _)| n) }
         };
@@ -108,4 +115,34 @@ fn grouped(n: usize) -> String {
         out.push(d);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Activation, FitConfig, Sequential};
+
+    #[test]
+    fn sizes_that_nothing_checked_are_described_nevertheless() {
+        for input in [&[usize::MAX, 2][..], &[usize::MAX]] {
+            let net = Sequential::new(input).dense(usize::MAX, Activation::Relu);
+            let net = net.dense(10, Activation::Softmax);
+            let architecture = net.architecture();
+            assert_eq!(
+                (architecture.features(), architecture.parameters()),
+                (usize::MAX, usize::MAX)
+            );
+            assert_eq!(architecture.step_flops(usize::MAX), [u64::MAX; 2]);
+            assert!(architecture.summary().contains("18,446,744,073,709,551,615"));
+            assert!(
+                architecture.training_summary(usize::MAX).contains("18,446,744,073,709,551,615")
+            );
+            assert!(net.build(1).is_err());
+        }
+    }
+
+    #[test]
+    fn a_network_without_layers_keeps_one_thread_busy() {
+        let nothing = Sequential::new(&[4]);
+        assert_eq!(FitConfig::default().most_threads(nothing.architecture()), 1);
+    }
 }

@@ -159,9 +159,9 @@ impl FitConfig {
     /// # Ok::<(), nn::Error>(())
     /// ```
     pub fn most_threads(&self, architecture: &Architecture) -> usize {
-        let units: Vec<usize> = architecture.dense().map(|shape| shape.units).collect();
-        let hidden = &units[..units.len().saturating_sub(1).max(1)];
-        let columns = hidden.iter().min().map_or(1, |units| units.div_ceil(PANEL_COLS));
+        let hidden = architecture.dense().count().saturating_sub(1).max(1);
+        let columns = architecture.dense().take(hidden).map(|d| d.units.div_ceil(PANEL_COLS));
+        let columns = columns.min().unwrap_or(1);
         columns.saturating_mul(self.batch_size.div_ceil(PANEL_COLS).max(1))
     }
 

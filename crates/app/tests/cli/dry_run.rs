@@ -31,6 +31,9 @@ fn a_dry_run_tells_the_size_of_the_work() {
     assert!(told.contains("160 steps of 32 images: 32 an epoch"), "{told}");
     let told = room.good("train --dataset sample --dry-run --val-split 0.5").out;
     assert!(told.contains("80 steps of 32 images: 16 an epoch"), "{told}");
+    let told =
+        room.good("train --dataset sample --dry-run --batch-size 4294967295 --hidden 28000,28000");
+    assert!(told.out.contains("5 steps of 1,000 images: 1 an epoch"), "{}", told.out);
     let told = events(&room.good("train --dataset sample --dry-run --json").out).remove(0);
     assert_eq!((&told["event"], &told["parameters"]), (&"dry-run".into(), &101_770.into()));
     assert_eq!(told["flops_per_step"], 13_090_816);

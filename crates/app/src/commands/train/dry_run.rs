@@ -38,6 +38,14 @@ struct DryRun<'r> {
     flops_per_step: u64,
 }
 
+/// The steps that would be taken.
+struct Steps {
+    an_epoch: usize,
+    /// Images of one; the data may have fewer than `--batch-size`.
+    batch: usize,
+    flops: u64,
+}
+
 /// Prints the settings as a config file, and the network in its comments.
 pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
     let data = data(config, terminal)?;
@@ -46,8 +54,8 @@ pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
     let architecture = network.architecture();
     architecture.check().map_err(network_failure)?;
     let (trained, held) = config.fit.split(data.train).map_err(network_failure)?;
-    let steps = config.fit.steps(trained);
-    let flops = architecture.step_flops(config.fit.batch_size).iter().sum();
+    let (steps, batch) = (config.fit.steps(trained), config.fit.batch_size.min(trained));
+    let flops = architecture.step_flops(batch).iter().fold(0, |all: u64, n| all.saturating_add(*n));
     if config.json {
         let parameters = architecture.parameters();
         let event = DryRun {
@@ -63,7 +71,8 @@ pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
         return print_bytes(&events::line("dry-run", &event)?);
     }
     let settings = config.resolved.to_toml();
-    print(format_args!("{}\n{settings}", comment(&told(config, &data, architecture, steps, flops))))
+    let told = told(config, &data, architecture, Steps { an_epoch: steps, batch, flops });
+    print(format_args!("{}\n{settings}", comment(&told)))
 }
 
 /// The data, or what Fashion-MNIST is like if it is not here yet: nothing is fetched.
@@ -101,8 +110,7 @@ fn told(
     config: &Train,
     data: &Data,
     architecture: &Architecture,
-    steps: usize,
-    flops: u64,
+    Steps { an_epoch, batch, flops }: Steps,
 ) -> String {
     let mut text = format!("weft {}: what this run would be\n\n", env!("CARGO_PKG_VERSION"));
     let sizes: Vec<String> = data.image.iter().map(usize::to_string).collect();
@@ -114,15 +122,16 @@ fn told(
         sizes.join(" x "),
         data.classes
     );
-    text.push_str(&architecture.training_summary(config.fit.batch_size));
+    text.push_str(&architecture.training_summary(batch));
     let fit = &config.fit;
-    let all = (steps as u64 * fit.epochs as u64).min(fit.max_steps.unwrap_or(u64::MAX));
+    let all =
+        (an_epoch as u64).saturating_mul(fit.epochs as u64).min(fit.max_steps.unwrap_or(u64::MAX));
     let _ = writeln!(
         text,
         "\n{} steps of {} images: {} an epoch, {:.0} GFLOP in all",
         Grouped(all as usize),
-        Grouped(fit.batch_size),
-        Grouped(steps),
+        Grouped(batch),
+        Grouped(an_epoch),
         all as f64 * flops as f64 / 1e9
     );
     let threads = threads(config.machine.all_threads(), fit.most_threads(architecture));
