@@ -8,6 +8,7 @@
 
 use crate::natural;
 use nn::{Activation, Model, Sequential};
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::BTreeMap;
 
@@ -50,7 +51,7 @@ pub struct Imported {
 pub enum Error {
     /// It is something else.
     #[error("not a safetensors file: {0}")]
-    Format(#[from] safetensors::SafeTensorError),
+    Format(String),
     /// It is a model file of weft's.
     #[error("this is a model file of weft's already")]
     Ours,
@@ -87,6 +88,14 @@ struct Layer {
     biases: Vec<f32>,
 }
 
+/// What is wrong with a file, and where, which the reader of safetensors does not say.
+fn unreadable(file: &[u8], error: &SafeTensorError) -> Error {
+    match nn::checkpoint::check_safetensors(file) {
+        Err(nn::Error::Checkpoint(what)) => Error::Format(what),
+        _ => Error::Format(error.to_string()),
+    }
+}
+
 /// Puts together the network whose tensors are in a safetensors file.
 ///
 /// # Errors
@@ -95,7 +104,8 @@ pub fn from_bytes(file: &[u8], options: &Options) -> Result<Imported, Error> {
     if is_ours(file) {
         return Err(Error::Ours);
     }
-    let mut layers = chain(layers(&SafeTensors::deserialize(file)?)?)?;
+    let tensors = SafeTensors::deserialize(file).map_err(|error| unreadable(file, &error))?;
+    let mut layers = chain(layers(&tensors)?)?;
     let Some(first) = layers.first_mut() else {
         return Err(Error::Chain("there is no tensor whose name ends in .weight".to_owned()));
     };

@@ -134,7 +134,13 @@ fn what_is_no_dense_layer_is_named() {
 
 #[test]
 fn other_files_are_refused() {
-    assert!(matches!(refused(b"PK\x03\x04"), Error::Format(_)));
+    let zip = refused(b"PK\x03\x04");
+    assert!(matches!(zip, Error::Format(_)));
+    let what = "at byte 0: expected the length of a header in 8 bytes, found 4 bytes";
+    assert_eq!(zip.to_string(), format!("not a safetensors file: {what}"));
+    let cut = network(&[("0", 4, 3), ("2", 3, 2)]);
+    let told = refused(&cut[..cut.len() - 1]).to_string();
+    assert!(told.contains(&format!("expected an end after {} bytes", cut.len())), "{told}");
     assert!(matches!(refused(&file(&[])), Error::Chain(_)));
     assert!(matches!(refused(&network(&[("0", 9, 1)])), Error::Network(_)), "one class");
     let told = HashMap::from([("weft".to_owned(), "{}".to_owned())]);

@@ -172,6 +172,15 @@ fn read_header(file: &[u8]) -> Result<Header, Error> {
     Ok(header)
 }
 
+/// Checks that a file of any origin is safetensors: the length of a header, the header in JSON, and tensors that follow
+/// each other.
+///
+/// # Errors
+/// [`Error::Checkpoint`] names the byte, what was expected there and what was found.
+pub fn check_safetensors(file: &[u8]) -> Result<(), Error> {
+    frame::tensors(file).map(|_| ())
+}
+
 /// Replaces a model's weights by those in a safetensors file of any origin that has the same tensors.
 ///
 /// # Errors
