@@ -141,7 +141,7 @@ impl Schedule {
                 bad(format!("a factor of {gamma}; it must be above 0"))
             }
             Schedule::Cosine { min } | Schedule::Plateau { min, .. } if !rate(min) => {
-                bad(format!("a lowest rate of {min}"))
+                bad(format!("a lowest rate of {min}; it must be 0 or more"))
             }
             Schedule::OneCycle { rise, div, final_div } => {
                 if !(0.0..=1.0).contains(&rise) {

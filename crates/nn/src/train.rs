@@ -221,7 +221,7 @@ impl FitConfig {
         if let Some(EarlyStopping { min_delta, .. }) = self.early_stopping
             && !(min_delta.is_finite() && min_delta >= 0.0)
         {
-            return bad(format!("a least improvement of {min_delta}"));
+            return bad(format!("a least improvement of {min_delta}; it must be 0 or more"));
         }
         self.average.check()?;
         if self.early_stopping.is_some() && matches!(self.average, Average::Last { .. }) {
@@ -444,7 +444,7 @@ impl Model {
         if let Some(i) = (0..labels.len()).find(|i| usize::from(labels.get(*i)) >= classes) {
             let label = labels.get(i);
             return Err(Error::Input(format!(
-                "label {label} of example {i}, of {classes} classes"
+                "example {i} has label {label}; labels must be below {classes}"
             )));
         }
         let weights = labels.class_weights();

@@ -334,7 +334,7 @@ fn data_that_does_not_fit_is_refused() {
     refused(all, &data.labels()[1..], "1000 examples and 999 labels");
     let mut labels = data.labels().to_vec();
     labels[7] = 10;
-    refused(all, &labels, "label 10 of example 7, of 10 classes");
+    refused(all, &labels, "example 7 has label 10; labels must be below 10");
     let narrow = Inputs::u8(data.images(), 16, 1.0).expect("whole rows of 16");
     refused(narrow, data.labels(), "examples of 16 features; the network takes 784 ([28, 28])");
     let predicted = model.predict(&mut one_thread(), narrow).expect_err("narrow rows");
@@ -397,7 +397,7 @@ fn networks_that_make_no_sense_are_refused() {
     refused(new().dense(10, soft).dense(10, soft), "softmax in a hidden layer");
     refused(new().dense(1, soft), "1 classes; 2 to 65536");
     refused(new().dense(65_537, soft), "65537 classes; 2 to 65536");
-    refused(Sequential::new(&[28, 0]).dense(10, soft), "examples of shape [28, 0]");
+    refused(Sequential::new(&[28, 0]).dense(10, soft), "shape [28, 0]; each size is 1 or more");
     refused(Sequential::new(&[usize::MAX, 2]).dense(10, soft), "examples of shape");
     refused(new().dense(usize::MAX / 2, relu).dense(10, soft), "parameters");
     refused(new().dense(usize::MAX, relu).dense(10, soft), "parameters");

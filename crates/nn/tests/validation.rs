@@ -152,6 +152,9 @@ fn without_validation_there_is_nothing_to_stop_by() {
         let error = training.advance().expect_err("no validation set");
         assert!(error.to_string().contains("need a validation set"), "{error}");
     }
+    let early_stopping = Some(EarlyStopping { min_delta: -1.0, ..early });
+    let error = FitConfig { early_stopping, ..FitConfig::default() }.check().expect_err("too low");
+    assert_eq!(error.to_string(), "a least improvement of -1; it must be 0 or more");
     let config = FitConfig { validation_split: 0.1, ..FitConfig::default() };
     let training = model.train(&mut engine, inputs(&data), data.labels(), &config);
     let both = training.and_then(|t| t.validate_on(inputs(&data), data.labels()).map(drop));
