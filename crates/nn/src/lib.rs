@@ -15,6 +15,25 @@
 //! # Ok::<(), nn::Error>(())
 //! ```
 //!
+//! Images of bytes, as in the README:
+//!
+//! ```
+//! # let (pixels, labels) = (vec![0; 20 * 28 * 28], vec![0u8; 20]);
+//! use nn::{Activation, Engine, FitConfig, Inputs, Sequential};
+//! use std::ops::ControlFlow;
+//!
+//! let mut model = Sequential::new(&[28, 28])
+//!     .flatten()
+//!     .dense(128, Activation::Relu)
+//!     .dense(10, Activation::Softmax)
+//!     .build(1)?;                                            // seed
+//! let mut engine = Engine::new(None, None);                  // all threads that pay, best instruction set
+//! let images = Inputs::u8(&pixels, 28 * 28, 1.0 / 255.0)?;   // borrowed, scaled on the way in
+//! model.fit(&mut engine, images, &labels, &FitConfig::default(), &mut |_| ControlFlow::Continue(()))?;
+//! let probabilities = model.predict(&mut engine, images)?;
+//! # Ok::<(), nn::Error>(())
+//! ```
+//!
 //! The same seed gives the same bits, whatever the number of threads and the instruction set. The crate
 //! reads no files and prints nothing.
 #![forbid(unsafe_code)]
@@ -72,3 +91,16 @@ pub use schedule::{Schedule, WarmUp};
 pub use sweep::{RateSweep, Sweep};
 pub use train::{EarlyStopping, EpochStats, Event, FitConfig, History, Monitor};
 pub use training::Training;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_example_of_the_readme_is_one_that_is_compiled() {
+        let readme = include_str!("../../../README.md");
+        let example = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
+        let lines = include_str!("lib.rs").lines().filter_map(|line| line.strip_prefix("//!"));
+        let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
+        let shown: Vec<&str> = lines.filter(|line| !line.starts_with("# ")).collect();
+        assert!(shown.join("\n").contains(example.expect("an example")));
+    }
+}

@@ -113,8 +113,8 @@ impl<'s, L: Copy + Into<usize>> Scored<'s, L> {
         self.rows().map(loss).collect()
     }
 
-    /// How far the largest probability tells the share that is right: examples in `bins` bins of equal width by
-    /// their largest probability, the first from 0, each without its upper end but the last.
+    /// How well confidence (the largest probability) matches accuracy (reliability diagram, ECE): examples in `bins` bins of
+    /// equal width by confidence, the first from 0, each without its upper end but the last.
     ///
     /// # Panics
     /// If there is to be no bin.
@@ -305,7 +305,7 @@ pub struct Bin {
     pub accuracy: f64,
 }
 
-/// How far the largest probability tells the share that is right.
+/// How well confidence (the largest probability) matches accuracy (reliability diagram, ECE).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
     /// The bins, from the lowest probabilities to the highest.

@@ -257,7 +257,7 @@ pub(crate) struct Output {
     /// Write no report.html; --no-plots writes none either
     #[arg(long = "no-report", action = ArgAction::SetFalse)]
     pub(crate) report: bool,
-    /// Save the state of the training after every so many steps [default: after an epoch, each ten seconds at most]
+    /// Save the state of the training after every so many steps [default: after an epoch, each ten seconds at most, and each minute within one]
     #[arg(long = "checkpoint-every", value_name = "STEPS", value_parser = whole::<u64>(1..=u64::MAX))]
     pub(crate) checkpoint_every: Option<u64>,
 }

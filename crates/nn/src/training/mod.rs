@@ -198,8 +198,8 @@ impl<'r> Training<'r> {
     /// factor of the inputs, which a state does not have. Only the numbers of epochs and of steps in all may differ, and
     /// what changes no result.
     ///
-    /// It goes the way of a training that was never interrupted. Of one that had come to the end of its steps, that is a
-    /// training of so many: the epoch ended there, and a schedule's run, too.
+    /// Continues exactly as an uninterrupted training would. A state saved when `max_steps` was reached belongs to a training of
+    /// that many steps: its last epoch was closed there, and schedules ended there.
     ///
     /// ```
     /// # use nn::{Activation, Engine, FitConfig, Inputs, Sequential, checkpoint};
