@@ -31,6 +31,14 @@ pub struct Evaluation {
     pub count: usize,
 }
 
+/// The examples of a chunk.
+struct Chosen<'c> {
+    inputs: Inputs<'c>,
+    rows: usize,
+    /// The example of each row.
+    at: &'c dyn Fn(usize) -> usize,
+}
+
 /// Activations of a chunk of rows.
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -87,7 +95,7 @@ impl Model {
         let isa = engine.isa;
         self.chunks(engine, classes, &mut out, |from, out, scratch| {
             let rows = out.len() / classes;
-            self.logits(isa, (inputs, rows, &|i| from + i), scratch);
+            self.logits(isa, Chosen { inputs, rows, at: &|i| from + i }, scratch);
             kernels::softmax_panel(isa, &mut scratch.logits, rows);
             for (i, to) in scratch.order[..rows].iter().enumerate() {
                 let row = &Line::flat(scratch.logits.row(i))[..classes];
@@ -125,7 +133,8 @@ impl Model {
         let mut rows = vec![RowLoss::default(); rows.map_or(inputs.len(), <[u32]>::len)];
         let isa = engine.isa;
         self.chunks(engine, 1, &mut rows, |from, out, scratch| {
-            self.logits(isa, (inputs, out.len(), &|i| row(from + i)), scratch);
+            let chosen = Chosen { inputs, rows: out.len(), at: &|i| row(from + i) };
+            self.logits(isa, chosen, scratch);
             let Scratch { logits, labels: near, losses, order, .. } = scratch;
             let (near, losses) = (&mut near[..out.len()], &mut losses[..out.len()]);
             for (label, i) in near.iter_mut().zip(&*order) {
@@ -166,13 +175,9 @@ impl Model {
         });
     }
 
-    /// Logits of a chunk of rows, which are these examples, in the order that the scratch memory then has.
-    fn logits(
-        &self,
-        isa: Isa,
-        (inputs, rows, at): (Inputs<'_>, usize, &dyn Fn(usize) -> usize),
-        scratch: &mut Scratch,
-    ) {
+    /// Logits of a chunk of rows, in the order that the scratch memory then has.
+    fn logits(&self, isa: Isa, chosen: Chosen<'_>, scratch: &mut Scratch) {
+        let Chosen { inputs, rows, at } = chosen;
         // Two or three rows wait for the weights, whatever is skipped.
         let mut zeros = scratch.zeros.as_mut().filter(|_| rows >= FEW && self.layers[0].finite());
         let order = &mut scratch.order[..rows];

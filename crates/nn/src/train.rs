@@ -4,18 +4,17 @@
 use crate::architecture::Architecture;
 use crate::augment::Augment;
 use crate::average::Average;
-use crate::behind::Behind;
 use crate::data::{Inputs, Labels};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::group::pieces;
-use crate::half::{self, Half, Precision};
+use crate::half::Precision;
 use crate::layer::Division;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, WarmUp};
 use crate::training::Training;
-use kernels::{Isa, PANEL_COLS};
+use kernels::PANEL_COLS;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
@@ -403,30 +402,6 @@ impl Model {
         config: &FitConfig,
     ) -> Result<Training<'r>, Error> {
         Training::new(self, engine, inputs, labels.into(), config)
-    }
-
-    /// Prepares the first layer for products in bf16.
-    pub(crate) fn halve(
-        &mut self,
-        isa: Isa,
-        batch: usize,
-        inputs: Inputs<'_>,
-        augment: Augment,
-    ) -> Result<(), Error> {
-        let token = half::token(isa)?;
-        if self.layers.len() < 2 {
-            let what = "bf16 is for networks with a hidden layer; this one has none";
-            return Err(Error::Setting(what.to_owned()));
-        }
-        let first = &mut self.layers[0];
-        if Behind::new(&first.shape, 0, 0).keeps_slopes() {
-            let what = "bf16 needs a first layer that is relu or linear, and no dropout behind it";
-            return Err(Error::Setting(what.to_owned()));
-        }
-        for part in &mut first.parts {
-            part.half = Some(Box::new(Half::new(token, part, batch, inputs, augment)));
-        }
-        Ok(())
     }
 
     /// Checks that inputs fit the network, and labels the inputs and the classes.

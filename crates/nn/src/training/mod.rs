@@ -1,6 +1,7 @@
 //! A training run, from step to step: order, validation, early stopping, best weights.
 
 mod epoch;
+mod prepare;
 
 use crate::arithmetic::Arithmetic;
 use crate::augment::Augmenter;
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::group::is_far;
 use crate::half::Precision;
 use crate::held::{Held, split};
-use crate::layer::{Dense, Division, Part};
+use crate::layer::Dense;
 use crate::model::Model;
 use crate::order::Order;
 use crate::progress::{Progress, Rates};
@@ -94,24 +95,9 @@ impl<'r> Training<'r> {
         let mut team = engine.smaller(config.most_threads(&model.architecture));
         let order = Order::new(inputs, chosen, team.as_mut().unwrap_or(&mut engine.team));
         let threads = team.as_ref().unwrap_or(&engine.team).threads();
-        let far = is_far(model.architecture.parameters(), threads);
-        let (count, shared) =
-            (model.layers.len(), config.shares_output(&model.architecture, batch));
-        // A model that was trained before and the same model from a file go the same way.
-        for (l, layer) in model.layers.iter_mut().enumerate() {
-            let of_classes = shared && l + 1 == count;
-            let division = config.division(l, (layer.columns(), threads), far);
-            layer.divide(if of_classes { Division::Blocks } else { division });
-            layer.parts.iter_mut().for_each(|part| part.restart(far));
-        }
-        if config.precision == Precision::Bf16 {
-            model.halve(engine.isa, batch, inputs, config.augment)?;
-        }
-        if config.clip_norm.is_some() {
-            model.layers.iter_mut().flat_map(|layer| &mut layer.parts).for_each(Part::keep);
-        }
+        model.prepare(config, engine.isa, inputs, batch, threads)?;
         let workspace = Workspace::new(&model.architecture, (batch, threads), inputs, config);
-        if far {
+        if is_far(model.architecture.parameters(), threads) {
             workspace.settle(&model.layers);
         }
         let good = Weights::of(&model.layers);
