@@ -16,6 +16,7 @@
 //! with scikit-learn.
 
 use crate::error::Error;
+use serde::Serialize;
 
 /// Examples with the probabilities a network gives them and the classes they belong to.
 ///
@@ -170,7 +171,7 @@ pub struct ClassScores {
 }
 
 /// Precision, recall and F1 over all classes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Average {
     /// Mean precision.
     pub precision: f64,

@@ -4,7 +4,7 @@ use crate::columns::{NAME, fit, width};
 use crate::term::{BAD, GOOD, Grouped};
 use app::numbers::Percent;
 use app::report::MOST_CLASSES;
-use nn::metrics::{ClassScores, Confused, Confusion, Scored};
+use nn::metrics::{Average, ClassScores, Confused, Confusion, Scored};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 
@@ -35,20 +35,6 @@ struct Class<'s> {
     recall: f64,
     f1: f64,
     support: usize,
-}
-
-#[derive(Serialize)]
-struct Average {
-    precision: f64,
-    recall: f64,
-    f1: f64,
-}
-
-impl From<nn::metrics::Average> for Average {
-    fn from(average: nn::metrics::Average) -> Average {
-        let nn::metrics::Average { precision, recall, f1 } = average;
-        Average { precision, recall, f1 }
-    }
 }
 
 #[derive(Serialize)]
@@ -107,8 +93,8 @@ impl<'s> Scores<'s> {
             top_3_accuracy: self.top[1],
             expected_calibration_error: self.calibration_error,
             classes: names.iter().enumerate().map(class).collect(),
-            macro_average: confusion.macro_average().into(),
-            weighted_average: confusion.weighted_average().into(),
+            macro_average: confusion.macro_average(),
+            weighted_average: confusion.weighted_average(),
             confusion: (names.len() <= MOST_CLASSES)
                 .then(|| (0..names.len()).map(|class| confusion.row(class)).collect()),
             most_confused: confusion.most_confused().into_iter().take(PAIRS).map(pair).collect(),
@@ -173,7 +159,7 @@ impl<'s> Scores<'s> {
             ("macro average", self.confusion.macro_average()),
             ("weighted average", self.confusion.weighted_average()),
         ] {
-            let nn::metrics::Average { precision, recall, f1 } = average;
+            let Average { precision, recall, f1 } = average;
             line(text, &fit(what, name), [precision, recall, f1], count)?;
         }
         Ok(())

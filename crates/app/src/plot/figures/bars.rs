@@ -19,10 +19,8 @@ pub(super) struct Verdict {
 impl Verdict {
     /// The class of the highest probability, the first of equals, against the truth.
     pub(super) fn of(probabilities: &[f32], truth: Option<usize>) -> Self {
-        let (predicted, probability) = probabilities
-            .iter()
-            .enumerate()
-            .fold((0, f32::MIN), |best, (i, p)| if *p > best.1 { (i, *p) } else { best });
+        let predicted = kernels::first_largest(probabilities);
+        let probability = probabilities.get(predicted).copied().unwrap_or(f32::NAN);
         Self { predicted, probability, truth }
     }
 
