@@ -203,7 +203,7 @@ pub(crate) fn fuzz(args: &[String]) -> Result<(), String> {
                     rustup toolchain install nightly; cargo install cargo-fuzz"
             .to_owned());
     }
-    for target in ["idx_parse", "idx_labelled", "checkpoint", "state"] {
+    for target in ["idx_parse", "idx_labelled", "checkpoint", "import", "state"] {
         println!("== {target}");
         let seeds = format!("seeds/{target}");
         let limit = format!("-max_total_time={seconds}");
