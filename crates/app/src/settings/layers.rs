@@ -131,6 +131,7 @@ impl Resolved {
             stack.assignment(assignment)?;
         }
         for (id, text) in &flags.0 {
+        stack.make_way(flags);
             if let Some(setting) = all.iter().find(|s| s.id() == id) {
                 let (text, place) = (text.clone(), setting.flag());
                 stack.given.insert(id.clone(), Given { text, place });
@@ -230,6 +231,24 @@ impl Stack<'_> {
             self.given.insert("folder".to_owned(), Given { text, place });
         }
     }
+    /// Forgets what files and recipes say of where other data is than a flag names.
+    fn make_way(&mut self, flags: &Flags) {
+        let typed = |id: &str| flags.0.iter().any(|(typed, _)| typed == id);
+        let sample = |given: &Given| given.text.to_str() == Some(&DatasetName::Sample.name());
+        let (set, place) = (typed("dataset"), typed("folder") || typed("files"));
+        self.given.retain(|id, given| {
+            let replaced = match id.as_str() {
+                "folder" => set || typed("files"),
+                "files" => set || typed("folder"),
+                "classes" => set,
+                // Of another set the name says which of a folder's files are meant.
+                "dataset" => place && sample(given),
+                _ => false,
+            };
+            !replaced || given.place.starts_with("--set")
+        });
+    }
+
 
     /// Takes all settings of a config file.
     fn file(&mut self, text: &str, name: &str) -> Outcome {

@@ -218,3 +218,22 @@ fn the_recipe_of_the_tutorial_is_the_default() {
     assert!(room.read("a/model.safetensors") == room.read("b/model.safetensors"));
     assert!(room.good("train --help").out.contains("tutorial"));
 }
+
+#[test]
+fn a_flag_that_names_data_replaces_what_a_file_says_of_it() {
+    let room = Room::new();
+    room.put_sample("set");
+    let text = "[data]\nfolder = \"set\"\nclasses = \"none.txt\"\n";
+    fs::write(room.path("a.toml"), text).expect("a file");
+    let told = start(&room, "--config a.toml");
+    assert_eq!(told["dataset"]["source"], "built in");
+    fs::write(room.path("b.toml"), "[data]\ndataset = \"sample\"\n").expect("a file");
+    let files = "set/train-images-idx3-ubyte,set/train-labels-idx1-ubyte,\
+                 set/t10k-images-idx3-ubyte,set/t10k-labels-idx1-ubyte";
+    for flag in ["--data set".to_owned(), format!("--files {files}")] {
+        let line = format!("train --config b.toml {flag} --max-steps 1 --no-plots --quiet --json");
+        assert_eq!(events(&room.good(&line).out)[0]["dataset"]["source"], "set", "{flag}");
+    }
+    // What stands on the command line is not replaced.
+    refused(&room, "train --set data.folder=set --dataset sample", &["exclude each other"]);
+}
