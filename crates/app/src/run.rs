@@ -1,7 +1,7 @@
 //! A run folder: where it is, and how its files get there.
 
 use crate::config::MODEL;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Code, Failure, Outcome};
 use app::import::is_ours;
 use app::store;
 use std::fs::{self, File, TryLockError};
@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How the file of a run's settings begins.
 pub(crate) const HEAD: &str = "# Settings of a run of weft ";
 /// Where a run waits that is replaced, until there is another.
-const BEFORE: &str = "replaced-run";
+pub(crate) const BEFORE: &str = "replaced-run";
 /// Everything about a run, for people and programs.
 pub(crate) const RECORD: &str = "run.json";
 /// The epochs.
@@ -96,8 +96,24 @@ impl RunFolder {
             let next = "name another folder with --out, or add --force to replace the run";
             ("there is a run in that folder already", mark, next)
         } else if let Some(begun) = begun() {
-            let next = "go on with it by --resume, or add --force to replace it";
-            ("there is a run in that folder that did not end", begun, next)
+            match config {
+                Some(_) if RunFolder::has_diverged(&self.path) => (
+                    "there is a run in that folder that diverged",
+                    begun,
+                    "name another folder with --out, or add --force to replace it; a smaller --lr may help",
+                ),
+                Some(_) => (
+                    "there is a run in that folder that did not end",
+                    begun,
+                    "go on with it by --resume, or add --force to replace it",
+                ),
+                // There is nothing that it could go on with.
+                None => (
+                    "there is something of a run in that folder, without its settings",
+                    begun,
+                    "name another folder with --out, or add --force to replace it",
+                ),
+            }
         } else if let Some(file) = others() {
             let what = "there is something in that folder that is no run's, and would be replaced";
             let next = "name another folder with --out";
@@ -111,7 +127,9 @@ impl RunFolder {
     /// The folder of a run that goes on.
     pub(crate) fn resumed(path: &Path) -> Outcome<RunFolder> {
         let folder = RunFolder::locked(path)?;
-        folder.probe()?;
+        // Another folder would be another run.
+        let own = "make the folder writable: that is where the run goes on";
+        folder.probe().map_err(|failure| failure.next(own))?;
         // What a process that was killed was about to write.
         for place in [folder.path.clone(), folder.join(CHECKPOINTS), folder.join(PLOTS)] {
             store::leftovers(&place).iter().for_each(|left| drop(fs::remove_file(left)));
@@ -212,6 +230,14 @@ impl RunFolder {
     pub(crate) fn is_busy(path: &Path) -> bool {
         let lock = File::open(path).map(|folder| folder.try_lock_shared());
         matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+    }
+
+    /// Whether the events of the run in a folder end with that.
+    pub(crate) fn has_diverged(path: &Path) -> bool {
+        let events = fs::read_to_string(path.join(EVENTS)).unwrap_or_default();
+        let last: Option<serde_json::Value> =
+            events.lines().last().and_then(|line| serde_json::from_str(line).ok());
+        last.is_some_and(|event| event["code"] == Code::Diverged as u8)
     }
 
     /// Fails now rather than after the training if the folder takes no files.

@@ -19,9 +19,10 @@ pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod train;
 
+use crate::config::MODEL;
 use crate::exit::{Code, Failure, Outcome};
 use crate::progress::Download;
-use crate::run::LAST;
+use crate::run::{BEFORE, GOOD, LAST, RunFolder};
 use crate::term::Terminal;
 use app::datasets::{self, Dataset, Half};
 use failures::{data_failure, network_failure, no_image, no_pixel};
@@ -82,7 +83,13 @@ fn halves(dataset: &Dataset) -> Outcome<(Labelled, Labelled)> {
         return Ok((train, test));
     }
     Err(Failure::new(Code::Data, "training and test images are of different sizes")
-        .at(format_args!("{}: {:?} and {:?}", dataset.place(), train.dims(), test.dims()))
+        .at(format_args!(
+            "{}: {:?}, and {}: {:?}",
+            dataset.images(Half::Train).display(),
+            train.dims(),
+            dataset.images(Half::Test).display(),
+            test.dims()
+        ))
         .next("put files of the same data set side by side"))
 }
 
@@ -101,17 +108,32 @@ struct Loaded {
 fn load_file(path: &Path) -> Outcome<Vec<u8>> {
     std::fs::read(path).map_err(|e| {
         let run = path.parent().unwrap_or(Path::new(""));
-        let next = match run.join(LAST) {
-            last if last.is_file() => format!(
-                "its training was interrupted: `{} train --resume {}` goes on; or take the weights of then: {}",
-                invoked_as(),
-                quoted(run),
-                quoted(&last)
-            ),
-            _ => "check the path; `weft train` makes a model".to_owned(),
-        };
-        Failure::io("cannot read the model file", path, &e).next(next)
+        Failure::io("cannot read the model file", path, &e).next(instead(run))
     })
+}
+
+/// What there is in a run's folder that has no model.
+fn instead(run: &Path) -> String {
+    let there = |name: &str| Some(run.join(name)).filter(|path| path.is_file());
+    let mut next = match there(LAST) {
+        _ if RunFolder::has_diverged(run) => {
+            let good =
+                there(GOOD).map(|good| format!("; its last good weights: {}", quoted(&good)));
+            let good = good.unwrap_or_default();
+            format!("its training diverged, and a smaller --lr may help{good}")
+        }
+        Some(last) => format!(
+            "its training was interrupted: `{} train --resume {}` goes on; or take the weights of then: {}",
+            invoked_as(),
+            quoted(run),
+            quoted(&last)
+        ),
+        None => "check the path; `weft train` makes a model".to_owned(),
+    };
+    if there(&format!("{BEFORE}/{MODEL}")).is_some() {
+        next += &format!("; the run before is in {}", quoted(&run.join(BEFORE)));
+    }
+    next
 }
 
 /// Reads a model file.

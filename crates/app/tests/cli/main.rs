@@ -6,6 +6,7 @@ mod errors;
 mod foreign;
 mod golden;
 mod help;
+mod longer;
 mod look;
 mod own;
 mod pack;

@@ -287,7 +287,7 @@ fn data_that_cannot_be_learned_from_says_why() {
     let cases = [
         ("--data one", "of one class", "two classes or more"),
         ("--data one --dry-run", "of one class", "two classes or more"),
-        ("--data mixed", "[4, 5] and [4, 9]", "side by side"),
+        ("--data mixed", "mixed/t10k-images-idx3-ubyte: [4, 9]", "side by side"),
         ("--data flat", "where: flat/train-images-idx3-ubyte: each is 0x4", "name other data"),
         ("--data two --classes latin1", "where: latin1", "UTF-8"),
         ("--data two --classes short", "label 1", "a class for every label"),

@@ -2,7 +2,6 @@
 
 use crate::commands::train::{invoked_as, quoted};
 use crate::config::MODEL;
-use crate::exit::Code;
 use crate::run::{EVENTS, HISTORY, RECORD, RunFolder, settings_in};
 use app::plot::Epoch;
 use serde::{Deserialize, Serialize};
@@ -92,7 +91,7 @@ pub(super) fn run(folder: &Path) -> Result<Option<Run>, String> {
             if RunFolder::is_busy(folder) {
                 return Err("its training is running".to_owned());
             }
-            if diverged(folder) {
+            if RunFolder::has_diverged(folder) {
                 return Err("its training diverged; a smaller --lr may help".to_owned());
             }
             // The settings are all that it takes to go on.
@@ -113,14 +112,6 @@ pub(super) fn run(folder: &Path) -> Result<Option<Run>, String> {
     let record: Record =
         serde_json::from_str(&text).map_err(|e| format!("{RECORD} is not a run's: {e}"))?;
     Ok(Some(shown(folder, record)))
-}
-
-/// Whether the events of a run end with that.
-fn diverged(folder: &Path) -> bool {
-    let events = std::fs::read_to_string(folder.join(EVENTS)).unwrap_or_default();
-    let last: Option<serde_json::Value> =
-        events.lines().last().and_then(|line| serde_json::from_str(line).ok());
-    last.is_some_and(|event| event["code"] == Code::Diverged as u8)
 }
 
 fn shown(folder: &Path, record: Record) -> Run {

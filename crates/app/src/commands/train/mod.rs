@@ -111,8 +111,8 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
                 failure.next(format_args!("{next}; the run before is in {}", before.display()));
         }
         job.events.keep_failure(&failure);
-        if job.own {
-            // The failure itself is what the user must hear of.
+        // Without settings nothing has begun, and the folder stays free. The failure itself is what the user must hear of.
+        if job.own && job.folder.join(CONFIG).exists() {
             let _ = job.folder.write(EVENTS, job.events.log());
         }
         failure
