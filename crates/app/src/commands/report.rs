@@ -1,7 +1,7 @@
 //! `weft report`: one HTML file that says everything about a run.
 
 use super::figures::Figures;
-use super::runs::History;
+use super::runs::{History, epochs_of_model};
 use super::{ANEW, halves, inputs, load, locate, network_failure, unsound};
 use crate::cli::ReportArgs;
 use crate::config::{self, Machine};
@@ -31,6 +31,14 @@ pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
     let machine = Machine::resolve(&args.engine, "--isa")?;
     let mut engine = machine.engine(machine.all_threads())?;
     let class_names = loaded.class_names(Some(&dataset));
+    let (mut history, mut warnings) =
+        (history(&folder, terminal), warnings(&dataset, &loaded.metadata)?);
+    if let Some(most) = epochs_of_model(&folder).filter(|most| *most < history.len()) {
+        history.truncate(most);
+        warnings.push(format!(
+            "The run is being trained further: this is about its model after epoch {most}, and later epochs are not shown."
+        ));
+    }
     let mut subject = Subject {
         name: name(&args.run),
         model: &loaded.model,
@@ -40,8 +48,8 @@ pub(crate) fn run(args: &ReportArgs, terminal: Terminal) -> Outcome {
         test: &test,
         photos: dataset.photos(),
         record: &record,
-        history: &history(&folder, terminal),
-        warnings: warnings(&dataset, &loaded.metadata)?,
+        history: &history,
+        warnings,
     };
     let html = subject
         .render(&mut engine)

@@ -4,7 +4,7 @@ mod compare;
 mod read;
 
 pub(crate) use compare::run as compare;
-pub(crate) use read::{History, history};
+pub(crate) use read::{History, epochs_of_model, history};
 
 use crate::columns::plain;
 use crate::config::Runs;

@@ -138,6 +138,13 @@ fn shown(folder: &Path, record: Record) -> Run {
     }
 }
 
+/// The epochs of the training whose model is in a run's folder, if it has come to its end.
+pub(crate) fn epochs_of_model(folder: &Path) -> Option<usize> {
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join(RECORD)).ok()?).ok()?;
+    record["result"]["epochs"].as_u64().and_then(|epochs| usize::try_from(epochs).ok())
+}
+
 /// A row of the history.
 #[derive(Deserialize)]
 struct Row {
@@ -154,9 +161,10 @@ pub(crate) struct History {
     pub(crate) validation: Vec<Epoch>,
 }
 
-/// The epochs of a run.
+/// The epochs of a run that its model has gone through: while it is trained further its history has more.
 pub(crate) fn history(path: &Path) -> Result<History, csv::Error> {
-    let rows = csv::Reader::from_path(path)?.into_deserialize::<Row>();
+    let most = path.parent().and_then(epochs_of_model).unwrap_or(usize::MAX);
+    let rows = csv::Reader::from_path(path)?.into_deserialize::<Row>().take(most);
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     Ok(rows.iter().map(|r| ((r.loss, r.accuracy), r.val_loss.zip(r.val_accuracy))).collect())
 }
