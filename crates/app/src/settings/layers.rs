@@ -34,7 +34,7 @@ pub(crate) struct LayerArgs {
 }
 
 /// The settings that were typed as flags, by clap's name for them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Flags(Vec<(String, OsString)>);
 
 impl Flags {
@@ -142,6 +142,12 @@ impl Resolved {
     }
 
     /// The data that a config file names, whatever else it says.
+    /// The settings in a config file alone.
+    pub(crate) fn of_file(path: &Path) -> Outcome<Resolved> {
+        let layers = LayerArgs { config: vec![path.to_owned()], ..LayerArgs::default() };
+        Resolved::new(&Flags::default(), &layers)
+    }
+
     pub(crate) fn data(path: &Path) -> Outcome<Data> {
         let all = schema::all();
         let mut stack = Stack { all: &all, given: BTreeMap::new() };

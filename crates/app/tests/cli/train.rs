@@ -6,6 +6,7 @@ fn a_run_folder_has_everything() {
     let room = Room::new();
     let done = room.good("train --dataset sample --epochs 2 --out r");
     let all = [
+        "checkpoints",
         "config.toml",
         "events.ndjson",
         "history.csv",

@@ -1,9 +1,9 @@
 //! `weft train --dry-run`: what a run would be, without running it.
 
 use super::network::{check_classes, sequential, threads};
-use super::{info, network_failure};
+use super::{info, keeper, network_failure};
 use crate::columns::plain;
-use crate::commands::{locate, open};
+use crate::commands::{data_failure, locate, open};
 use crate::config::Train;
 use crate::events;
 use crate::exit::Outcome;
@@ -11,6 +11,7 @@ use crate::term::{Grouped, Terminal, print, print_bytes};
 use app::datasets::manifest::Manifest;
 use app::datasets::{self, Half};
 use nn::Architecture;
+use nn::checkpoint::State;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -19,6 +20,9 @@ use std::fmt::Write as _;
 struct Data {
     name: String,
     place: Option<String>,
+    /// What identifies it.
+    #[serde(skip)]
+    hash: Option<String>,
     train: usize,
     image: Vec<usize>,
     classes: usize,
@@ -53,6 +57,11 @@ pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
     let network = sequential(config, &data.image, data.classes);
     let architecture = network.architecture();
     architecture.check().map_err(network_failure)?;
+    let resumed = config.out.as_deref().filter(|_| config.resume).zip(data.hash.as_deref());
+    let state = match resumed {
+        Some((run, hash)) => keeper::open(config, run, hash, architecture)?.1,
+        None => None,
+    };
     let (trained, held) = config.fit.split(data.train).map_err(network_failure)?;
     let (steps, batch) = (config.fit.steps(trained), config.fit.batch_size.min(trained));
     let flops = architecture.step_flops(batch).iter().fold(0, |all: u64, n| all.saturating_add(*n));
@@ -71,8 +80,11 @@ pub(super) fn run(config: &Train, terminal: Terminal) -> Outcome {
         return print_bytes(&events::line("dry-run", &event)?);
     }
     let settings = config.resolved.to_toml();
-    let told = told(config, &data, architecture, Steps { an_epoch: steps, batch, flops });
-    print(format_args!("{}\n{settings}", comment(&told)))
+    let mut text = told(config, &data, architecture, Steps { an_epoch: steps, batch, flops });
+    if let Some((epoch, step)) = state.as_ref().map(State::position) {
+        let _ = writeln!(text, "Resumed in epoch {epoch}, after step {step}");
+    }
+    print(format_args!("{}\n{settings}", comment(&text)))
 }
 
 /// The data, or what Fashion-MNIST is like if it is not here yet: nothing is fetched.
@@ -92,14 +104,17 @@ fn data(config: &Train, terminal: Terminal) -> Outcome<Data> {
         // Behind a header of eight bytes, labels take a byte each.
         let train = set.files.get(1).map_or(0, |labels| labels.bytes.saturating_sub(8));
         let (train, classes) = (train as usize, set.classes.len());
-        return Ok(Data { name: set.name, place: None, train, image: vec![28, 28], classes });
+        let (name, place, hash, image) = (set.name, None, None, vec![28, 28]);
+        return Ok(Data { name, place, hash, train, image, classes });
     }
     let dataset = locate(options, terminal)?;
     let train = open(&dataset, Half::Train)?;
+    let hash = dataset.hash().map_err(data_failure)?;
     let (place, classes) = (Some(dataset.place()), dataset.class_names.len());
     Ok(Data {
         name: dataset.name,
         place,
+        hash: Some(hash),
         train: train.len(),
         image: train.dims().to_vec(),
         classes,

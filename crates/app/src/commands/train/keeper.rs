@@ -6,10 +6,12 @@ use crate::commands::network_failure;
 use crate::config::Train;
 use crate::events::Events;
 use crate::exit::{Code, Failure, Outcome};
-use crate::run::{BEST, CHECKPOINTS, CONFIG, EVENTS, GOOD, HISTORY, LAST, RECORD, RunFolder};
+use crate::run::{self, BEST, CHECKPOINTS, CONFIG, EVENTS, GOOD, HISTORY, LAST, RECORD, RunFolder};
+use crate::settings::Resolved;
 use nn::checkpoint::{self, Metadata, State};
-use nn::{EpochStats, Event, FitConfig, Model, Training};
+use nn::{Architecture, EpochStats, Event, FitConfig, Layer, Model, Training};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Without being asked, the state is saved at the end of an epoch if this has gone by…
@@ -33,8 +35,31 @@ pub(super) struct Keeper<'k> {
     left: Option<u64>,
     /// Whether that was in the middle of an epoch: a longer training goes on there.
     cut: bool,
+    /// Whether the state that is saved is that of now.
+    kept: bool,
     /// The best epoch whose model is saved.
     best: Option<usize>,
+}
+
+/// A state that is being written. Nobody leaves before it is, or half a file would stay.
+pub(super) struct Saving(Option<JoinHandle<Outcome>>);
+
+impl Saving {
+    /// Waits until it is written.
+    pub(super) fn finish(&mut self) -> Outcome {
+        match self.0.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(written)) => written,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Drop for Saving {
+    fn drop(&mut self) {
+        // Something else has failed, and is told.
+        let _ = self.finish();
+    }
 }
 
 impl<'k> Keeper<'k> {
@@ -47,13 +72,14 @@ impl<'k> Keeper<'k> {
         let (every, now) = (config.checkpoint_every, Instant::now());
         let left =
             config.fit.max_steps.map(|most| most.saturating_sub(state.map_or(0, State::steps)));
-        let (steps, cut, best) = (0, false, None);
-        Keeper { folder, metadata, every, saved: now, told: now, steps, left, cut, best }
+        let cut = left == Some(0) && state.is_some_and(|state| state.position().1 > 0);
+        let (steps, kept, best) = (0, state.is_some(), None);
+        Keeper { folder, metadata, every, saved: now, told: now, steps, left, cut, kept, best }
     }
 
     /// Whether the state is to be saved after an event.
     pub(super) fn is_due(&mut self, event: &Event) -> bool {
-        let ended = |this: &Self| this.every.is_some() || this.saved.elapsed() >= SOON;
+        self.kept = false;
         match event {
             Event::Step { step, steps, .. } => {
                 self.steps += 1;
@@ -61,9 +87,9 @@ impl<'k> Keeper<'k> {
                 let look = self.steps.is_multiple_of(STEPS_A_LOOK);
                 self.every.is_some_and(|every| self.steps.is_multiple_of(every))
                     || look && self.saved.elapsed() >= LATE
-                    || self.cut && ended(self)
+                    || self.cut
             }
-            _ => !self.cut && ended(self),
+            _ => !self.cut && (self.every.is_some() || self.saved.elapsed() >= SOON),
         }
     }
 
@@ -74,8 +100,26 @@ impl<'k> Keeper<'k> {
         let bytes = checkpoint::state_to_bytes(&training.state(), self.metadata);
         let path = self.write(LAST, bytes)?;
         self.folder.write(HISTORY, &history_csv(training.epochs())?)?;
-        self.saved = Instant::now();
+        (self.saved, self.kept) = (Instant::now(), true);
         Ok(path)
+    }
+
+    /// Saves what the training ended with: more epochs go on from there. Of a training that was cut within an epoch the
+    /// state before that epoch's end is kept, which a longer one goes through otherwise.
+    ///
+    /// It is written beside what follows the training, since a disk takes longer for it than that does.
+    pub(super) fn end(&mut self, training: &Training<'_>) -> Outcome<Saving> {
+        self.save_best(training)?;
+        if self.cut || self.kept {
+            return Ok(Saving(None));
+        }
+        self.folder.below(CHECKPOINTS)?;
+        let (state, metadata, path) =
+            (training.state(), self.metadata.clone(), self.folder.join(LAST));
+        Ok(Saving(Some(std::thread::spawn(move || {
+            let bytes = checkpoint::state_to_bytes(&state, &metadata).map_err(network_failure)?;
+            run::write(&path, &bytes)
+        }))))
     }
 
     /// Writes down what happened so far, for those who watch a long training from elsewhere.
@@ -90,7 +134,7 @@ impl<'k> Keeper<'k> {
     }
 
     /// Saves the best model if there is a new one.
-    pub(super) fn save_best(&mut self, training: &Training<'_>) -> Outcome {
+    fn save_best(&mut self, training: &Training<'_>) -> Outcome {
         let epoch = training.best_epoch();
         if epoch == self.best {
             return Ok(());
@@ -125,8 +169,13 @@ impl<'k> Keeper<'k> {
 }
 
 /// The folder of a run that is to go on, and its state if one was saved: without, it begins anew, to the
-/// same end.
-pub(super) fn open(config: &Train, run: &Path, hash: &str) -> Outcome<(RunFolder, Option<State>)> {
+/// same end. `network` is what the settings ask for.
+pub(super) fn open(
+    config: &Train,
+    run: &Path,
+    hash: &str,
+    network: &Architecture,
+) -> Outcome<(RunFolder, Option<State>)> {
     let folder = RunFolder::resumed(run)?;
     let state = load(&folder, hash)?;
     if let Some(state) = &state {
@@ -135,14 +184,90 @@ pub(super) fn open(config: &Train, run: &Path, hash: &str) -> Outcome<(RunFolder
                 "leave them out; only --epochs, --max-steps and what changes no result may be others",
             )
         })?;
+        check_begun(config, &folder, state.architecture(), network)?;
         check_length(&config.fit, state, &folder.join(LAST))?;
     }
-    let no_more = |state: &State| config.fit.max_steps.is_some_and(|most| state.steps() >= most);
-    let over = |state: &State| !config.changed || state.is_over(&config.fit) || no_more(state);
-    if folder.join(RECORD).exists() && state.as_ref().is_none_or(over) {
+    let over = |length| state.as_ref().is_none_or(|state| is_complete(state, length, &config.fit));
+    if recorded_length(&folder).is_some_and(over) {
         return Err(complete(&folder, state.as_ref()));
     }
     Ok((folder, state))
+}
+
+/// Epochs and steps that a training was to have at most.
+type Length = (usize, Option<u64>);
+
+/// The length of the training that the record of a run is about, if the run has one.
+fn recorded_length(folder: &RunFolder) -> Option<Length> {
+    #[derive(serde::Deserialize)]
+    struct Asked {
+        epochs: usize,
+        max_steps: Option<u64>,
+    }
+    let json = std::fs::read(folder.join(RECORD)).ok()?;
+    let Asked { epochs, max_steps } = serde_json::from_slice(&json).ok()?;
+    Some((epochs, max_steps))
+}
+
+/// Whether a run whose record is about a training of that length has all that is asked for. A state of another length is
+/// that of a longer training that has not come to its end.
+fn is_complete(state: &State, recorded: Length, fit: &FitConfig) -> bool {
+    let length = |fit: &FitConfig| (fit.epochs, fit.max_steps);
+    let no_more = || fit.max_steps.is_some_and(|most| state.steps() >= most);
+    length(state.config()) == recorded
+        && (length(fit) == recorded || state.is_over(fit) || no_more())
+}
+
+/// Refuses what would be told of a run and is not so: the state knows the network, and of other settings that `nn` does
+/// not know the run's config file tells.
+fn check_begun(
+    config: &Train,
+    folder: &RunFolder,
+    begun: &Architecture,
+    asked: &Architecture,
+) -> Outcome {
+    let hidden = hidden(asked).into_iter().zip(hidden(begun));
+    let hidden = hidden.map(|((id, asked), (_, begun))| (id, asked, begun));
+    let told = Resolved::of_file(&folder.join(CONFIG))?.to_table();
+    let resolved = config.resolved.to_table();
+    let value = |table: &toml::Table, section: &str, id: &str| {
+        let value = table.get(section).and_then(|section| section.get(id));
+        value.map_or("none".to_owned(), ToString::to_string)
+    };
+    let others = [("network", "init"), ("training", "class_weights")];
+    let others = others.map(|(s, id)| (id, value(&resolved, s, id), value(&told, s, id)));
+    match hidden.chain(others).find(|(_, asked, begun)| asked != begun) {
+        None => Ok(()),
+        Some((id, asked, begun)) => Err(Failure::usage(
+            "a run is resumed with the network and the weights it was begun with",
+        )
+        .at(format_args!(
+            "{}: {id} is {asked}, and the run was begun with {begun}",
+            config.resolved.place(id)
+        ))
+        .next("leave it as it was, or train another run to another folder: --out")),
+    }
+}
+
+/// What settings say of the hidden layers.
+fn hidden(network: &Architecture) -> [(&'static str, String); 3] {
+    let mut units: Vec<usize> = network.dense().map(|dense| dense.units).collect();
+    // The output layer has as many as there are classes.
+    units.pop();
+    let first = |of: fn(&Layer) -> Option<String>| network.layers.iter().find_map(of);
+    let activation = first(|layer| match layer {
+        Layer::Dense { activation, .. } => Some(activation.name().to_owned()),
+        _ => None,
+    });
+    let dropout = first(|layer| match layer {
+        Layer::Dropout { rate } => Some(rate.to_string()),
+        _ => None,
+    });
+    [
+        ("hidden", format!("{units:?}")),
+        ("activation", activation.unwrap_or_default()),
+        ("dropout", dropout.unwrap_or("0".to_owned())),
+    ]
 }
 
 /// Why a run that has ended does not go on, and what does.

@@ -20,9 +20,9 @@ use crate::term::{Grouped, Terminal, print};
 use app::datasets::Dataset;
 use app::plot::Format;
 use idx::Labelled;
-use keeper::Keeper;
-use network::threads;
+use keeper::{Keeper, Saving};
 pub(super) use network::{class_weights, network};
+use network::{sequential, threads};
 use nn::checkpoint::{self, Metadata, State};
 use nn::{
     Engine, Evaluation, Event, FitConfig, History, Inputs, Labels, Model, Schedule, StepTimes,
@@ -69,6 +69,8 @@ struct Trained {
     step: Option<StepTimes>,
     /// Seconds until it began.
     loaded: f64,
+    /// Its last state.
+    saving: Saving,
 }
 
 pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
@@ -80,8 +82,12 @@ pub(crate) fn run(config: &Train, terminal: Terminal) -> Outcome {
     let (train, test) = halves(&dataset)?;
     let hash = dataset.hash().map_err(super::data_failure)?;
     let resumed = config.out.as_deref().filter(|_| config.resume);
-    let (resumed, state) = match resumed.map(|run| keeper::open(config, run, &hash)).transpose()? {
-        Some((folder, state)) => (Some(folder), state),
+    let (resumed, state) = match resumed {
+        Some(run) => {
+            let network = sequential(config, train.dims(), dataset.class_names.len());
+            let (folder, state) = keeper::open(config, run, &hash, network.architecture())?;
+            (Some(folder), state)
+        }
         None => (None, None),
     };
     let mut model = match &state {
@@ -159,8 +165,8 @@ impl Job<'_> {
             self.folder.write(CONFIG, text.as_bytes())?;
         }
         let loaded = start.elapsed().as_secs_f64();
-        let (history, step) = self.fit(training)?;
-        Ok(Trained { resolved, history, step, loaded })
+        let (history, step, saving) = self.fit(training)?;
+        Ok(Trained { resolved, history, step, loaded, saving })
     }
 
     /// Evaluates, and writes down what came out.
@@ -171,7 +177,7 @@ impl Job<'_> {
         engine: &mut Engine,
         start: Instant,
     ) -> Outcome {
-        let Trained { resolved, history, step, loaded } = trained;
+        let Trained { resolved, history, step, loaded, mut saving } = trained;
         let fitted = start.elapsed();
         let found = self.evaluate(model, engine)?;
         let evaluated = start.elapsed();
@@ -203,7 +209,9 @@ impl Job<'_> {
             told = print(Results { config, dataset, history, found, total });
         }
         let drawn = self.illustrate(model, engine, &history, record);
+        let saved = saving.finish();
         let plots = drawn.map_err(|failure| undrawn(failure, folder))?;
+        saved?;
         told?;
         if config.json {
             return Ok(());
@@ -279,7 +287,7 @@ impl Job<'_> {
     }
 
     /// Trains; tells also where the time of a step went.
-    fn fit(&mut self, training: Training<'_>) -> Outcome<(History, Option<StepTimes>)> {
+    fn fit(&mut self, training: Training<'_>) -> Outcome<(History, Option<StepTimes>, Saving)> {
         let metadata = self.metadata();
         let Job { config, terminal, folder, events, state, interrupt, .. } = self;
         let mut progress = Progress::new(*terminal, config.fit.epochs);
@@ -330,9 +338,9 @@ impl Job<'_> {
                 keeper.save(&training)?;
             }
         }
-        keeper.save_best(&training)?;
+        let saving = keeper.end(&training)?;
         let step = training.step_times();
-        Ok((training.finish(), step))
+        Ok((training.finish(), step, saving))
     }
 
     /// What model files tell.
