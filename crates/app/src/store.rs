@@ -1,7 +1,7 @@
 //! Files appear whole or not at all.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 /// What the names of files begin with that are not whole yet.
@@ -9,6 +9,9 @@ pub const PART: &str = ".weft-";
 
 /// Links followed before giving up, as Linux does.
 const LINKS: usize = 40;
+
+/// The most bytes of a text that is read.
+const MOST_TEXT: u64 = 4 << 20;
 
 /// Writes a file by way of a temporary one in the same folder: written, flushed to the disk, then renamed over
 /// the old one, whose permissions it takes. If anything fails, the old file is as it was and nothing is left
@@ -40,6 +43,20 @@ pub fn write_atomic(
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+/// The text of a file that people write, which has an end: settings, names.
+///
+/// # Errors
+/// What the system says; also if it is too long or no UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(MOST_TEXT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_TEXT {
+        let what = format!("it has more than {} MiB, too much for a text", MOST_TEXT >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    Ok(text)
 }
 
 /// A new file that goes when it is dropped, made as any new file is, less what the umask takes. The error is the

@@ -29,6 +29,8 @@ use failures::{data_failure, network_failure, no_image, no_pixel};
 use idx::Labelled;
 use nn::checkpoint::{self, Metadata};
 use nn::{Inputs, Model};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use train::{invoked_as, quoted};
 
@@ -98,6 +100,9 @@ fn inputs(images: &Labelled, scale: f32) -> Outcome<Inputs<'_>> {
     Inputs::u8(images.images(), images.features(), scale).map_err(network_failure)
 }
 
+/// A file of so many bytes is read whatever is in it.
+const SMALL: u64 = 16 << 20;
+
 /// A model file.
 struct Loaded {
     model: Model,
@@ -106,10 +111,30 @@ struct Loaded {
 
 /// The bytes of a model file.
 fn load_file(path: &Path) -> Outcome<Vec<u8>> {
-    std::fs::read(path).map_err(|e| {
+    read_model(path).map_err(|e| {
         let run = path.parent().unwrap_or(Path::new(""));
         Failure::io("cannot read the model file", path, &e).next(instead(run))
     })
+}
+
+/// Reads what begins as a model file does: others may have no end.
+fn read_model(path: &Path) -> std::io::Result<Vec<u8>> {
+    // Asked before it is opened: a pipe would wait for somebody to write.
+    let about = std::fs::metadata(path)?;
+    let not = |what: &str| Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, what));
+    if !about.is_file() && !about.is_dir() {
+        return not("it is no regular file");
+    }
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    (&mut file).take(8).read_to_end(&mut bytes)?;
+    let header = bytes.first_chunk().map_or(u64::MAX, |length| u64::from_le_bytes(*length));
+    // What is small is told more about once it is read.
+    if about.len() > SMALL && header > about.len() - 8 {
+        return not("it is no safetensors file: its header would be longer than the file");
+    }
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What there is in a run's folder that has no model.

@@ -350,7 +350,7 @@ fn folder_name(folder: &Path) -> String {
 /// # Errors
 /// [`Error::Io`] if the file cannot be read or is not UTF-8.
 pub fn read_classes(path: &Path) -> Result<Vec<String>, Error> {
-    let text = std::fs::read_to_string(path);
+    let text = crate::store::read_text(path);
     let text = text.map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
     Ok(lines.map(str::to_owned).collect())

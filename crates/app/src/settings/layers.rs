@@ -5,6 +5,7 @@ use super::schema::{self, Setting};
 use super::{Data, DatasetName, Settings, file, recipes};
 use crate::exit::{Failure, Outcome};
 use app::datasets::{Search, manifest};
+use app::store;
 use clap::builder::{PossibleValuesParser, StyledStr};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -305,7 +306,7 @@ impl Stack<'_> {
 
 /// The text of a config file.
 fn read(path: &Path) -> Outcome<String> {
-    std::fs::read_to_string(path).map_err(|e| {
+    store::read_text(path).map_err(|e| {
         Failure::io("cannot read the config file", path, &e)
             .next("check the path; `weft train --dry-run > FILE.toml` makes such a file")
     })

@@ -288,8 +288,9 @@ where
     move |text: &str| {
         let number = text.parse().ok().filter(|number| range.contains(number));
         let (least, most) = range.clone().into_inner();
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let needed = || match most {
-            u64::MAX => format!("a whole number of {least} or more is needed"),
+            u64::MAX if !digits => format!("a whole number of {least} or more is needed"),
             _ => format!("a whole number from {least} to {most} is needed"),
         };
         number.and_then(|number| T::try_from(number).ok()).ok_or_else(needed)

@@ -74,6 +74,7 @@ fn numbers_that_cannot_be_say_which_can() {
         ("train --epochs 1e3", whole),
         ("train --seed -1", "a whole number of 0 or more is needed"),
         ("train --seed 1.5", whole),
+        ("train --seed 18446744073709551616", "from 0 to 18446744073709551615 is needed"),
         ("train --hidden -1", "whole numbers in 1..=1048576 are needed"),
         ("train --lr -1", "a number above 0 is needed"),
         ("train --dropout -0.5", "a share is needed"),
@@ -192,6 +193,26 @@ fn a_model_file_that_is_none_is_code_6() {
     short.truncate(short.len() / 2);
     fs::write(room.path("short"), short).expect("a file");
     fails(&room, 6, "eval --dataset sample --model short");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn files_without_an_end_are_refused() {
+    let room = Room::new();
+    for line in [
+        "eval --dataset sample --model /dev/zero",
+        "train --dataset sample --config /dev/zero",
+        "data --dataset sample --classes /dev/zero",
+    ] {
+        let done = fails(&room, 5, line);
+        assert!(done.err.contains("/dev/zero: it "), "{}", done.err);
+    }
+    // A file that is a hole, and reads as a header of more bytes than there are.
+    let hole = fs::File::create(room.path("hole")).expect("a file");
+    std::io::Write::write_all(&mut &hole, &[255; 8]).expect("written");
+    hole.set_len(1 << 40).expect("a hole");
+    let done = fails(&room, 5, "eval --dataset sample --model hole");
+    assert!(done.err.contains("hole: it is no safetensors file"), "{}", done.err);
 }
 
 #[test]
