@@ -39,7 +39,15 @@ fn locate(options: &datasets::Options, terminal: Terminal) -> Outcome<Dataset> {
     let mut download = Download::new(terminal);
     let dataset = datasets::locate(options, &mut |progress| download.observe(progress));
     download.finish();
-    dataset.map_err(data_failure)
+    let dataset = dataset.map_err(data_failure)?;
+    if let Some((set, file)) = dataset.altered() {
+        terminal.warn(format_args!(
+            "{} is not as {set} was published: its SHA-256 is another; remove it and fetch the set anew, or name the \
+             folder otherwise if the data is your own",
+            file.display()
+        ));
+    }
+    Ok(dataset)
 }
 
 /// Finds the data set that a model is used on, and says so if that is not what the model was trained on: it may be meant,

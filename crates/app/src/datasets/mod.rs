@@ -250,6 +250,19 @@ impl Dataset {
         self.pictures.as_deref().is_some_and(|words| !Look::inverts(words))
     }
 
+    /// The first file in a folder of a known set's name that is not that set's as it was published, after the name.
+    pub fn altered(&self) -> Option<(String, PathBuf)> {
+        let folder = self.folder.as_ref()?;
+        let set = Manifest::named(&folder_name(&folder.place)).filter(|s| !s.layout.changes())?;
+        let mut all = FILES.as_flattened().iter().zip(&folder.hashes).zip(&folder.files);
+        let other = |name: &str, hash: &String| {
+            let entry = set.files.iter().find(|entry| entry.name == name);
+            entry.and_then(|entry| entry.sha256.as_ref()).is_some_and(|known| known != hash)
+        };
+        let ((_, _), file) = all.find(|((name, hash), _)| other(name, hash))?;
+        (self.name != "sample").then(|| (set.name.clone(), file.clone()))
+    }
+
     /// Where it is.
     pub fn place(&self) -> String {
         match &self.folder {

@@ -237,3 +237,19 @@ fn a_flag_that_names_data_replaces_what_a_file_says_of_it() {
     // What stands on the command line is not replaced.
     refused(&room, "train --set data.folder=set --dataset sample", &["exclude each other"]);
 }
+
+#[test]
+fn a_set_of_a_known_name_that_was_altered_is_told() {
+    let room = Room::new();
+    room.put_sample("data/fashion-mnist");
+    let quiet = room.good("data");
+    assert!(!quiet.err.contains("warning"), "the sample: {}", quiet.err);
+    let labels = room.path("data/fashion-mnist/t10k-labels-idx1-ubyte");
+    let mut bytes = fs::read(&labels).expect("read");
+    *bytes.last_mut().expect("a label") ^= 1;
+    fs::write(&labels, bytes).expect("written");
+    let told = room.good("data").err;
+    for part in ["warning: ", "is not as fashion-mnist was published", "SHA-256"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
