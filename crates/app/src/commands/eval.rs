@@ -1,7 +1,7 @@
 //! `weft eval`: how well a model does on the test images.
 
 use super::scores::{Fields, Scores};
-use super::{inputs, load, locate_for, network_failure, open, warn_if_unsound};
+use super::{check_outputs, inputs, load, locate_for, network_failure, open};
 use crate::config::Eval;
 use crate::exit::Outcome;
 use crate::term::{Grouped, Terminal, print, print_bytes};
@@ -37,7 +37,7 @@ pub(crate) fn run(config: &Eval, terminal: Terminal) -> Outcome {
     let found =
         loaded.model.evaluate(&mut engine, images, test.labels()).map_err(network_failure)?;
     let probabilities = loaded.model.predict(&mut engine, images).map_err(network_failure)?;
-    warn_if_unsound(&loaded.model, &probabilities, terminal);
+    check_outputs(&loaded.model, &config.model, &probabilities, terminal)?;
     let names = loaded.class_names(Some(&dataset));
     let scored =
         Scored::new(&probabilities, test.labels(), names.len()).map_err(network_failure)?;

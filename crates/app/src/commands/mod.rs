@@ -193,10 +193,17 @@ fn unsound(model: &Model, outputs: &[f32]) -> Option<&'static str> {
     (!finite(outputs)).then_some("some of the model's outputs are not finite")
 }
 
-/// Says so if what is about to be told of a model means little.
-fn warn_if_unsound(model: &Model, outputs: &[f32], terminal: Terminal) {
-    if let Some(what) = unsound(model, outputs) {
-        terminal.warn(format_args!("{what}, so this says little: {ANEW}"));
+/// Refuses to tell what a model gives if that is no number; of weights that are none and do not show, it warns.
+fn check_outputs(model: &Model, path: &Path, outputs: &[f32], terminal: Terminal) -> Outcome {
+    match unsound(model, outputs) {
+        Some(what) if outputs.iter().any(|value| !value.is_finite()) => {
+            Err(Failure::new(Code::Other, what).at(path.display()).next(ANEW))
+        }
+        Some(what) => {
+            terminal.warn(format_args!("{what}, so this says little: {ANEW}"));
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 

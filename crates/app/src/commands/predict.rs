@@ -1,7 +1,7 @@
 //! `weft predict`: probabilities of the classes for test images or a picture.
 
 use super::failures::{network_failure, picture_failure, unusable};
-use super::{Loaded, load, locate_for, open, warn_if_unsound};
+use super::{Loaded, check_outputs, load, locate_for, open};
 use crate::columns::{NAME, fit, of_stdout, plain, width};
 use crate::config::{Predict, Style, What};
 use crate::events;
@@ -74,7 +74,7 @@ pub(crate) fn run(config: &Predict, terminal: Terminal) -> Outcome {
     let images = Inputs::u8(&examples.pixels, features, loaded.metadata.pixel_scale)
         .map_err(network_failure)?;
     let probabilities = loaded.model.predict(&mut engine, images).map_err(network_failure)?;
-    warn_if_unsound(&loaded.model, &probabilities, terminal);
+    check_outputs(&loaded.model, &config.model, &probabilities, terminal)?;
     let mut names = loaded.class_names(dataset.as_ref());
     if config.style == Style::Text {
         names.iter_mut().for_each(|name| *name = plain(name));

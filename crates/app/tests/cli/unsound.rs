@@ -13,22 +13,25 @@ fn put_model(room: &Room, name: &str, value: f32) {
 }
 
 #[test]
-fn a_model_that_gives_no_numbers_is_told() {
+fn a_model_that_gives_no_numbers_is_refused() {
     let room = Room::new();
     put_model(&room, "nan", f32::NAN);
     put_model(&room, "huge", f32::MAX);
     room.train("sound", "--epochs 1 --quiet");
     for line in ["eval", "eval --json", "predict --index 0", "predict --all --csv"] {
         for (model, what) in [("nan", "weights"), ("huge", "outputs")] {
-            let done = room.good(&format!("{line} --dataset sample --model {model}"));
-            let told = format!("warning: some of the model's {what} are not finite");
+            let done = room.weft(&format!("{line} --dataset sample --model {model}"));
+            assert_eq!(done.code, Some(1), "{line}: {}", done.err);
+            let told =
+                format!("error: some of the model's {what} are not finite\n  where: {model}");
             assert!(done.err.contains(&told) && done.err.contains("--lr"), "{line}: {}", done.err);
-            assert!(!done.out.is_empty() && !done.out.contains("warning"), "{}", done.out);
+            assert!(!done.out.contains("accuracy") && !done.out.contains("class"), "{}", done.out);
         }
         let done = room.good(&format!("{line} --dataset sample --model sound"));
         assert_eq!(done.err, "", "{line}");
     }
-    events(&room.good("eval --dataset sample --model nan --json").out);
+    let all = events(&room.weft("eval --dataset sample --model nan --json").out);
+    assert_eq!(all[0]["event"], "error");
 }
 
 #[test]
