@@ -115,7 +115,7 @@ fn check_learning_rate(
         let what = format!("the schedule {} has no such setting", schedule.name());
         return Err(Failure::usage(what)
             .at(resolved.place(id))
-            .next(format_args!("take --schedule {takes}, or leave it out")));
+            .next(format_args!("take --schedule {takes}, or {}", resolved.leave_out(id))));
     }
     if *lr_min > lr {
         return Err(Failure::usage(format_args!(
@@ -130,12 +130,13 @@ fn check_learning_rate(
 /// The optimiser with its settings; those that it does not have are refused.
 fn optimizer_of(given: &settings::Optimizer, resolved: &Resolved) -> Outcome<Optimizer> {
     let settings::Optimizer { name, lr, momentum, nesterov, weight_decay, .. } = *given;
-    let refuse = |what: &str, id: &str, next: &str| {
+    let refuse = |what: &str, id: &str, takes: &str| {
         let what = format!("{} has no {what}", name.name());
+        let next = format!("take --optimizer {takes}, or {}", resolved.leave_out(id));
         Err(Failure::usage(what).at(resolved.place(id)).next(next))
     };
     if !matches!(name, Optimizer::Sgd(_)) {
-        let next = "take --optimizer sgd, or leave it out";
+        let next = "sgd";
         if momentum.is_some() {
             return refuse("momentum that can be set", "momentum", next);
         }
@@ -145,8 +146,7 @@ fn optimizer_of(given: &settings::Optimizer, resolved: &Resolved) -> Outcome<Opt
     }
     Ok(match name.with_lr(lr) {
         Optimizer::Adam(_) if weight_decay.is_some() => {
-            let next = "take --optimizer adamw, or leave it out";
-            return refuse("weight decay", "weight_decay", next);
+            return refuse("weight decay", "weight_decay", "adamw");
         }
         Optimizer::Adam(adam) => adam.into(),
         Optimizer::AdamW(adamw) => {

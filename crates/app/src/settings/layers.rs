@@ -131,8 +131,8 @@ impl Resolved {
         for assignment in &layers.set {
             stack.assignment(assignment)?;
         }
-        for (id, text) in &flags.0 {
         stack.make_way(flags);
+        for (id, text) in &flags.0 {
             if let Some(setting) = all.iter().find(|s| s.id() == id) {
                 let (text, place) = (text.clone(), setting.flag());
                 stack.given.insert(id.clone(), Given { text, place });
@@ -142,13 +142,13 @@ impl Resolved {
         stack.resolved()
     }
 
-    /// The data that a config file names, whatever else it says.
     /// The settings in a config file alone.
     pub(crate) fn of_file(path: &Path) -> Outcome<Resolved> {
         let layers = LayerArgs { config: vec![path.to_owned()], ..LayerArgs::default() };
         Resolved::new(&Flags::default(), &layers)
     }
 
+    /// The data that a config file names, whatever else it says.
     pub(crate) fn data(path: &Path) -> Outcome<Data> {
         let all = schema::all();
         let mut stack = Stack { all: &all, given: BTreeMap::new() };
@@ -172,6 +172,14 @@ impl Resolved {
     /// Where the value of a setting came from, for errors: `key` or, where that is taken, its `id`.
     pub(crate) fn place(&self, id: &str) -> &str {
         self.given.get(id).map_or("the default", |given| &given.place)
+    }
+
+    /// How a setting that may be in nobody's file is left out.
+    pub(crate) fn leave_out(&self, id: &str) -> String {
+        match self.place(id).starts_with("recipe ") {
+            true => format!("leave it out: --set {id}="),
+            false => "leave it out".to_owned(),
+        }
     }
 
     /// All settings as a config file, with a note where each that is not the default came from.
@@ -223,21 +231,6 @@ impl Stack<'_> {
         Ok(Resolved { settings, matches, given })
     }
 
-    /// Takes the folder that `$WEFT_DATA` names, unless it is said where the data is: whoever uses the run later may have
-    /// named another.
-    fn environment(&mut self) {
-        let said = |id: &str| self.given.get(id).and_then(|given| given.text.to_str());
-        let set = said("dataset").unwrap_or(manifest::DEFAULT);
-        if set == DatasetName::Sample.name()
-            || ["folder", "files"].iter().any(|id| self.given.contains_key(*id))
-        {
-            return;
-        }
-        if let Some(folder) = Search::of(set).variable {
-            let (text, place) = (folder.into_os_string(), "$WEFT_DATA".to_owned());
-            self.given.insert("folder".to_owned(), Given { text, place });
-        }
-    }
     /// Forgets what files and recipes say of where other data is than a flag names.
     fn make_way(&mut self, flags: &Flags) {
         let typed = |id: &str| flags.0.iter().any(|(typed, _)| typed == id);
@@ -256,6 +249,21 @@ impl Stack<'_> {
         });
     }
 
+    /// Takes the folder that `$WEFT_DATA` names, unless it is said where the data is: whoever uses the run later may have
+    /// named another.
+    fn environment(&mut self) {
+        let said = |id: &str| self.given.get(id).and_then(|given| given.text.to_str());
+        let set = said("dataset").unwrap_or(manifest::DEFAULT);
+        if set == DatasetName::Sample.name()
+            || ["folder", "files"].iter().any(|id| self.given.contains_key(*id))
+        {
+            return;
+        }
+        if let Some(folder) = Search::of(set).variable {
+            let (text, place) = (folder.into_os_string(), "$WEFT_DATA".to_owned());
+            self.given.insert("folder".to_owned(), Given { text, place });
+        }
+    }
 
     /// Takes all settings of a config file.
     fn file(&mut self, text: &str, name: &str) -> Outcome {

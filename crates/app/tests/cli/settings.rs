@@ -239,6 +239,14 @@ fn a_flag_that_names_data_replaces_what_a_file_says_of_it() {
 }
 
 #[test]
+fn what_a_recipe_says_is_left_out_by_set() {
+    let room = Room::new();
+    let line = "train --dataset sample --recipe best-mlp --optimizer adam";
+    refused(&room, line, &["recipe best-mlp, line", "or leave it out: --set weight_decay="]);
+    room.good(&format!("{line} --set weight_decay= --dry-run"));
+}
+
+#[test]
 fn a_set_of_a_known_name_that_was_altered_is_told() {
     let room = Room::new();
     room.put_sample("data/fashion-mnist");
