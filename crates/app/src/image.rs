@@ -131,6 +131,7 @@ pub fn prepare(bytes: &[u8], path: &Path, width: u32, height: u32) -> Result<Pre
     let light = photo.light_background();
     let target = (width, height);
     let (mut pixels, level) = if (photo.width, photo.height) == target {
+        photo.check_not_plain(path)?;
         steps.push(format!("kept as it is: {width} x {height} pixels"));
         (photo.rgb.iter().map(grey).collect::<Vec<u8>>(), 0)
     } else if let Some((factor, small)) = photo.reduced(target) {
@@ -223,6 +224,15 @@ impl Photo {
         // A single colour is an enlargement of anything, and shows nothing.
         let plain = rgb.iter().all(|colour| *colour == rgb[0]);
         (exact && !plain).then_some((factor, Self { width, height, rgb }))
+    }
+
+    /// Refuses what is of one colour, and so shows nothing.
+    fn check_not_plain(&self, path: &Path) -> Result<(), Error> {
+        let plain = self.rgb.len() > 1 && self.rgb.iter().all(|colour| *colour == self.rgb[0]);
+        if !plain {
+            return Ok(());
+        }
+        Err(Error::Blank { path: path.to_owned(), width: self.width, height: self.height })
     }
 
     /// Trims, resizes, sharpens and centres, as the authors of the data set did. Pixels around the object are

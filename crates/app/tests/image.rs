@@ -214,6 +214,9 @@ fn an_empty_scene_is_refused() {
         let error = to_28(&grey(56, 56, &[value; 56 * 56])).unwrap_err();
         assert!(matches!(error, Error::Blank { width: 56, height: 56, .. }), "{error}");
         assert!(error.to_string().starts_with("photo.png: "), "{error}");
+        // Of the size that a model takes, too.
+        let error = to_28(&grey(28, 28, &[value; 28 * 28])).unwrap_err();
+        assert!(matches!(error, Error::Blank { width: 28, height: 28, .. }), "{error}");
     }
 }
 
