@@ -59,6 +59,27 @@ pub(crate) fn fit(text: &str, columns: usize) -> String {
     text + &" ".repeat(rest)
 }
 
+/// `text` in at most so many columns: what is too much is left out of its middle, for beginning and end tell names apart.
+pub(crate) fn elided(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(1);
+    let some = |chars: &mut dyn Iterator<Item = char>, mut room: usize| -> Vec<char> {
+        let fits = |c: &char| {
+            let wide = c.width().unwrap_or(0);
+            let fits = wide <= room;
+            room = room.saturating_sub(wide);
+            fits
+        };
+        chars.take_while(fits).collect()
+    };
+    let end = some(&mut text.chars().rev(), room.div_ceil(2));
+    let begin = some(&mut text.chars(), room / 2);
+    let dots = if columns == 0 { None } else { Some('…') };
+    begin.into_iter().chain(dots).chain(end.into_iter().rev()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +93,13 @@ mod tests {
         // Two columns each; half of one cannot be shown.
         assert_eq!(fit("靴下と靴", 6), "靴下… ");
         assert_eq!(width(&fit("靴下と靴", 6)), 6);
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(elided("runs/20260131-seed1", 11), "runs/…seed1");
+        assert_eq!([elided("abc", 3), elided("abc", 2), elided("abc", 0)], ["abc", "…c", ""]);
+        assert!(width(&elided("靴下と靴靴下と靴", 8)) <= 8);
     }
 
     #[test]
