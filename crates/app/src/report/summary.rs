@@ -6,8 +6,9 @@ use serde_json::Value;
 
 /// Where chance makes more of an accuracy than this, a gap that it hides would be one worth telling.
 const TELLING: f64 = 0.01;
-/// What is learned by a network that is right no more than so many times as often as guessing is hardly anything.
-const HARDLY: f64 = 1.1;
+/// Where more is right than by guessing, but no more than this share of what guessing gets wrong as often, hardly anything is
+/// learned.
+const HARDLY: f64 = 0.2;
 
 pub(super) fn header(facts: &Facts<'_>) -> Markup {
     let record = facts.report.record;
@@ -115,7 +116,7 @@ pub fn over_fitting(
         Percent(train)
     );
     let guessing = 1.0 / classes.max(1) as f64;
-    let guessed = HARDLY * guessing;
+    let guessed = guessing * (1.0 + HARDLY * (1.0 - guessing));
     if train <= guessed && test <= guessed + same {
         let learned = "so it has hardly learned anything.";
         return [both + ":", format!("guessing is right about {}, {learned}", Percent(guessing))];
@@ -201,6 +202,9 @@ mod tests {
         assert!(both.ends_with("about 10.2% of those it learned from:"), "{both}");
         assert_eq!(told, "guessing is right about 10.0%, so it has hardly learned anything.");
         assert!(over_fitting((0.5, None), 0.5, 10_000, 2)[1].contains("hardly learned"));
+        // Worse than guessing, which is no over-fitting.
+        assert!(over_fitting((0.115, None), 0.065, 10_000, 10)[1].contains("hardly learned"));
+        assert!(over_fitting((0.15, None), 0.1, 10_000, 10)[1].contains("over-fitting"));
         // What a short training learned shows on the test images.
         assert!(over_fitting((0.1, None), 0.4, 10_000, 10)[0].contains("30.0 points more"));
         assert!(over_fitting((0.5, None), 0.5, 10_000, 10)[1].contains("about the same"));
