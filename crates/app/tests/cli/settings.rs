@@ -261,3 +261,11 @@ fn a_set_of_a_known_name_that_was_altered_is_told() {
         assert!(told.contains(part), "{part}: {told}");
     }
 }
+
+#[test]
+fn an_early_stop_says_what_was_asked_for() {
+    let room = Room::new();
+    let line = "train --dataset sample --no-plots --quiet --val-split 0.2 --early-stopping 1";
+    let told = room.good(&format!("{line} --min-delta 1e9")).out;
+    assert!(told.contains("no longer improved by more than 1000000000.0."), "{told}");
+}

@@ -51,7 +51,16 @@ impl Display for Results<'_> {
             }
         )?;
         if self.history.stopped_early {
-            writeln!(f, "Stopped early: the images held back were no longer classified better.")?;
+            match self.config.fit.early_stopping.map_or(0.0, |stop| stop.min_delta) {
+                0.0 => writeln!(
+                    f,
+                    "Stopped early: the images held back were no longer classified better."
+                )?,
+                delta => writeln!(
+                    f,
+                    "Stopped early: on the images held back it no longer improved by more than {delta:?}."
+                )?,
+            }
         }
         if let Some(best) = self.history.best
             && let Some(EpochStats { val_loss: Some(loss), val_accuracy: Some(accuracy), .. }) =
