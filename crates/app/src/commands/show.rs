@@ -127,7 +127,7 @@ fn draw(
         .zip(shown)
         .map(|(image, (i, guess))| {
             let truth = images.label(*i).map_or(0, usize::from);
-            let lines = caption(*i, truth, guess.as_ref(), names);
+            let lines = caption(*i, truth, guess.as_ref(), names, args.wrong);
             let lines = lines.into_iter().map(|(text, tone)| (fit(&text, layout.columns), tone));
             Item { image: *image, lines: lines.collect() }
         })
@@ -135,22 +135,26 @@ fn draw(
     print_bytes(&sheet(&items, &layout))
 }
 
-/// The lines below an image.
+/// The lines below an image; if images are `sorted` by the probability of what they are, with that.
 fn caption(
     index: usize,
     truth: usize,
     guess: Option<&Guess>,
     names: &[String],
+    sorted: bool,
 ) -> Vec<(String, Tone)> {
     let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
     let mut lines = vec![(format!("{index} {}", name(truth)), Tone::Plain)];
-    if let Some(Guess { class, probability, .. }) = guess {
+    if let Some(Guess { class, probability, of_truth }) = guess {
         let percent = 100.0 * probability;
         if *class == truth {
             lines.push((format!("right {percent:.0}%"), Tone::Good));
         } else {
             lines.push((format!("wrong {percent:.0}%"), Tone::Bad));
             lines.push((format!("said {}", name(*class)), Tone::Bad));
+            if sorted {
+                lines.push((format!("truth {:.1}%", 100.0 * of_truth), Tone::Bad));
+            }
         }
     }
     lines

@@ -107,6 +107,12 @@ fn predictions_are_shown_right_and_wrong() {
     assert!(done.err.contains(&format!("{right} of 200 test images right")), "{}", done.err);
     let wrong = room.good("show --wrong --model r --dataset sample").out;
     assert!(wrong.contains("said ") && !wrong.contains("right"), "{wrong}");
+    // What they are sorted by.
+    let words: Vec<&str> = wrong.split_whitespace().collect();
+    let truths = words.windows(2).filter(|pair| pair[0] == "truth").map(|pair| pair[1]);
+    let truths: Vec<f64> =
+        truths.map(|text| text.trim_end_matches('%').parse().expect("a share")).collect();
+    assert!(truths.len() > 4 && truths.is_sorted(), "{truths:?}");
 }
 
 #[test]
