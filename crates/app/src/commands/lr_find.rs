@@ -14,6 +14,9 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+/// A fall by less than so many standard errors may be chance.
+const CHANCE: f64 = 4.0;
+
 /// The event.
 #[derive(Serialize)]
 struct Found<'f> {
@@ -46,13 +49,14 @@ pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
     let (fit, sweep) = (&train.fit, config.sweep);
     let found = model.find_learning_rate(&mut engine, images, labels, fit, sweep, &mut observe);
     counted.finish();
-    let found = found.map_err(network_failure)?;
+    let mut found = found.map_err(network_failure)?;
     if found.rates.is_empty() {
         let what = "training diverged: the first loss is not finite";
         return Err(Failure::new(Code::Diverged, what)
             .at(format_args!("step 1, with a learning rate of {:e}", sweep.first))
             .next("begin with other weights: another file for --init, or none"));
     }
+    found.suggestion = found.suggestion.filter(|_| falls(&found.losses));
     // A single loss makes no curve.
     let drawn = train.plots && found.rates.len() > 1;
     let (plot, failed) = match drawn.then(|| draw(config, &found)).transpose() {
@@ -62,6 +66,21 @@ pub(crate) fn run(config: &LrFind, terminal: Terminal) -> Outcome {
     // What was found is worth having without its picture, too.
     let told = tell(config, &found, plot);
     failed.and(told)
+}
+
+/// Whether losses fall by more than chance makes of them: the mean of some in a row, against the first as many. How much they
+/// vary, steps from one to the next tell, whatever way they go.
+fn falls(losses: &[f64]) -> bool {
+    let each = (losses.len() / 4).max(2);
+    let means = losses.windows(each).map(|some| some.iter().sum::<f64>() / each as f64);
+    let Some((at, least)) = means.clone().enumerate().min_by(|a, b| a.1.total_cmp(&b.1)) else {
+        return false;
+    };
+    let first = means.clone().next().unwrap_or(least);
+    let until = &losses[..at + each];
+    let squares = until.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).sum::<f64>();
+    let variance = 0.5 * squares / (until.len() - 1) as f64;
+    first - least > CHANCE * (variance / each as f64).sqrt()
 }
 
 fn tell(config: &LrFind, found: &RateSweep, plot: Option<PathBuf>) -> Outcome {

@@ -397,6 +397,10 @@ fn a_learning_rate_is_found_and_drawn() {
     assert!(event["suggestion"].as_f64().is_some_and(|rate| rate > 1e-5 && rate < 1.0));
     assert!(room.text("l.svg").contains("learning rate"));
     assert_eq!(room.weft("lr-find --from 1 --to 0.1").code, Some(2));
+    for range in ["--from 1e-12 --to 1e-11", "--from 1e-9 --to 1e-8 --steps 40 --seed 2"] {
+        let done = room.good(&format!("lr-find --dataset sample --no-plots {range}"));
+        assert!(done.out.contains("falls nowhere"), "{}", done.out);
+    }
     let done = room.weft("lr-find --dataset sample --out rates.jpg");
     assert_eq!(done.code, Some(2), "{}", done.err);
     assert!(done.err.contains("a figure is a .png or an .svg file"), "{}", done.err);
