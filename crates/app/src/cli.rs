@@ -147,7 +147,8 @@ Examples:
   weft train --hidden 512 --dry-run > wide.toml
   weft train --config wide.toml --set epochs=20 --seed 3
 
-The same seed gives the same model, byte for byte, whatever the threads and the instruction set.")]
+The same seed gives the same model, byte for byte, whatever the threads and, if it has fused \
+multiply-adds, the instruction set.")]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) flags: Flags,
