@@ -122,7 +122,9 @@ fn told(found: &RateSweep, config: &LrFind, plot: Option<PathBuf>) -> String {
             let (weft, flags) = (invoked_as(), flags(config));
             text += &format!("\nTry next:\n  {weft} train --lr {rate:.1e}{flags}\n");
         }
-        None => text += "The loss falls nowhere: try other rates with --from and --to.\n",
+        None => {
+            text += "The loss falls nowhere by more than chance: try other rates with --from and --to, or more --steps.\n"
+        }
     }
     text
 }
