@@ -118,7 +118,9 @@ fn a_run_that_has_saved_nothing_yet_begins_anew() {
 #[cfg(unix)]
 fn ctrl_c_saves_and_says_how_to_go_on() {
     let room = Room::new();
-    let options = OPTIONS.replace("--epochs 12", "--epochs 100");
+    // Long enough that a fast machine is not through with it before the signal.
+    let options =
+        OPTIONS.replace("--epochs 12", "--epochs 500").replace("-stopping 8", "-stopping 400");
     for (name, code) in [("INT", 130), ("TERM", 143)] {
         let run = under_way(&room, room.command(&format!("train {options} --out {name}")), name);
         signal(&run, name);
