@@ -10,7 +10,12 @@ use crate::natural;
 use nn::{Activation, Model, Sequential};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::Read;
+
+/// The most bytes of a header that safetensors allows.
+const MOST_HEADER: u64 = 100_000_000;
 
 /// What the tensors do not tell.
 #[derive(Clone, Debug)]
@@ -128,10 +133,14 @@ pub fn from_bytes(file: &[u8], options: &Options) -> Result<Imported, Error> {
     Ok(Imported { model, pixel_scale, names })
 }
 
-/// Whether a safetensors file is a model file, or a state, of weft's.
-pub fn is_ours(file: &[u8]) -> bool {
-    SafeTensors::read_metadata(file)
-        .is_ok_and(|(_, header)| header.metadata().as_ref().is_some_and(|m| m.contains_key("weft")))
+/// Whether a safetensors file is a model file, or a state, of weft's. What follows the header, which may have no end, is not read.
+pub fn is_ours(mut file: impl Read) -> bool {
+    let (mut length, mut header) = ([0; 8], Vec::new());
+    let read = file.read_exact(&mut length).and_then(|()| {
+        file.take(u64::from_le_bytes(length).min(MOST_HEADER)).read_to_end(&mut header)
+    });
+    let header: Option<Value> = read.ok().and_then(|_| serde_json::from_slice(&header).ok());
+    header.is_some_and(|header| !header["__metadata__"]["weft"].is_null())
 }
 
 /// Weight and bias, each with its name, as far as they are there.

@@ -5,7 +5,7 @@ use crate::exit::{Code, Failure, Outcome};
 use app::import::is_ours;
 use app::store;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ impl RunFolder {
     fn check_free(&self, force: bool) -> Outcome {
         let there = |names: &[&str]| names.iter().map(|name| self.join(name)).find(|p| p.exists());
         let config = settings_in(&self.path);
-        let ours = |name| config.is_some() || fs::read(self.join(name)).is_ok_and(|f| is_ours(&f));
+        let ours = |name| config.is_some() || File::open(self.join(name)).is_ok_and(is_ours);
         let known = |name| there(&[name]).filter(|_| ours(name));
         let ended = || there(&[RECORD]).or_else(|| known(MODEL));
         let begun = || there(&[EVENTS]).or_else(|| known(LAST)).or_else(|| config.clone());
@@ -264,8 +264,10 @@ impl RunFolder {
 
 /// The file of the settings of the run in a folder, if there is one: a file of that name may be somebody else's.
 pub(crate) fn settings_in(folder: &Path) -> Option<PathBuf> {
-    let path = folder.join(CONFIG);
-    fs::read(&path).is_ok_and(|text| text.starts_with(HEAD.as_bytes())).then_some(path)
+    let (path, mut head) = (folder.join(CONFIG), Vec::new());
+    let file = File::open(&path).ok()?;
+    file.take(HEAD.len() as u64).read_to_end(&mut head).ok()?;
+    (head == HEAD.as_bytes()).then_some(path)
 }
 
 /// Writes a file, whole or not at all.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Gen, assert_bits, assert_padding_is_zero, panel_of};
+use common::{Gen, assert_bits, assert_padding_is_zero, panel_of, refused};
 use kernels::twin::bf16 as twin;
 use kernels::*;
 use proptest::prelude::*;
@@ -319,14 +319,6 @@ fn the_twin_agrees_with_f64_over_rounded_operands() {
             assert!(off <= steps * sizes * 2f64.powi(-24), "{unit:?}, {n}: {got} for {want}");
         }
     }
-}
-
-/// What it says when something is refused.
-fn refused(work: impl FnOnce()) -> String {
-    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-    let text = panic.expect_err("it is to be refused");
-    let fixed = text.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    fixed.or_else(|| text.downcast_ref::<String>().cloned()).expect("a text")
 }
 
 #[test]

@@ -147,6 +147,12 @@ fn threads_that_the_system_does_not_start_are_told() {
         assert!(done.err.contains("next:  take fewer: --threads"), "{}", done.err);
     }
     assert!(!room.path("s").exists());
+    // With one thread none is started, and the last state is written all the same.
+    let line = "train --dataset sample --epochs 1 --threads 1 --quiet --out s";
+    let mut command = room.command(line);
+    let done = done(&command.env(NO_THREADS.0, NO_THREADS.1).output().expect("weft runs"));
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    room.good("train --resume s --epochs 2 --quiet");
 }
 
 #[test]

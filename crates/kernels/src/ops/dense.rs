@@ -108,6 +108,18 @@ kernel! {
     }
 }
 
+/// Checks that `out` has room for so many rows and columns from vector `at` on, and that there are biases for them, if any.
+#[inline(always)]
+fn assert_room((rows, cols): (usize, usize), bias: Option<&[Line]>, out: &Panel, at: usize) {
+    let room = out.cols().saturating_sub(at.saturating_mul(LANES));
+    assert!(cols <= room, "{cols} columns of weights, and room for {room} outputs");
+    assert!(rows <= out.rows(), "{rows} rows of inputs, and room for {} of outputs", out.rows());
+    if let Some(bias) = bias {
+        let (lines, vectors) = (bias.len(), cols.div_ceil(LANES));
+        assert!(lines >= vectors, "{lines} lines of biases for {vectors} vectors of outputs");
+    }
+}
+
 #[inline(always)]
 fn forward<S: Simd>(
     s: S,
@@ -122,12 +134,8 @@ fn forward<S: Simd>(
     assert!(of > 0, "a layer without inputs");
     assert!(w.count() > 0, "{fit}");
     let (head, head_w) = (x.get(0), w.get(0));
-    let (cols, vectors) = (head_w.cols(), head_w.b().vectors());
-    let room = out.cols().saturating_sub(at.saturating_mul(LANES));
-    assert!(cols <= room, "{cols} columns of weights, and room for {room} outputs");
-    let (rows, lines) = (head.rows(), stretch.last.map_or(vectors, |(bias, _)| bias.len()));
-    assert!(rows <= out.rows(), "{rows} rows of inputs, and room for {} of outputs", out.rows());
-    assert!(lines >= vectors, "{lines} lines of biases for {vectors} vectors of outputs");
+    let vectors = head_w.b().vectors();
+    assert_room((head.rows(), head_w.cols()), stretch.last.map(|(bias, _)| bias), out, at);
     // Of few rows, or with skipping, a block of weights stays in the first-level cache while the rows pass. Many rows wait
     // less often for the ends of their chains, and so does everybody where a block has no room there. Two rows at a time are
     // through with it too fast to wait for the second level; what of it they skip needs no room.

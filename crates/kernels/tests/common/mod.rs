@@ -184,3 +184,11 @@ pub(crate) fn assert_padding_is_zero(panel: &Panel, what: Arguments<'_>) {
         assert!(padding.iter().all(|x| *x == 0.0), "{what}: padding of row {i}: {padding:?}");
     }
 }
+
+/// What it says when something is refused.
+pub(crate) fn refused(work: impl FnOnce()) -> String {
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    let text = panic.expect_err("it is to be refused");
+    let fixed = text.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    fixed.or_else(|| text.downcast_ref::<String>().cloned()).expect("a text")
+}

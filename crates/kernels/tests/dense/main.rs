@@ -8,7 +8,7 @@ mod refused;
 mod stretches;
 mod updates;
 
-use common::{Gen, POISON, assert_bits, assert_padding_is_zero, isas, panel_of, poisoned};
+use common::{Gen, POISON, assert_bits, assert_padding_is_zero, isas, panel_of, poisoned, refused};
 use kernels::twin::Twin;
 use kernels::*;
 use std::ops::Range;

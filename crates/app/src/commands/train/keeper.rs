@@ -11,7 +11,7 @@ use crate::settings::Resolved;
 use nn::checkpoint::{self, Metadata, State};
 use nn::{Architecture, EpochStats, Event, FitConfig, Layer, Model, Training};
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Without being asked, the state is saved at the end of an epoch if this has gone by…
@@ -116,10 +116,15 @@ impl<'k> Keeper<'k> {
         self.folder.below(CHECKPOINTS)?;
         let (state, metadata, path) =
             (training.state(), self.metadata.clone(), self.folder.join(LAST));
-        Ok(Saving(Some(std::thread::spawn(move || {
+        let started = thread::Builder::new().spawn(move || {
             let bytes = checkpoint::state_to_bytes(&state, &metadata).map_err(network_failure)?;
             run::write(&path, &bytes)
-        }))))
+        });
+        if started.is_err() {
+            // The system starts no thread, so this one waits for the disk.
+            self.write(LAST, checkpoint::state_to_bytes(&training.state(), self.metadata))?;
+        }
+        Ok(Saving(started.ok()))
     }
 
     /// Writes down what happened so far, for those who watch a long training from elsewhere.

@@ -4,7 +4,7 @@ use super::record::kept;
 use crate::columns::plain;
 use crate::config::{MODEL, Train};
 use crate::exit::Failure;
-use crate::run::{CONFIG, EVENTS, HISTORY, PLOTS, RECORD, REPORT};
+use crate::run::{CHECKPOINTS, CONFIG, EVENTS, HISTORY, PLOTS, RECORD, REPORT};
 use crate::term::Grouped;
 use app::datasets::Dataset;
 use app::report::over_fitting;
@@ -97,13 +97,14 @@ impl Display for Files<'_> {
 impl Files<'_> {
     fn files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "In {}:", self.folder.display())?;
-        let plots = format!("{PLOTS}/");
+        let [checkpoints, plots] = [CHECKPOINTS, PLOTS].map(|folder| format!("{folder}/"));
         let mut lines = vec![
             (MODEL, "the model".to_owned()),
             (CONFIG, "the settings, to be used again: train --config".to_owned()),
             (HISTORY, "loss and accuracy of every epoch".to_owned()),
             (EVENTS, "the same for programs".to_owned()),
             (RECORD, "all settings, data, machine and times".to_owned()),
+            (&checkpoints, "the state, to go on with more epochs: train --resume".to_owned()),
         ];
         if self.config.report {
             lines.push((REPORT, "everything about the run, for a browser".to_owned()));
