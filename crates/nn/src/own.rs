@@ -8,8 +8,9 @@ use crate::top::Head;
 use crate::workspace::{Batch, Gradient};
 use kernels::{Isa, Line, Loading, Panel, View, Zeros, list_zeros, mark_zeros, pixels};
 
-/// What a thread has for itself.
+/// What a thread has for itself, on cache lines of its own.
 #[derive(Clone, Debug)]
+#[repr(align(128))]
 pub(crate) struct Own {
     pub(crate) fetched: Fetched,
     pub(crate) head: Head,
@@ -46,7 +47,7 @@ pub(crate) struct Fetched {
 }
 
 impl Fetched {
-    /// For so many blocks of so many rows; without rows, for a batch that the first layer takes by itself.
+    /// For so many blocks of so many rows; without blocks, for batches that the first layer takes by itself.
     pub(crate) fn new((rows, count): (usize, usize), features: usize, skip_zeros: bool) -> Fetched {
         let examples = vec![Examples::new(rows, features, skip_zeros); count];
         let early = if rows * count * features <= AT_ONCE { usize::MAX } else { AHEAD };
@@ -100,7 +101,7 @@ impl Fetched {
 
     /// The inputs of all blocks of a batch.
     pub(crate) fn blocks(&mut self, isa: Isa, batch: Batch<'_>) -> &[Examples] {
-        for b in 0..batch.cut.count {
+        for b in 0..self.examples[batch.at].len() {
             self.block(isa, batch, b);
         }
         &self.examples[batch.at]

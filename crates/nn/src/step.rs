@@ -61,9 +61,8 @@ impl Run<'_> {
 
     /// Takes steps, of the first of which the first layer's outputs are known, until `done` breaks.
     pub(crate) fn steps(&mut self, done: Done<'_>) {
-        let few = self.layers[0].columns() <= Team::MOST_STEP_TASKS;
         let shares = self.workspace.shares.is_some();
-        if shares && self.layers.len() == 2 && self.clip.is_none() && few {
+        if shares && self.layers.len() == 2 && self.clip.is_none() {
             return self.whole(done);
         }
         loop {
@@ -145,13 +144,20 @@ impl Run<'_> {
         let Some(Hidden { h, behind, .. }) = hidden.first_mut() else { return };
         let (columns, behind, h) = (self.layers[0].columns(), &*behind, &mut h[batch.at]);
         if self.layers[0].parts[0].half.is_some() {
-            let parts = &mut self.layers[0].parts[..];
-            let column = |_: &mut Own, _: usize, (parts, out): (&mut [Part], &mut [Panel])| {
+            let [first, .., above] = &mut *self.layers else { unreachable!("a hidden layer") };
+            type Piece<'p> = (&'p mut [Part], (&'p mut [Panel], &'p mut [Panel]));
+            let column = |_: &mut Own, i: usize, (parts, (out, to)): Piece<'_>| {
                 let mut watch = clock.start();
                 forward_half(&mut parts[0], behind.then(), isa, batch, out);
                 watch.lap(StepPart::Forward);
+                let mut to = to.iter_mut();
+                for (b, out) in out.iter().enumerate() {
+                    top::share(isa, above.parts.get(i), batch.rows(b), out, to.next());
+                }
+                watch.lap(StepPart::Output);
             };
-            let all = (columns, (parts, &mut h[..]), column);
+            let shares = room(shares.as_mut().filter(|_| last), batch.at);
+            let all = (columns, (&mut first.parts[..], (&mut h[..], shares)), column);
             return self.team.for_each_zip(owns, all, nothing_else());
         }
         let (layer, above) = (&self.layers[0], &self.layers[self.layers.len() - 1]);

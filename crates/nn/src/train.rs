@@ -14,7 +14,7 @@ use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::schedule::{Schedule, WarmUp};
 use crate::training::Training;
-use kernels::PANEL_COLS;
+use kernels::{PANEL_COLS, Team};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
@@ -118,10 +118,12 @@ const SHARED_ROWS: usize = 2 * PANEL_COLS;
 
 impl FitConfig {
     /// Whether each column of the last hidden layer has its share of the output layer (`top.rs`): where all classes are one
-    /// panel and a batch is small.
+    /// panel and a batch is small, and there are no more columns than a step has tasks.
     pub(crate) fn shares_output(&self, architecture: &Architecture, batch: usize) -> bool {
+        const MOST_UNITS: usize = Team::MOST_STEP_TASKS * PANEL_COLS;
         let small = architecture.classes() <= PANEL_COLS && batch <= SHARED_ROWS;
-        small && self.precision == Precision::F32 && architecture.dense().count() > 1
+        let few = architecture.dense().all(|shape| shape.units <= MOST_UNITS);
+        small && few && architecture.dense().count() > 1
     }
 
     /// How layer `l` of `columns` is divided: by columns where they can be shared out among threads, since parts of them would

@@ -259,9 +259,9 @@ impl Workspace {
         let cut = Cut::new(batch, if shared { 1 } else { 2 });
         let heads = vec![RowBlock::new(cut.rows, classes); cut.count];
         // In bf16 the first layer takes its inputs by itself.
-        let own_rows = if config.precision == Precision::Bf16 { 0 } else { cut.rows };
-        let skip_zeros = config.skip_zeros && own_rows > 0 && !hidden.is_empty();
-        let fetched = Fetched::new((own_rows, cut.count), inputs.features(), skip_zeros);
+        let blocks = if config.precision == Precision::Bf16 { 0 } else { cut.count };
+        let skip_zeros = config.skip_zeros && !hidden.is_empty();
+        let fetched = Fetched::new((cut.rows, blocks), inputs.features(), skip_zeros);
         let gradients = [PANEL_COLS, shapes[0].units % PANEL_COLS]
             .map(|cols| vec![Gradient::new(cut.rows, cols); cut.count]);
         let own = Own { fetched, head: Head { step: 0, blocks: heads.clone() }, gradients };
