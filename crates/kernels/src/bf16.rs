@@ -3,8 +3,8 @@
 //! bf16 is the upper half of an `f32`: its range, and eight bits of precision. Numbers are rounded to the
 //! nearest, to even where two are as near, and denormals to zero; see [`round`](crate::twin::bf16::round).
 
+use crate::apart::Apart;
 use crate::isa::{LANES, Line16, Tile, WORDS};
-use alloc::vec::Vec;
 
 /// A tile of zeros.
 const ZEROS: Tile = [Line16::ZERO; LANES];
@@ -18,7 +18,7 @@ const ZEROS: Tile = [Line16::ZERO; LANES];
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Left16 {
-    tiles: Vec<Tile>,
+    tiles: Apart<Tile>,
     rows: usize,
     depth: usize,
     /// Whether a line of a tile holds two columns of sixteen rows, the two numbers of a row beside each other, instead of a row.
@@ -43,8 +43,7 @@ impl Left16 {
     pub fn set_shape(&mut self, rows: usize, depth: usize) {
         let tiles = product(rows.div_ceil(LANES), depth.div_ceil(WORDS));
         (self.rows, self.depth, self.by_pairs) = (rows, depth, false);
-        self.tiles.clear();
-        self.tiles.resize(tiles, ZEROS);
+        self.tiles.reset(tiles, ZEROS);
     }
 
     /// Rows.
@@ -110,7 +109,7 @@ impl Left16 {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Right16 {
-    tiles: Vec<Tile>,
+    tiles: Apart<Tile>,
     depth: usize,
     cols: usize,
 }
@@ -133,8 +132,7 @@ impl Right16 {
     pub fn set_shape(&mut self, depth: usize, cols: usize) {
         let tiles = product(depth.div_ceil(WORDS), cols.div_ceil(LANES));
         (self.depth, self.cols) = (depth, cols);
-        self.tiles.clear();
-        self.tiles.resize(tiles, ZEROS);
+        self.tiles.reset(tiles, ZEROS);
     }
 
     /// Rows: the length of the sums of a product.

@@ -154,6 +154,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod apart;
 mod bf16;
 mod gemm;
 mod isa;

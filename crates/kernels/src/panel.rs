@@ -4,8 +4,8 @@
 //! lanes past its last column. A wide matrix is a list of panels of [`PANEL_COLS`] columns ([`Panels`]);
 //! columns past the last multiple of 64 go into a narrower panel, so at most fifteen lanes are padding.
 
+use crate::apart::Apart;
 use crate::isa::{LANES, Line, Lit, Rows, Strided};
-use alloc::vec;
 use alloc::vec::Vec;
 
 /// Columns of a full panel: four vectors, 256 bytes a row.
@@ -25,7 +25,7 @@ pub const PANEL_COLS: usize = 64;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Panel {
-    lines: Vec<Line>,
+    lines: Apart<Line>,
     rows: usize,
     cols: usize,
     vectors: usize,
@@ -42,7 +42,8 @@ impl Panel {
         let (Some(stride), Some(floats)) = (stride, floats) else {
             panic!("a panel of {rows}x{cols} has more floats than can be counted")
         };
-        Panel { lines: vec![Line::ZERO; floats / LANES], rows, cols, vectors: stride / LANES }
+        let lines = Apart::new(floats / LANES, Line::ZERO);
+        Panel { lines, rows, cols, vectors: stride / LANES }
     }
 
     /// Adds the rows of another panel below.
@@ -51,7 +52,7 @@ impl Panel {
     /// If it has other columns.
     pub fn append(&mut self, below: &Panel) {
         assert_eq!(self.cols, below.cols, "columns of panels above each other");
-        self.lines.extend_from_slice(&below.lines);
+        self.lines.append(&below.lines);
         self.rows += below.rows;
     }
 
