@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-/// Bytes that are left free behind each: a core that reads a stretch of memory fetches some lines from behind its end as well,
-/// and if another core is about to write those, it has to ask for them back.
-const GAP: usize = 4096;
+/// Bytes that are left free, and so untouched, behind each: a core that goes through a stretch of memory fetches lines from behind its
+/// end as well, by itself and because kernels ask for what they would need next. If another core is about to write those, it
+/// has to fetch them back, which takes long where the two share no cache (docs/perf-notes.md).
+const GAP: usize = 16 << 10;
 
 /// A vector behind which memory stays free, in copies too.
 #[derive(Debug, PartialEq, Eq)]
