@@ -9,7 +9,7 @@
 //!    it the update of the second layer
 //!
 //! With one hidden layer, 2 and 4 are one, unless gradients are clipped: a step has one barrier (`whole.rs`). Where much is to be done
-//! in the output layer (more than 64 classes, batches of more than 128 rows, no layer below it) and in bf16, threads share
+//! in the output layer (more than 64 classes, batches of more than 128 rows, no layer below it), threads share
 //! that layer by blocks of rows instead, with a barrier of its own, and 3 begins with the layer itself. A gradient of
 //! weights never reaches memory unless it is clipped: the optimiser is the ending of its tile.
 
