@@ -4,7 +4,7 @@
 pub mod machine;
 
 use std::io::{IsTerminal, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Something to measure: its name and a run of it, which returns seconds.
 pub struct Subject<'s> {
@@ -26,6 +26,15 @@ pub fn seconds(f: impl FnOnce()) -> f64 {
     let start = Instant::now();
     f();
     start.elapsed().as_secs_f64()
+}
+
+/// Runs something until a millisecond is over, once at least: its threads are awake then, and what it needs is in the caches.
+pub fn warm_up(mut run: impl FnMut()) {
+    let start = Instant::now();
+    run();
+    while start.elapsed() < Duration::from_millis(1) {
+        run();
+    }
 }
 
 /// Smallest, middle and largest of some samples.

@@ -36,10 +36,19 @@ fn rivals(wanted: impl Fn(&str) -> bool) -> Vec<(&'static str, Box<dyn Rival>)> 
 /// Threads that rest soon after their work disturb nobody else's turn.
 const REST: Duration = Duration::from_millis(5);
 
-/// Seconds of one of `job.times` products, after one that does not count.
+/// Threads are awake, and operands near, after so long.
+const WARM_UP: Duration = Duration::from_millis(1);
+
+/// Seconds of one of `job.times` products, after a millisecond of them that does not count.
 fn time(rival: &mut dyn Rival, job: &Job, operands: &mut Operands) -> Option<f64> {
-    if !rival.product(job, operands) {
-        return None;
+    let start = Instant::now();
+    loop {
+        if !rival.product(job, operands) {
+            return None;
+        }
+        if start.elapsed() >= WARM_UP {
+            break;
+        }
     }
     let start = Instant::now();
     for _ in 0..job.times {

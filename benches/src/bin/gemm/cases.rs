@@ -1,6 +1,6 @@
 //! What is multiplied.
 
-use benches::seconds;
+use benches::{seconds, warm_up};
 use kernels::{
     Blocks, Isa, Line, MatMut, MatRef, PANEL_COLS, Panel, Panels, Team, Then, dense_forward, gemm,
     gemm_on,
@@ -119,7 +119,7 @@ impl Case {
         is_cube || self.name().contains(&text.replace('x', "×"))
     }
 
-    /// Our product on a team's threads: seconds of one of `times`, after one that does not count.
+    /// Our product on a team's threads: seconds of one of `times`, after a millisecond of them that does not count.
     pub(crate) fn ours(self, isa: Isa, team: &RefCell<Team>) -> Box<dyn FnMut(usize) -> f64 + '_> {
         if self.packed {
             Box::new(self.layer(isa, team))
@@ -144,7 +144,7 @@ impl Case {
                     _ => gemm_on(team, isa, alpha, a, b, beta, c),
                 }
             };
-            run();
+            warm_up(&mut run);
             seconds(|| (0..times).for_each(|_| run())) / times as f64
         }
     }
@@ -169,7 +169,7 @@ impl Case {
                     dense_forward(isa, x, w, &bias, Then::Linear, out, 0);
                 });
             };
-            run();
+            warm_up(&mut run);
             seconds(|| (0..times).for_each(|_| run())) / times as f64
         }
     }
