@@ -58,8 +58,8 @@ impl Limits {
         let (half, slim) = (second / size_of::<f32>() / 2, caches.slim());
         Limits {
             block: half.min(BLOCK),
-            // As many columns as rows and half as many again pass A and C through memory least.
-            depth: (half >> 8).clamp(LOWEST, DEEPEST),
+            // As many columns as rows and half as many again pass A and C through memory least. Zen 5 waits for A less than for C.
+            depth: if amd && !slim { DEEPEST } else { (half >> 8).clamp(LOWEST, DEEPEST) },
             half,
             near: first / size_of::<f32>() * 2 / 3,
             slim,

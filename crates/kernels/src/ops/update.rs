@@ -379,11 +379,11 @@ const fn has_room<S: Simd, R: Rule>() -> bool {
     R::ROOTS && S::TILE_ROWS[3] >= 4
 }
 
-/// Whether the optimiser goes on beside multiply-adds: where these take vectors by halves, its divider works all the while.
+/// Whether the optimiser goes on beside multiply-adds: on AMD's cores its divider works all the while.
 /// With fewer rows than a tile has vectors there are too few steps of k for it, and of many it is a small part; where zeros are
 /// skipped low tiles do the same.
 fn pays_beside(x: Blocks<'_, '_>, dz: Blocks<'_, '_>) -> bool {
-    if !Caches::here().halves || x.count() < dz.count() {
+    if !Caches::here().amd || x.count() < dz.count() {
         return false;
     }
     let mut depth = 0;
