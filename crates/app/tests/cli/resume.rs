@@ -10,6 +10,13 @@ const OPTIONS: &str = "--dataset sample --no-plots --epochs 12 --hidden 40 --val
      --early-stopping 8 --restore-best --schedule cosine --warmup 30 --augment-shift 1 --augment-flip \
      --average-ema 0.98";
 
+/// The same of so many epochs, so that a fast machine is not through with it before a signal.
+fn lasting(epochs: u32, patience: u32) -> String {
+    OPTIONS
+        .replace("--epochs 12", &format!("--epochs {epochs}"))
+        .replace("-stopping 8", &format!("-stopping {patience}"))
+}
+
 impl Room {
     fn spawn(&self, line: &str) -> Child {
         spawned(self.command(line))
@@ -72,14 +79,15 @@ fn signal(child: &Child, name: &str) {
 #[test]
 fn killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() {
     let room = Room::new();
-    room.good(&format!("train {OPTIONS} --quiet --out whole"));
+    let options = lasting(120, 100);
+    room.good(&format!("train {options} --quiet --out whole"));
     // A small generator of moments (an LCG), the same in every run of the test.
     let mut random = 1_u64;
     let mut moment = || {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         Duration::from_micros(random >> 47)
     };
-    let mut run = room.spawn(&format!("train {OPTIONS} --quiet --out r --checkpoint-every 5"));
+    let mut run = room.spawn(&format!("train {options} --quiet --out r --checkpoint-every 5"));
     room.wait_for("r/config.toml");
     let mut kills = 0;
     loop {
@@ -118,9 +126,7 @@ fn a_run_that_has_saved_nothing_yet_begins_anew() {
 #[cfg(unix)]
 fn ctrl_c_saves_and_says_how_to_go_on() {
     let room = Room::new();
-    // Long enough that a fast machine is not through with it before the signal.
-    let options =
-        OPTIONS.replace("--epochs 12", "--epochs 500").replace("-stopping 8", "-stopping 400");
+    let options = lasting(500, 400);
     for (name, code) in [("INT", 130), ("TERM", 143)] {
         let run = under_way(&room, room.command(&format!("train {options} --out {name}")), name);
         signal(&run, name);
