@@ -10,11 +10,11 @@ const OPTIONS: &str = "--dataset sample --no-plots --epochs 12 --hidden 40 --val
      --early-stopping 8 --restore-best --schedule cosine --warmup 30 --augment-shift 1 --augment-flip \
      --average-ema 0.98";
 
-/// The same of so many epochs, so that a fast machine is not through with it before a signal.
-fn lasting(epochs: u32, patience: u32) -> String {
+/// The same of so many epochs, none of which stops it, so that a fast machine is not through with it before a signal.
+fn long(epochs: u32) -> String {
     OPTIONS
         .replace("--epochs 12", &format!("--epochs {epochs}"))
-        .replace("-stopping 8", &format!("-stopping {patience}"))
+        .replace("-stopping 8", &format!("-stopping {epochs}"))
 }
 
 impl Room {
@@ -79,7 +79,7 @@ fn signal(child: &Child, name: &str) {
 #[test]
 fn killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes() {
     let room = Room::new();
-    let options = lasting(120, 100);
+    let options = long(120);
     room.good(&format!("train {options} --quiet --out whole"));
     // A small generator of moments (an LCG), the same in every run of the test.
     let mut random = 1_u64;
@@ -126,7 +126,7 @@ fn a_run_that_has_saved_nothing_yet_begins_anew() {
 #[cfg(unix)]
 fn ctrl_c_saves_and_says_how_to_go_on() {
     let room = Room::new();
-    let options = lasting(500, 400);
+    let options = long(500);
     for (name, code) in [("INT", 130), ("TERM", 143)] {
         let run = under_way(&room, room.command(&format!("train {options} --out {name}")), name);
         signal(&run, name);
@@ -201,13 +201,6 @@ fn a_folder_has_one_training_at_a_time() {
     run.wait().expect("its end");
     assert!(files(&room.path("r")).iter().all(|name| !name.contains("lock")));
     room.good(&format!("train {options} --epochs 1 --out r --force"));
-}
-
-/// The options of a training that is not over before a signal comes: it does not stop early.
-#[cfg(target_os = "linux")]
-fn long(epochs: u32) -> String {
-    let stops = "--early-stopping 8 --restore-best ";
-    OPTIONS.replace("--epochs 12", &format!("--epochs {epochs}")).replace(stops, "")
 }
 
 /// A training in the folder `r` that begins with this disposition of SIGHUP: whoever runs the tests may have another.
